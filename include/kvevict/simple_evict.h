@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "kvevict/keep_set.h"
+
+namespace kvevict {
+
+/// Tokens per block of the absolute grid `[b · block_n, (b + 1) · block_n)`.
+inline constexpr std::int64_t kDefaultBlockTokens = 128;
+
+/// The largest token count that any setting takes: positions are 32-bit integers in the engines.
+inline constexpr std::int64_t kMaxTokens = (std::int64_t{1} << 31) - 1;
+
+/// Which tokens to keep by position. All counts are tokens per layer.
+///
+///     0          s                                        r            L
+///     | sink ... | middle: blocks of the absolute grid ... | recent ... |
+///       always     none, or evenly spread blocks             always
+struct SimpleEvictConfig {
+  std::int64_t sink_tokens = 256;        ///< First tokens, always kept; >= 0.
+  std::int64_t recent_tokens = 512;      ///< Last tokens, always kept; >= 1.
+  std::string middle_strategy = "none";  ///< "none" or "uniform".
+  std::int64_t middle_budget_tokens = 0; ///< Most middle tokens kept ("uniform", when the stride is 0); >= 0.
+  std::int64_t uniform_stride = 0;       ///< > 0: keep every n-th middle block, whatever the budget; >= 0.
+
+  friend bool operator==(const SimpleEvictConfig&, const SimpleEvictConfig&) = default;
+};
+
+/// Throws `Error(kInvalidArgument)` that names the first field which is out of its range.
+void validate(const SimpleEvictConfig& config, std::int64_t block_n);
+
+/// The tokens to keep of a cache that still holds all `total_len` tokens (one-shot eviction).
+///
+/// With L = total_len, S = sink_tokens, R = recent_tokens, B = block_n, M = middle_budget_tokens:
+/// s = min(S, L), r = max(s, L − R); [0, s) and [r, L) are kept. The middle [s, r) is cut by the
+/// absolute grid into pieces p_0 … p_{m−1} (the first and the last may be shorter than B).
+///   "none": none of them.
+///   "uniform", stride t > 0: p_0, p_t, p_2t, … (the budget is ignored).
+///   "uniform", budget M: nothing for M = 0; all for M >= r − s; else k = min(m, ⌊M / B⌋) pieces,
+///   those with the numbers ⌊(2i + 1) · m / (2k)⌋, i = 0 … k − 1; where ⌊M / B⌋ = 0, the first
+///   M tokens of piece ⌊m / 2⌋. Never more than M tokens.
+///
+/// Worked case: L 16, B 2, S 2, R 4, M 4: pieces [2,4) … [10,12), m 5, k 2, pieces 1 and 3:
+/// kept [0,2) [4,6) [8,10) [12,16).
+///
+/// L = 0 gives the empty set. O(pieces kept). Throws `Error(kInvalidArgument)` as `validate` does,
+/// and for a negative `total_len`.
+///
+/// Source: the strategies "sink + recent" and "sink + recent + uniform middle" of the Python demo
+/// "Simple KV cache eviction strategies", after LaCache. The middle's exact choice is ours: the
+/// demo's own example does not agree with its own count (docs/strategies.md).
+[[nodiscard]] KeepSet build_simple_keep_token_idx(std::int64_t total_len, std::int64_t block_n,
+                                                  const SimpleEvictConfig& config);
+
+}  // namespace kvevict
