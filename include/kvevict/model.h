@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kvevict/kv_type.h"
+
+struct llama_model;
+
+namespace kvevict {
+
+/// A token id of the model's vocabulary.
+using Token = std::int32_t;
+
+/// How a model is spread over several devices.
+enum class SplitMode { kNone, kLayer, kRow };
+
+struct ModelOptions {
+  std::filesystem::path path{};            ///< A GGUF file.
+  std::optional<int> gpu_layers{};          ///< Layers to offload; nothing: as many as fit ("auto").
+  std::vector<std::string> devices{};       ///< Names of ggml devices to use; empty: all.
+  SplitMode split_mode = SplitMode::kLayer;
+  int main_gpu = 0;                        ///< Device of the whole model where the mode is kNone.
+  bool use_mmap = true;                    ///< Map the file instead of reading it.
+  bool weights = true;                     ///< false: metadata, vocabulary and sizes only (a dry run).
+  std::int64_t n_context_for_fit = 0;      ///< Tokens of KV cache that "auto" leaves room for; 0: the trained context.
+  std::function<bool(double)> on_progress{}; ///< Called with 0 … 1 while loading; false cancels.
+};
+
+/// What is known about a loaded model. Sizes in bytes.
+struct ModelInfo {
+  std::string name;          ///< general.name of the file, or the file's stem.
+  std::string architecture;  ///< "llama", "qwen2", …
+  std::string description;   ///< llama.cpp's one-line description: size and quantisation.
+  std::int64_t file_bytes = 0;
+  std::int64_t weight_bytes = 0;
+  std::int64_t n_parameters = 0;
+  int n_layers = 0;
+  int n_context_trained = 0;  ///< Tokens.
+  int n_vocab = 0;
+  int n_gpu_layers = 0;           ///< Layers offloaded; -1 where there is no device to offload to.
+  bool can_shift_positions = false;  ///< Whether packed positions are possible.
+  bool has_chat_template = false;
+};
+
+/// One turn of a conversation.
+struct ChatMessage {
+  std::string role;  ///< "system", "user" or "assistant".
+  std::string content;
+};
+
+/// A language model loaded by llama.cpp: weights and vocabulary, without any cache.
+///
+/// Owner: the model owns the llama.cpp handle; sessions share the model. Thread safety: const
+/// after `load`; several sessions on several threads may use one model.
+class Model {
+ public:
+  /// Loads `options.path`. Everything that is known to make llama.cpp fail is checked first.
+  /// Errors: kNotFound (no such file), kBadData (not a GGUF file, truncated), kUnsupported (a
+  /// model whose cache cannot be evicted by position: recurrent, hybrid, encoder-only, diffusion),
+  /// kInvalidArgument (an unknown device), kCancelled, kEngine (llama.cpp refused; its own words
+  /// are quoted).
+  static std::shared_ptr<const Model> load(const ModelOptions& options);
+
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  [[nodiscard]] const ModelInfo& info() const noexcept;
+  [[nodiscard]] const std::filesystem::path& path() const noexcept;
+
+  /// Bytes of K and V that one token takes over all layers.
+  [[nodiscard]] std::int64_t kv_bytes_per_token(KvType type_k, KvType type_v) const;
+
+  /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token where it has
+  /// one; `parse_special`: read control tokens such as <|im_start|> as such, not as text.
+  [[nodiscard]] std::vector<Token> tokenize(std::string_view text, bool add_special, bool parse_special) const;
+
+  /// Tokens to UTF-8 text; control tokens give nothing unless `with_special`.
+  [[nodiscard]] std::string detokenize(std::span<const Token> tokens, bool with_special = false) const;
+
+  /// Whether `token` ends a generation (end of text, end of turn, …).
+  [[nodiscard]] bool is_end_of_generation(Token token) const;
+
+  /// The conversation as one prompt in the model's own chat template, ending where the
+  /// assistant's answer begins. Throws `Error(kUnsupported)` for a model without a template, or
+  /// with one that llama.cpp does not know.
+  [[nodiscard]] std::string apply_chat_template(std::span<const ChatMessage> messages) const;
+
+  /// llama.cpp's handle, for the engine's own use.
+  [[nodiscard]] llama_model* handle() const noexcept;
+
+ private:
+  struct Impl;
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvevict

@@ -1,0 +1,66 @@
+#include "engine/cache_map.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kvevict {
+
+void CacheMap::add_run(const HeldRun& run) {
+  if (run.indices.count() == 0) return;
+  held_.append(run.indices.begin, run.indices.end);
+  n_held_ += run.indices.count();
+  if (!runs_.empty()) {
+    HeldRun& last = runs_.back();
+    const bool goes_on =
+        last.indices.end == run.indices.begin && last.first_position + last.indices.count() == run.first_position;
+    if (goes_on) {
+      last.indices.end = run.indices.end;
+      return;
+    }
+  }
+  runs_.push_back(run);
+}
+
+void CacheMap::append(std::int64_t n_tokens) {
+  add_run({{n_seen_, n_seen_ + n_tokens}, next_position_});
+  n_seen_ += n_tokens;
+  next_position_ += n_tokens;
+}
+
+std::vector<PositionRange> CacheMap::retain(const KeepSet& keep) {
+  std::vector<PositionRange> removed;
+  const std::vector<HeldRun> before = std::exchange(runs_, {});
+  held_ = {};
+  n_held_ = 0;
+  const auto position_in = [](const HeldRun& run, std::int64_t index) {
+    return run.first_position + index - run.indices.begin;
+  };
+  for (const HeldRun& run : before) {
+    const KeepSet whole = KeepSet::from_ranges({run.indices});
+    const KeepSet kept = whole.intersect(keep);
+    for (const TokenRange& range : kept.ranges()) add_run({range, position_in(run, range.begin)});
+    const KeepSet gone = whole.subtract(kept);
+    for (const TokenRange& range : gone.ranges()) {
+      removed.push_back({position_in(run, range.begin), position_in(run, range.end)});
+    }
+  }
+  return removed;
+}
+
+std::vector<PositionShift> CacheMap::pack() {
+  std::vector<PositionShift> shifts;
+  const std::vector<HeldRun> before = std::exchange(runs_, {});
+  held_ = {};
+  n_held_ = 0;
+  for (const HeldRun& run : before) {
+    const std::int64_t target = n_held_;
+    if (target != run.first_position) {
+      shifts.push_back({{run.first_position, run.first_position + run.indices.count()}, target - run.first_position});
+    }
+    add_run({run.indices, target});
+  }
+  next_position_ = n_held_;
+  return shifts;
+}
+
+}  // namespace kvevict

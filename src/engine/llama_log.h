@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+
+namespace kvevict {
+
+/// Starts llama.cpp once per process and takes over its logger, which is one for the process:
+/// without a capture on the calling thread, nothing is printed.
+void start_llama();
+
+/// Collects what llama.cpp logs on this thread while the object lives. Captures nest: the outer one
+/// hears what the inner one hears.
+class LlamaLogCapture {
+ public:
+  LlamaLogCapture();
+  ~LlamaLogCapture();
+  LlamaLogCapture(const LlamaLogCapture&) = delete;
+  LlamaLogCapture& operator=(const LlamaLogCapture&) = delete;
+
+  /// Everything, all levels.
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
+
+  /// What llama.cpp called an error, on one line; or "it gave no reason".
+  [[nodiscard]] std::string reason() const;
+
+  void add(bool is_error, const char* text);
+
+ private:
+  LlamaLogCapture* outer_;
+  std::string text_;
+  std::string errors_;
+};
+
+}  // namespace kvevict

@@ -1,0 +1,78 @@
+// The model's vocabulary: text to tokens and back, chat templates.
+#include <limits>
+
+#include "engine/llama_log.h"
+#include "kvevict/error.h"
+#include "kvevict/model.h"
+#include "engine/llama_handles.h"
+
+namespace kvevict {
+
+std::vector<Token> Model::tokenize(std::string_view text, bool add_special, bool parse_special) const {
+  if (text.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max() / 2)) {
+    throw Error(ErrorCode::kInvalidArgument, "a text of " + std::to_string(text.size()) +
+                                                 " bytes cannot be tokenized at once: at most 1 GiB is possible");
+  }
+  const llama_vocab* vocab = llama_model_get_vocab(handle());
+  const auto n_text = static_cast<std::int32_t>(text.size());
+  std::vector<Token> tokens(text.size() + 8);
+  std::int32_t n = 0;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    n = llama_tokenize(vocab, text.data(), n_text, tokens.data(), static_cast<std::int32_t>(tokens.size()),
+                       add_special, parse_special);
+    if (n >= 0) break;
+    tokens.resize(static_cast<std::size_t>(-static_cast<std::int64_t>(n)));
+  }
+  if (n < 0) throw Error(ErrorCode::kEngine, "llama.cpp cannot tokenize a text of " + std::to_string(n_text) + " bytes");
+  tokens.resize(static_cast<std::size_t>(n));
+  return tokens;
+}
+
+std::string Model::detokenize(std::span<const Token> tokens, bool with_special) const {
+  const llama_vocab* vocab = llama_model_get_vocab(handle());
+  std::string text(tokens.size() * 8 + 16, '\0');
+  std::int32_t n = 0;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    n = llama_detokenize(vocab, tokens.data(), static_cast<std::int32_t>(tokens.size()), text.data(),
+                         static_cast<std::int32_t>(text.size()), !with_special, with_special);
+    if (n >= 0) break;
+    text.resize(static_cast<std::size_t>(-static_cast<std::int64_t>(n)));
+  }
+  if (n < 0) throw Error(ErrorCode::kEngine, "llama.cpp cannot turn " + std::to_string(tokens.size()) + " tokens into text");
+  text.resize(static_cast<std::size_t>(n));
+  return text;
+}
+
+bool Model::is_end_of_generation(Token token) const {
+  return llama_vocab_is_eog(llama_model_get_vocab(handle()), token);
+}
+
+std::string Model::apply_chat_template(std::span<const ChatMessage> messages) const {
+  const char* const chat_template = llama_model_chat_template(handle(), nullptr);
+  if (chat_template == nullptr) {
+    throw Error(ErrorCode::kUnsupported, info().name + " brings no chat template: ask it with --chat off");
+  }
+  std::vector<llama_chat_message> chat;
+  std::size_t n_text = 256;
+  for (const ChatMessage& message : messages) {
+    chat.push_back({message.role.c_str(), message.content.c_str()});
+    n_text += message.role.size() + message.content.size() + 64;
+  }
+  const LlamaLogCapture log;
+  std::string prompt(n_text, '\0');
+  std::int32_t n = 0;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    n = llama_chat_apply_template(chat_template, chat.data(), chat.size(), true, prompt.data(),
+                                  static_cast<std::int32_t>(prompt.size()));
+    if (n < 0) {
+      throw Error(ErrorCode::kUnsupported,
+                  "llama.cpp does not know the chat template of " + info().name + ": ask it with --chat off");
+    }
+    const bool fits = static_cast<std::size_t>(n) <= prompt.size();
+    prompt.resize(static_cast<std::size_t>(n));
+    if (fits) break;
+  }
+  return prompt;
+}
+
+}  // namespace kvevict

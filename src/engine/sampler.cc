@@ -1,0 +1,52 @@
+#include "engine/sampler.h"
+
+#include <string>
+
+#include "kvevict/error.h"
+
+namespace kvevict {
+namespace {
+
+void require(bool holds, const char* option, double value, const char* range) {
+  if (holds) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              std::string(option) + " is " + std::to_string(value) + ": " + range + " is needed");
+}
+
+void validate(const SamplingOptions& o) {
+  require(o.temperature >= 0.0 && o.temperature <= 100.0, "temperature", o.temperature, "a number from 0 to 100");
+  require(o.top_k >= 0, "top_k", o.top_k, "a whole number of tokens, 0 for all,");
+  require(o.top_p > 0.0 && o.top_p <= 1.0, "top_p", o.top_p, "a number above 0 and up to 1");
+  require(o.min_p >= 0.0 && o.min_p <= 1.0, "min_p", o.min_p, "a number from 0 to 1");
+}
+
+}  // namespace
+
+Sampler::Sampler(const SamplingOptions& options)
+    : chain_(llama_sampler_chain_init(llama_sampler_chain_default_params())) {
+  validate(options);
+  if (options.temperature == 0.0) {
+    llama_sampler_chain_add(chain_.get(), llama_sampler_init_greedy());
+    return;
+  }
+  llama_sampler_chain_add(chain_.get(), llama_sampler_init_top_k(options.top_k));
+  llama_sampler_chain_add(chain_.get(), llama_sampler_init_top_p(static_cast<float>(options.top_p), 1));
+  llama_sampler_chain_add(chain_.get(), llama_sampler_init_min_p(static_cast<float>(options.min_p), 1));
+  llama_sampler_chain_add(chain_.get(), llama_sampler_init_temp(static_cast<float>(options.temperature)));
+  llama_sampler_chain_add(chain_.get(), llama_sampler_init_dist(options.seed));
+}
+
+Token Sampler::sample(std::span<const float> logits) {
+  candidates_.resize(logits.size());
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    candidates_[i] = {.id = static_cast<llama_token>(i), .logit = logits[i], .p = 0.0F};
+  }
+  llama_token_data_array array{.data = candidates_.data(), .size = candidates_.size(), .selected = -1, .sorted = false};
+  llama_sampler_apply(chain_.get(), &array);
+  if (array.selected < 0) throw Error(ErrorCode::kEngine, "llama.cpp's samplers chose no token");
+  const Token token = array.data[array.selected].id;
+  llama_sampler_accept(chain_.get(), token);
+  return token;
+}
+
+}  // namespace kvevict

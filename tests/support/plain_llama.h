@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/llama_handles.h"
+#include "kvevict/session.h"
+
+namespace kvevict::test {
+
+/// llama.cpp through its own calls, with none of our code between: the reference of the tests.
+class PlainLlama {
+ public:
+  PlainLlama(const Model& model, const SessionOptions& options, std::uint32_t n_cells);
+
+  void decode(std::span<const Token> tokens, std::int64_t first_position);
+  void remove(std::int64_t begin, std::int64_t end);
+  void shift(std::int64_t begin, std::int64_t end, std::int64_t delta);
+  [[nodiscard]] Token greedy() const;
+  [[nodiscard]] std::span<const float> logits() const;
+  [[nodiscard]] std::size_t state_bytes() const;
+
+ private:
+  LlamaContextHandle context_;
+  std::size_t n_vocab_;
+};
+
+/// Resident memory of this process.
+[[nodiscard]] std::int64_t resident_bytes();
+
+}  // namespace kvevict::test

@@ -1,0 +1,99 @@
+#include "support/test_models.h"
+
+#include <gguf.h>
+#include <llama.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "kvevict/error.h"
+
+namespace kvevict::test {
+namespace fs = std::filesystem;
+
+fs::path default_model_path() {
+  if (const char* path = std::getenv("KVEVICT_MODEL")) return path;
+  return fs::path(KVEVICT_SOURCE_DIR) / ".deps" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
+}
+
+fs::path f32_model_path() {
+  const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / "default-f32.gguf";
+  if (fs::exists(path)) return path;
+  fs::create_directories(path.parent_path());
+  const fs::path unfinished = path.string() + "." + std::to_string(std::rand());
+  llama_model_quantize_params params = llama_model_quantize_default_params();
+  params.ftype = LLAMA_FTYPE_ALL_F32;
+  params.allow_requantize = true;
+  llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
+  if (llama_model_quantize(default_model_path().c_str(), unfinished.c_str(), &params) != 0) {
+    throw std::runtime_error("cannot requantise " + default_model_path().string());
+  }
+  fs::rename(unfinished, path);
+  return path;
+}
+
+namespace {
+
+void fill_with_small_numbers(ggml_tensor* tensor, void* /*user_data*/) {
+  std::vector<float> values(static_cast<std::size_t>(ggml_nelements(tensor)));
+  std::uint32_t state = 1;
+  for (float& value : values) {
+    state = state * 1664525U + 1013904223U;
+    value = -static_cast<float>(state >> 8) / static_cast<float>(1U << 28);
+  }
+  ggml_backend_tensor_set(tensor, values.data(), 0, ggml_nbytes(tensor));
+}
+
+}  // namespace
+
+fs::path recurrent_model_path() {
+  const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / "recurrent.gguf";
+  if (fs::exists(path)) return path;
+  fs::create_directories(path.parent_path());
+  const std::unique_ptr<gguf_context, decltype(&gguf_free)> gguf(gguf_init_empty(), &gguf_free);
+  gguf_set_val_str(gguf.get(), "general.architecture", "mamba");
+  gguf_set_val_str(gguf.get(), "tokenizer.ggml.model", "no_vocab");
+  for (const auto& [key, value] : {std::pair{"vocab_size", 128U}, {"context_length", 256U}, {"embedding_length", 64U},
+                                   {"block_count", 2U}, {"feed_forward_length", 0U}, {"attention.head_count", 0U},
+                                   {"ssm.conv_kernel", 4U}, {"ssm.inner_size", 128U}, {"ssm.state_size", 8U},
+                                   {"ssm.time_step_rank", 4U}}) {
+    gguf_set_val_u32(gguf.get(), (std::string("mamba.") + key).c_str(), value);
+  }
+  gguf_set_val_f32(gguf.get(), "mamba.attention.layer_norm_rms_epsilon", 1e-5F);
+  llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
+  llama_model* const model =
+      llama_model_init_from_user(gguf.get(), fill_with_small_numbers, nullptr, llama_model_default_params());
+  if (model == nullptr) throw std::runtime_error("cannot make a recurrent model");
+  const fs::path unfinished = path.string() + "." + std::to_string(std::rand());
+  llama_model_save_to_file(model, unfinished.c_str());
+  llama_model_free(model);
+  fs::rename(unfinished, path);
+  return path;
+}
+
+std::shared_ptr<const Model> load_model(const fs::path& path) { return Model::load({.path = path}); }
+
+std::vector<Token> prose_tokens(const Model& model, std::size_t n_tokens) {
+  std::string text;
+  std::vector<Token> tokens;
+  for (const char* name : {"narrativeqa", "qasper", "multifieldqa_en"}) {
+    std::ifstream file(fs::path(KVEVICT_DATA_DIR) / "demo" / (std::string(name) + ".jsonl"));
+    std::string last;
+    for (std::string line; std::getline(file, line);) {
+      const std::string context = nlohmann::json::parse(line).at("context");
+      if (context == last) continue;
+      text += context + "\n\n";
+      last = context;
+      tokens = model.tokenize(text, true, false);
+      if (tokens.size() >= n_tokens) {
+        tokens.resize(n_tokens);
+        return tokens;
+      }
+    }
+  }
+  throw std::runtime_error("the demo data has fewer than " + std::to_string(n_tokens) + " tokens");
+}
+
+}  // namespace kvevict::test

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "kvevict/model.h"
+
+namespace kvevict::test {
+
+/// The default model: KVEVICT_MODEL, else where the set-up put it. Fails the process without it.
+[[nodiscard]] std::filesystem::path default_model_path();
+
+/// The default model requantised to f32 weights by llama.cpp itself, for exact comparisons. Made
+/// once, in the build folder.
+[[nodiscard]] std::filesystem::path f32_model_path();
+
+/// A tiny random model of a recurrent architecture (Mamba), made in the build folder.
+[[nodiscard]] std::filesystem::path recurrent_model_path();
+
+[[nodiscard]] std::shared_ptr<const Model> load_model(const std::filesystem::path& path);
+
+/// English prose of at least `n_tokens` tokens of the default model, from the demo data.
+[[nodiscard]] std::vector<Token> prose_tokens(const Model& model, std::size_t n_tokens);
+
+}  // namespace kvevict::test
