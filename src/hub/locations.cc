@@ -1,0 +1,73 @@
+#include "hub/locations.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "kvevict/error.h"
+
+namespace kvevict {
+namespace fs = std::filesystem;
+namespace {
+
+fs::path folder_from(const char* variable) {
+  const char* const value = std::getenv(variable);
+  return value == nullptr ? fs::path() : fs::path(value);
+}
+
+std::string listed(const std::vector<fs::path>& places) {
+  std::string text;
+  for (const fs::path& place : places) text += (text.empty() ? "" : ", ") + place.string();
+  return text;
+}
+
+}  // namespace
+
+fs::path cache_folder() {
+  const fs::path xdg = folder_from("XDG_CACHE_HOME");
+  if (xdg.is_absolute()) return xdg / "kvevict";
+  const fs::path home = folder_from("HOME");
+  return home.empty() ? fs::path() : home / ".cache" / "kvevict";
+}
+
+std::vector<fs::path> default_model_places() {
+  const fs::path named = folder_from("KVEVICT_MODEL");
+  if (!named.empty()) return {named};
+  const fs::path cache = cache_folder();
+  return cache.empty() ? std::vector<fs::path>() : std::vector<fs::path>{cache / "models" / kDefaultModelFile};
+}
+
+fs::path find_model(const std::string& name) {
+  std::error_code ignored;
+  if (name != "default") {
+    if (fs::exists(name, ignored)) return name;
+    throw Error(ErrorCode::kNotFound, fmt::format("there is no model \"{}\": --model takes the path of a GGUF file, or "
+                                                  "\"default\" (see kvevict models)", name));
+  }
+  const std::vector<fs::path> places = default_model_places();
+  for (const fs::path& place : places) {
+    if (fs::exists(place, ignored)) return place;
+  }
+  throw Error(ErrorCode::kNotFound, fmt::format("the default model is not there: looked for {}; run scripts/setup.sh, or "
+                                                "set KVEVICT_MODEL to a GGUF file", listed(places)));
+}
+
+fs::path data_folder() {
+  std::vector<fs::path> places;
+  const fs::path named = folder_from("KVEVICT_DATA");
+  std::error_code ignored;
+  if (!named.empty()) {
+    places.push_back(named);
+  } else {
+    const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
+    places.push_back((program.parent_path() / ".." / "share" / "kvevict").lexically_normal());
+    places.emplace_back(KVEVICT_SOURCE_DATA_DIR);
+  }
+  for (const fs::path& place : places) {
+    if (fs::exists(place / "longbench", ignored)) return place;
+  }
+  throw Error(ErrorCode::kNotFound, fmt::format("the data of kvevict are not there: looked in {}; set KVEVICT_DATA to the "
+                                                "folder that holds longbench, jieba and demo", listed(places)));
+}
+
+}  // namespace kvevict

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace kvevict {
+
+/// File name of the default model, SmolLM2-135M-Instruct, in the cache folder.
+inline constexpr const char* kDefaultModelFile = "SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/// This user's cache folder for kvevict: `$XDG_CACHE_HOME/kvevict`, else `$HOME/.cache/kvevict`; empty
+/// where neither variable is set.
+[[nodiscard]] std::filesystem::path cache_folder();
+
+/// Where the default model is looked for, in order: `$KVEVICT_MODEL`, the cache folder's `models`.
+[[nodiscard]] std::vector<std::filesystem::path> default_model_places();
+
+/// The file that `name` means: `default`, or a path. Errors: kNotFound that says where was looked and
+/// how to get the model.
+[[nodiscard]] std::filesystem::path find_model(const std::string& name);
+
+/// The folder with the shipped data (`longbench`, `jieba`, `demo`): `$KVEVICT_DATA`, else beside the
+/// installed program (`../share/kvevict`), else the source tree that built it. Errors: kNotFound.
+[[nodiscard]] std::filesystem::path data_folder();
+
+}  // namespace kvevict
