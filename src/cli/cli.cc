@@ -1,0 +1,94 @@
+#include "cli/cli.h"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <new>
+
+#include "cli/subcommands.h"
+#include "kvevict/engine_info.h"
+#include "kvevict/error.h"
+
+namespace kvevict::cli {
+namespace {
+
+std::string version_text() {
+  const EngineInfo info = engine_info();
+  std::string backends;
+  for (const std::string& name : info.backends) backends += (backends.empty() ? "" : ", ") + name;
+  std::string text = fmt::format("kvevict {}\nllama.cpp {} (ggml {}, {})\nback ends: {}\n", KVEVICT_VERSION,
+                                 info.llama_version, info.ggml_version, info.ggml_commit, backends);
+  for (const Device& device : info.devices) {
+    text += fmt::format("device: {}: {}\n", device.name, device.description);
+  }
+  text.pop_back();
+  return text;
+}
+
+void log_to_stderr() {
+  auto logger = spdlog::stderr_color_mt("kvevict");
+  logger->set_pattern("%^%l%$: %v");
+  spdlog::set_default_logger(std::move(logger));
+}
+
+/// The flags among the arguments that no command knows; all of them where there is no flag.
+std::string unknown_arguments(const CLI::App& app) {
+  std::string flags;
+  std::string all;
+  for (const std::string& argument : app.remaining(true)) {
+    if (argument.rfind('-', 0) == 0) flags += (flags.empty() ? "" : ", ") + argument;
+    all += (all.empty() ? "" : ", ") + argument;
+  }
+  return flags.empty() ? "unexpected argument " + all : "unknown flag " + flags;
+}
+
+int report_usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const bool is_unknown = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+  const std::vector<CLI::App*> commands = app.get_subcommands();
+  fmt::print(stderr, "kvevict: {} (see kvevict{} --help)\n", is_unknown ? unknown_arguments(app) : error.what(),
+             commands.empty() ? "" : " " + commands.front()->get_name());
+  return 2;
+}
+
+int report_error(const Error& error) {
+  fmt::print(stderr, "kvevict: {}\n", error.what());
+  if (error.code() == ErrorCode::kCancelled) return 130;
+  return error.code() == ErrorCode::kInvalidArgument ? 2 : 1;
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  try {
+    log_to_stderr();
+    CLI::App app("kvevict: keeps a language model's KV cache within a budget by evicting tokens by position", "kvevict");
+    app.set_version_flag("--version", version_text);
+    app.require_subcommand(1);
+    app.failure_message(CLI::FailureMessage::simple);
+    add_longbench(app);
+    add_plan(app);
+    add_score(app);
+    add_segment(app);
+    add_models(app);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::Success& success) {
+      return app.exit(success);
+    } catch (const CLI::ParseError& error) {
+      return report_usage_error(app, error);
+    }
+    return 0;
+  } catch (const Error& error) {
+    return report_error(error);
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "kvevict: out of memory: what was asked for needs more than this machine gives\n");
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "kvevict: unexpected error: {}\n", error.what());
+  }
+  return 1;
+}
+
+}  // namespace kvevict::cli

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kvevict/session.h"
+#include "kvevict/strategy_spec.h"
+
+namespace kvevict::cli {
+
+/// The flags of every command that runs a model: which model, where, with what kind of cache.
+struct EngineFlags {
+  std::string model = "default";
+  std::string gpu_layers = "auto";
+  std::vector<std::string> devices;
+  std::string split_mode = "layer";
+  int main_gpu = 0;
+  int threads = 0;
+  bool no_mmap = false;
+  std::string flash_attention = "auto";
+  std::string kv_type = "f16";
+  std::string kv_type_k, kv_type_v;  ///< Empty: as kv_type.
+  int batch = 512;
+  int ubatch = 512;
+  std::string positions = "absolute";
+  int decode_slack = 64;
+  std::string kv_memory;  ///< "512MiB"; empty: no limit.
+  bool dry_run = false;
+
+  void add_to(CLI::App& app);
+
+  /// Errors: kInvalidArgument, kNotFound.
+  [[nodiscard]] ModelOptions model_options() const;
+
+  /// Errors: kInvalidArgument.
+  [[nodiscard]] SessionOptions session_options() const;
+};
+
+/// Turns a limit of `kv_memory` for K and V into the strategy's token counts, and says so on stderr: what
+/// is free to grow (the middle budget of sink_recent_uniform, the recent window of the others) takes
+/// what the limit leaves, in whole multiples of llama.cpp's 256 cells. `full` cannot be limited.
+/// Errors: kInvalidArgument where the limit is not a size or does not hold the strategy's fixed part.
+void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model, const SessionOptions& options);
+
+/// "512MiB", "1.5 GiB", "200MB", "1048576" -> bytes. Errors: kInvalidArgument that names `flag`.
+[[nodiscard]] std::int64_t parse_bytes(const std::string& flag, const std::string& text);
+
+}  // namespace kvevict::cli

@@ -1,0 +1,154 @@
+#include "cli/longbench_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/table.h"
+#include "eval/machine_info.h"
+#include "kvevict/engine_info.h"
+#include "kvevict/memory_estimate.h"
+
+namespace kvevict::cli {
+namespace {
+
+double mib(std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+std::map<std::string, std::int64_t> values_of(const StrategySpec& spec) {
+  const PolicyInfo& info = policy_info(spec.name);
+  std::map<std::string, std::int64_t> values;
+  if (info.uses_sink_and_recent) {
+    values = {{"sink_tokens", spec.config.sink_tokens}, {"recent_tokens", spec.config.recent_tokens}};
+  }
+  if (info.uses_middle) {
+    values["middle_budget_tokens"] = spec.config.middle_budget_tokens;
+    values["uniform_stride"] = spec.config.uniform_stride;
+    values["block_n"] = spec.block_n;
+  }
+  return values;
+}
+
+/// Mean of a member over the examples.
+template <typename Get>
+double mean(const DatasetResult& dataset, Get get) {
+  double sum = 0;
+  for (const ExampleResult& example : dataset.examples) sum += static_cast<double>(get(example));
+  return sum / static_cast<double>(dataset.examples.size());
+}
+
+std::vector<std::string> summary_row(const std::string& strategy, const DatasetResult& d) {
+  const double prompt = mean(d, [](const auto& e) { return e.n_prompt_tokens; });
+  const double kept = mean(d, [](const auto& e) { return e.n_kept_tokens; });
+  double n_generated = 0;
+  double seconds_decode = 0;
+  for (const ExampleResult& example : d.examples) {
+    n_generated += static_cast<double>(example.n_generated_tokens);
+    seconds_decode += example.seconds_decode;
+  }
+  return {strategy,
+          d.name,
+          std::to_string(d.examples.size()),
+          fmt::format("{:.2f}", d.score()),
+          fmt::format("{:.0f}", prompt),
+          fmt::format("{:.0f}", kept),
+          fmt::format("{:.1f}", mib(static_cast<std::int64_t>(mean(d, [](const auto& e) { return e.kv_bytes_after_eviction; })))),
+          fmt::format("{:.1f}", prompt > 0 ? 100 * (1 - kept / prompt) : 0.0),
+          fmt::format("{:.2f}", mean(d, [](const auto& e) { return e.seconds_prefill; })),
+          fmt::format("{:.1f}", seconds_decode > 0 ? n_generated / seconds_decode : 0.0)};
+}
+
+/// Tokens that the cache of `policy` holds at most with a prompt of `n_prompt` and `n_new` new tokens.
+std::int64_t most_held(const Policy& policy, const SessionOptions& session, std::int64_t n_prompt, std::int64_t n_new) {
+  PolicyState state;
+  const std::int64_t n_kept = policy.plan(n_prompt, state).layer(0).count();
+  const auto budget = policy.budget_tokens(state);
+  const bool is_packed = policy.required_positions().value_or(session.positions) == PositionMode::kPacked;
+  if (!budget) return n_kept + n_new;
+  return std::max(n_kept, std::min(n_kept + n_new, *budget + (is_packed ? session.n_decode_slack : 0)));
+}
+
+}  // namespace
+
+RunInfo describe_run(const Model& model, const Policy& policy) {
+  const EngineInfo engine = engine_info();
+  std::string backends;
+  for (const std::string& name : engine.backends) backends += (backends.empty() ? "" : ", ") + name;
+  RunInfo info;
+  info.name = to_string(policy.spec());
+  info.strategy = policy.spec().name;
+  info.policy = policy.versioned_name();
+  info.strategy_values = values_of(policy.spec());
+  info.model_name = model.info().name;
+  info.model_file = model.path().filename().string();
+  info.model_bytes = model.info().file_bytes;
+  info.model_architecture = model.info().architecture;
+  info.model_description = model.info().description;
+  info.versions = {{"kvevict", KVEVICT_VERSION},
+                   {"llama.cpp", engine.llama_version},
+                   {"ggml", engine.ggml_version + " " + engine.ggml_commit},
+                   {"backends", backends}};
+  info.machine = machine_info();
+  info.started_utc = utc_now();
+  return info;
+}
+
+std::string describe_example(const std::string& strategy, const std::string& dataset, const ExampleResult& e) {
+  return fmt::format("{} {} {}: F1 {:.2f}, kept {} of {} tokens{}, prefill {:.1f} s, decode {:.1f} tok/s", strategy, dataset,
+                     e.id, e.score, e.n_kept_tokens, e.n_prompt_tokens, e.is_truncated ? " (prompt cut in the middle)" : "",
+                     e.seconds_prefill, e.decode_tokens_per_second());
+}
+
+std::string summary_table(const Results& results) {
+  Table table({"strategy", "data set", "n", "F1", "prompt tokens", "kept", "KV MiB", "saved %", "prefill s", "decode tok/s"});
+  for (const RunResult& run : results.runs) {
+    for (const DatasetResult& dataset : run.datasets) {
+      if (!dataset.examples.empty()) table.add(summary_row(run.info.name, dataset));
+    }
+  }
+  return table.text();
+}
+
+std::string memory_table(const LongBenchJob& job) {
+  std::int64_t n_longest = 0;
+  std::int64_t n_new = 0;
+  for (const DatasetJob& dataset : job.datasets) {
+    PromptSettings settings = job.settings.prompt;
+    settings.n_new_tokens = dataset.max_new_tokens;
+    for (const LongBenchExample& example : dataset.examples) {
+      const auto prompt = prepare_prompt(*job.model, *job.templates, *dataset.dataset, example, settings);
+      const auto n = static_cast<std::int64_t>(prompt.tokens.size());
+      if (n + dataset.max_new_tokens > n_longest + n_new) {
+        n_longest = n;
+        n_new = dataset.max_new_tokens;
+      }
+    }
+  }
+  const SessionOptions& session = job.settings.session;
+  std::string text = fmt::format("dry run: the longest prompt has {} tokens, its answer up to {}; {} bytes of K and V a token\n",
+                                 n_longest, n_new, job.model->kv_bytes_per_token(session.type_k, session.type_v));
+  Table table({"strategy", "weights MiB", "KV full MiB", "KV in budget MiB", "compute buffers MiB"});
+  for (const auto& policy : job.policies) {
+    const std::int64_t n_held = most_held(*policy, session, n_longest, n_new);
+    const bool evicts = n_held < n_longest + n_new;
+    const MemoryEstimate full = estimate_memory(job.model, session, evicts ? n_longest : n_longest + n_new);
+    const MemoryEstimate evicted = estimate_memory(job.model, session, n_held);
+    table.add({to_string(policy->spec()), fmt::format("{:.1f}", mib(full.weight_bytes)), fmt::format("{:.1f}", mib(full.kv_bytes)),
+               fmt::format("{:.1f}", mib(evicted.kv_bytes)),
+               full.compute_bytes ? fmt::format("{:.1f}", mib(*full.compute_bytes)) : "unknown"});
+  }
+  return text + table.text();
+}
+
+std::int64_t count_examples(const LongBenchJob& job) {
+  std::int64_t n = 0;
+  for (const DatasetJob& dataset : job.datasets) n += static_cast<std::int64_t>(dataset.examples.size());
+  return n * static_cast<std::int64_t>(job.policies.size());
+}
+
+bool has_examples(const Results& results) {
+  return std::any_of(results.runs.begin(), results.runs.end(), [](const RunResult& run) {
+    return std::any_of(run.datasets.begin(), run.datasets.end(), [](const DatasetResult& d) { return !d.examples.empty(); });
+  });
+}
+
+}  // namespace kvevict::cli

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "eval/longbench_runner.h"
+#include "kvevict/results.h"
+
+namespace kvevict::cli {
+
+/// The part of RunInfo that follows from the model, the policy and the machine.
+[[nodiscard]] RunInfo describe_run(const Model& model, const Policy& policy);
+
+/// "sink_recent:64:256 qasper qasper-demo-1-1: F1 0.67, kept 320 of 2410 tokens, …"
+[[nodiscard]] std::string describe_example(const std::string& strategy, const std::string& dataset,
+                                           const ExampleResult& example);
+
+/// A row for each strategy and data set, side by side.
+[[nodiscard]] std::string summary_table(const Results& results);
+
+/// What each strategy would need for the job's longest prompt. Nothing is computed.
+[[nodiscard]] std::string memory_table(const LongBenchJob& job);
+
+[[nodiscard]] std::int64_t count_examples(const LongBenchJob& job);
+[[nodiscard]] bool has_examples(const Results& results);
+
+}  // namespace kvevict::cli

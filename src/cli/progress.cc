@@ -1,0 +1,37 @@
+#include "cli/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace kvevict::cli {
+
+Progress::Progress(std::int64_t n_steps) : n_steps_(n_steps), is_terminal_(isatty(STDERR_FILENO) == 1) {}
+
+Progress::~Progress() {
+  if (is_terminal_ && n_done_ > 0) std::fputc('\n', stderr);
+}
+
+std::string Progress::remaining() const {
+  const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  const auto seconds = static_cast<std::int64_t>(elapsed / static_cast<double>(n_done_) * static_cast<double>(n_steps_ - n_done_));
+  if (seconds < 60) return fmt::format("{} s left", seconds);
+  return seconds < 3600 ? fmt::format("{} min left", (seconds + 59) / 60)
+                        : fmt::format("{:.1f} h left", static_cast<double>(seconds) / 3600);
+}
+
+void Progress::step(const std::string& what) {
+  ++n_done_;
+  if (!is_terminal_) {
+    fmt::print(stderr, "[{}/{}] {}\n", n_done_, n_steps_, what);
+    return;
+  }
+  constexpr std::int64_t kWidth = 24;
+  const auto n_full = static_cast<std::size_t>(n_done_ * kWidth / n_steps_);
+  const std::string bar = std::string(n_full, '#') + std::string(kWidth - n_full, '-');
+  fmt::print(stderr, "\r\x1b[K[{}] {}/{}, {}: {}", bar, n_done_, n_steps_, remaining(), what);
+  std::fflush(stderr);
+}
+
+}  // namespace kvevict::cli

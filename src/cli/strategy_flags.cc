@@ -1,0 +1,103 @@
+#include "cli/strategy_flags.h"
+
+#include <spdlog/spdlog.h>
+
+#include "cli/flags.h"
+#include "kvevict/error.h"
+#include "kvevict/policy.h"
+
+namespace kvevict::cli {
+namespace {
+
+struct SingleFlag {
+  const char* name;
+  const std::optional<std::int64_t>& value;
+  bool is_of_middle;
+  std::int64_t& (*target)(StrategySpec&);
+};
+
+std::vector<SingleFlag> single_flags(const StrategyFlags& flags) {
+  return {{"sink_tokens", flags.sink_tokens, false, [](StrategySpec& s) -> std::int64_t& { return s.config.sink_tokens; }},
+          {"recent_tokens", flags.recent_tokens, false,
+           [](StrategySpec& s) -> std::int64_t& { return s.config.recent_tokens; }},
+          {"middle_budget", flags.middle_budget, true,
+           [](StrategySpec& s) -> std::int64_t& { return s.config.middle_budget_tokens; }},
+          {"uniform_stride", flags.uniform_stride, true,
+           [](StrategySpec& s) -> std::int64_t& { return s.config.uniform_stride; }},
+          {"block_n", flags.block_n, true, [](StrategySpec& s) -> std::int64_t& { return s.block_n; }}};
+}
+
+void note_empty_middle(const StrategySpec& spec) {
+  const SimpleEvictConfig& config = spec.config;
+  if (!policy_info(spec.name).uses_middle || config.uniform_stride > 0 || config.middle_budget_tokens > 0) return;
+  spdlog::warn("{} with a middle budget of 0 keeps no middle token, as sink_recent does: give --middle_budget or "
+               "--uniform_stride", spec.name);
+}
+
+/// Writes the single flags into the specs that use them; says which flags none of them uses.
+void apply_single_flags(const StrategyFlags& flags, std::vector<StrategySpec>& specs) {
+  for (const SingleFlag& flag : single_flags(flags)) {
+    if (!flag.value) continue;
+    bool is_used = false;
+    for (StrategySpec& spec : specs) {
+      const PolicyInfo& info = policy_info(spec.name);
+      if (flag.is_of_middle ? !info.uses_middle : !info.uses_sink_and_recent) continue;
+      flag.target(spec) = *flag.value;
+      is_used = true;
+    }
+    if (!is_used) spdlog::warn("--{} is not used by {}", flag.name, specs.size() == 1 ? specs[0].name : "any of the strategies");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> split_at_commas(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t from = 0;;) {
+    const std::size_t comma = text.find(',', from);
+    parts.push_back(text.substr(from, comma - from));
+    if (comma == std::string::npos) return parts;
+    from = comma + 1;
+  }
+}
+
+void StrategyFlags::add_to(CLI::App& app, bool takes_several) {
+  add_option(app, "strategy", strategy,
+             "full, sink_recent, sink_recent_uniform or streaming_llm, with values if you like: "
+             "name[:sink[:recent[:budget]]][:key=value...]")
+      ->option_text("NAME");
+  if (takes_several) {
+    add_option(app, "strategies", strategies, "Several strategies, separated by commas, on the same examples")
+        ->option_text("NAME,NAME,...");
+  }
+  add_count(app, "sink_tokens", sink_tokens, "First tokens, always kept (256; streaming_llm 4)");
+  add_count(app, "recent_tokens", recent_tokens, "Last tokens, always kept (512; streaming_llm 1020)");
+  add_count(app, "middle_budget", middle_budget, "Most middle tokens kept by sink_recent_uniform (0)");
+  add_count(app, "uniform_stride", uniform_stride, "Keep every N-th middle block instead of a budget (0: off)");
+  add_count(app, "block_n", block_n, "Tokens per block of the middle (128)");
+}
+
+std::vector<StrategySpec> StrategyFlags::specs(const std::string& default_strategy) const {
+  if (!strategy.empty() && !strategies.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "--strategy and --strategies are both given: one of them is needed");
+  }
+  std::vector<StrategySpec> specs;
+  if (!strategies.empty()) {
+    for (const std::string& text : split_at_commas(strategies)) specs.push_back(parse_strategy(text));
+  } else {
+    specs.push_back(parse_strategy(strategy.empty() ? default_strategy : strategy));
+  }
+  apply_single_flags(*this, specs);
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    validate(specs[i].config, specs[i].block_n);
+    note_empty_middle(specs[i]);
+    for (std::size_t j = 0; j < i; ++j) {
+      if (specs[i] == specs[j]) {
+        throw Error(ErrorCode::kInvalidArgument, "the strategy " + to_string(specs[i]) + " is given twice");
+      }
+    }
+  }
+  return specs;
+}
+
+}  // namespace kvevict::cli

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kvevict/strategy_spec.h"
+
+namespace kvevict::cli {
+
+/// "a,b" -> "a", "b"; "" -> "".
+[[nodiscard]] std::vector<std::string> split_at_commas(const std::string& text);
+
+/// The flags that name a strategy and its values, on every command that takes one.
+struct StrategyFlags {
+  std::string strategy;
+  std::string strategies;  ///< Several, separated by commas.
+  std::optional<std::int64_t> sink_tokens, recent_tokens, middle_budget, uniform_stride, block_n;
+
+  /// Adds the flags; `--strategies` only where the command can run several.
+  void add_to(CLI::App& app, bool takes_several);
+
+  /// The strategies asked for: the texts' own values, then the single flags over them. A flag that
+  /// none of the strategies uses is named once on stderr, as is a choice that cannot have an effect.
+  /// Errors: kInvalidArgument.
+  [[nodiscard]] std::vector<StrategySpec> specs(const std::string& default_strategy) const;
+};
+
+}  // namespace kvevict::cli

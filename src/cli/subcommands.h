@@ -1,0 +1,14 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace kvevict::cli {
+
+/// Each adds one subcommand, whose callback does the work and throws kvevict::Error.
+void add_longbench(CLI::App& app);
+void add_models(CLI::App& app);
+void add_plan(CLI::App& app);
+void add_score(CLI::App& app);
+void add_segment(CLI::App& app);
+
+}  // namespace kvevict::cli
