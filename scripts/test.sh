@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Sets everything up and runs the tests; the last line counts them.
+#   scripts/test.sh          all tests but the long ones
+#   scripts/test.sh --quick  only what needs neither llama.cpp nor a model: seconds
+#   scripts/test.sh --full   all tests, then under AddressSanitizer, UBSan and ThreadSanitizer, and clang-tidy: an
+#                            hour or more; stages that passed for the same files are not run again
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+ROOT=$PWD
+mode=${1:-ordinary}
+. scripts/lib/packages.sh
+JOBS=${KVEVICT_JOBS:-$(nproc)}
+n_passed=0
+n_failed=0
+
+# run_tests PRESET [ctest's options]: builds the preset, runs its tests and adds to the counts.
+run_tests() {
+  local preset=$1 log
+  shift
+  log=build/$preset/test.log
+  say "building: $preset"
+  mkdir -p "build/$preset"
+  { cmake --preset "$preset" ${KVEVICT_DEPS:+-DKVEVICT_DEPS_DIR="$KVEVICT_DEPS"} && cmake --build --preset "$preset" -j "$JOBS"; } >"build/$preset/build.log" 2>&1 || {
+    tail -n 40 "build/$preset/build.log" >&2
+    fail "the preset $preset does not build; the whole log is build/$preset/build.log"
+  }
+  say "testing: $preset"
+  ctest --preset "$preset" "$@" 2>&1 | tee "$log"
+  local line
+  line=$(grep -E 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log" | tail -n 1)
+  [ -n "$line" ] || fail "no test ran for the preset $preset"
+  local failed total
+  failed=$(printf '%s' "$line" | sed -E 's/.*passed, ([0-9]+) tests failed.*/\1/')
+  total=$(printf '%s' "$line" | sed -E 's/.*out of ([0-9]+).*/\1/')
+  n_failed=$((n_failed + failed))
+  n_passed=$((n_passed + total - failed))
+  return "$failed"
+}
+
+# stage NAME COMMAND...: runs it once for a state of the files.
+stage() {
+  local name=$1 state stamp
+  shift
+  state=$(git ls-files -co --exclude-standard -z 2>/dev/null | xargs -0 sha256sum 2>/dev/null | sha256sum | cut -c1-16)
+  stamp=build/full/$name-$state
+  if [ -f "$stamp" ]; then
+    say "$name: passed before for the same files"
+    return 0
+  fi
+  "$@" || return $?
+  mkdir -p build/full && touch "$stamp"
+}
+
+case "$mode" in
+  --quick)
+    # shellcheck disable=SC2086
+    install_packages $KVEVICT_PACKAGES
+    run_tests quick
+    ;;
+  ordinary)
+    scripts/setup.sh || exit 1
+    run_tests asan-quick
+    run_tests release -j 1
+    ;;
+  --full)
+    scripts/setup.sh || exit 1
+    install_packages clang-tidy clang-format
+    stage release run_tests release -j 1
+    for preset in asan ubsan tsan; do stage "$preset" run_tests "$preset" -j 1; done
+    stage dev run_tests dev -L quick
+    ;;
+  *)
+    echo "kvevict: test.sh takes --quick, --full or nothing, not \"$mode\"" >&2
+    exit 2
+    ;;
+esac
+printf '\n%s passed, %s failed\n' "$n_passed" "$n_failed"
+[ "$n_failed" -eq 0 ]
