@@ -1,0 +1,68 @@
+#include "kvevict/strategy_spec.h"
+
+#include <gtest/gtest.h>
+
+#include "kvevict/error.h"
+#include "kvevict/policy.h"
+
+namespace kvevict {
+namespace {
+
+std::string refusal(const std::string& text) {
+  try {
+    (void)parse_strategy(text);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    return error.what();
+  }
+  return "nothing was refused";
+}
+
+TEST(StrategySpecTest, ReadsPositionalValuesAndKeys) {
+  const StrategySpec spec = parse_strategy("sink_recent_uniform:256:1024:512");
+  EXPECT_EQ(spec.name, "sink_recent_uniform");
+  EXPECT_EQ(spec.config.sink_tokens, 256);
+  EXPECT_EQ(spec.config.recent_tokens, 1024);
+  EXPECT_EQ(spec.config.middle_budget_tokens, 512);
+  EXPECT_EQ(spec.config.middle_strategy, "uniform");
+  EXPECT_EQ(spec, parse_strategy("sink_recent_uniform:budget=512:recent=1024"));
+  EXPECT_EQ(parse_strategy("sink_recent_uniform:64:stride=2:block=32").block_n, 32);
+}
+
+TEST(StrategySpecTest, WhatIsLeftOutIsTheStrategysOwnDefault) {
+  EXPECT_EQ(parse_strategy("sink_recent").config.recent_tokens, 512);
+  EXPECT_EQ(parse_strategy("streaming_llm").config.sink_tokens, 4);
+  EXPECT_EQ(parse_strategy("streaming_llm").config.recent_tokens, 1020);
+  EXPECT_EQ(parse_strategy("streaming_llm:8").config.recent_tokens, 1020);
+}
+
+TEST(StrategySpecTest, TextOfASpecReadsBackToIt) {
+  for (const char* text : {"full", "sink_recent:0:1", "sink_recent_uniform:4:5:6", "sink_recent_uniform:4:5:stride=3",
+                           "sink_recent_uniform:4:5:6:block=7", "streaming_llm:4:1020"}) {
+    EXPECT_EQ(to_string(parse_strategy(text)), text);
+  }
+  for (const PolicyInfo& info : all_policies()) {
+    const StrategySpec spec = parse_strategy(info.name);
+    EXPECT_EQ(parse_strategy(to_string(spec)), spec) << info.name;
+  }
+}
+
+TEST(StrategySpecTest, WhatIsWrongIsQuoted) {
+  EXPECT_NE(refusal("sink_resent").find("\"sink_resent\""), std::string::npos);
+  EXPECT_NE(refusal("sink_resent").find("sink_recent_uniform"), std::string::npos) << "must name the known ones";
+  EXPECT_NE(refusal("sink_recent:x").find("\"x\""), std::string::npos);
+  EXPECT_NE(refusal("sink_recent:1.5").find("\"1.5\""), std::string::npos);
+  EXPECT_NE(refusal("sink_recent::5").find("\"\""), std::string::npos);
+  EXPECT_NE(refusal("sink_recent:1:2:3").find("budget"), std::string::npos);
+  EXPECT_NE(refusal("sink_recent_uniform:1:2:3:4").find("\"4\""), std::string::npos);
+  EXPECT_NE(refusal("sink_recent:sink=1:5").find("\"5\""), std::string::npos) << "positional after a key";
+  EXPECT_NE(refusal("sink_recent:colour=1").find("\"colour\""), std::string::npos);
+  EXPECT_NE(refusal("sink_recent:stride=2").find("\"stride\""), std::string::npos);
+  EXPECT_NE(refusal("full:4").find("does not use"), std::string::npos);
+  EXPECT_NE(refusal("sink_recent:0:0").find("recent_tokens is 0"), std::string::npos);
+  EXPECT_NE(refusal("sink_recent:99999999999999999999").find("99999999999999999999"), std::string::npos);
+  EXPECT_NE(refusal("").find("\"\""), std::string::npos);
+}
+
+}  // namespace
+}  // namespace kvevict
