@@ -5,7 +5,10 @@
 namespace kvevict::cli {
 
 /// Each adds one subcommand, whose callback does the work and throws kvevict::Error.
+void add_compare(CLI::App& app);
+void add_fetch(CLI::App& app);
 void add_longbench(CLI::App& app);
+void add_merge(CLI::App& app);
 void add_models(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_score(CLI::App& app);
