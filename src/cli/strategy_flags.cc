@@ -5,6 +5,7 @@
 #include "cli/flags.h"
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
+#include "kvevict/ruler_order.h"
 
 namespace kvevict::cli {
 namespace {
@@ -50,6 +51,14 @@ void apply_single_flags(const StrategyFlags& flags, std::vector<StrategySpec>& s
 }
 
 }  // namespace
+
+void note_streaming_middle(const StrategySpec& spec) {
+  const SimpleEvictConfig& config = spec.config;
+  if (!policy_info(spec.name).uses_middle || config.middle_budget_tokens == 0 || config.uniform_stride > 0) return;
+  if (ruler_middle_tokens(spec.block_n, config) > 0) return;
+  spdlog::warn("a middle budget of {} tokens is less than one block of {}: while tokens stream in, no middle token is kept; "
+               "lower --block_n or raise --middle_budget", config.middle_budget_tokens, spec.block_n);
+}
 
 std::vector<std::string> split_at_commas(const std::string& text) {
   std::vector<std::string> parts;

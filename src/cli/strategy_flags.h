@@ -13,6 +13,9 @@ namespace kvevict::cli {
 /// "a,b" -> "a", "b"; "" -> "".
 [[nodiscard]] std::vector<std::string> split_at_commas(const std::string& text);
 
+/// Says on stderr where a stream cannot keep a middle that was asked for: a budget below one block.
+void note_streaming_middle(const StrategySpec& spec);
+
 /// The flags that name a strategy and its values, on every command that takes one.
 struct StrategyFlags {
   std::string strategy;
