@@ -25,7 +25,9 @@ struct EngineFlags {
   std::string kv_type_k, kv_type_v;  ///< Empty: as kv_type.
   int batch = 512;
   int ubatch = 512;
-  std::string positions = "absolute";
+  std::string prefill = "full";        ///< A command that streams sets "bounded" before `add_to`.
+  int chunk = 512;
+  std::string positions = "absolute";  ///< Likewise "auto".
   int decode_slack = 64;
   std::string kv_memory;  ///< "512MiB"; empty: no limit.
   bool dry_run = false;
@@ -37,7 +39,12 @@ struct EngineFlags {
 
   /// Errors: kInvalidArgument.
   [[nodiscard]] SessionOptions session_options() const;
+
+  [[nodiscard]] bool is_bounded() const { return prefill == "bounded"; }
 };
+
+/// The options for a session of `policy`: with the positions that its method is defined by, where it is.
+[[nodiscard]] SessionOptions options_for(const Policy& policy, SessionOptions options);
 
 /// Turns a limit of `kv_memory` for K and V into the strategy's token counts, and says so on stderr: what
 /// is free to grow (the middle budget of sink_recent_uniform, the recent window of the others) takes

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <cstdint>
+
+namespace kvevict {
+
+/// Memory of this process that is in RAM now, in bytes; 0 where the system does not say.
+[[nodiscard]] std::int64_t resident_bytes();
+
+/// Processor time that this process has used, over all threads.
+[[nodiscard]] double cpu_seconds();
+
+}  // namespace kvevict
