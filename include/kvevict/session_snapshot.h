@@ -10,6 +10,13 @@
 
 namespace kvevict {
 
+/// A shift that llama.cpp carries out at its next decode: positions [begin, end) move by `delta`.
+struct SavedShift {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  std::int64_t delta = 0;
+};
+
 /// A session at rest: the record, the policy's memory, the logits, and the K and V rows in
 /// llama.cpp's own format. A value: `Session::snapshot` makes it, `Session::restore` reads it.
 struct SessionSnapshot {
@@ -25,6 +32,7 @@ struct SessionSnapshot {
   PolicyState policy_state;
   std::vector<float> logits;        ///< `[n_vocab]`, or empty.
   std::vector<std::uint8_t> cells;  ///< Empty for an empty cache.
+  std::vector<SavedShift> waiting_shifts;  ///< Not yet carried out in `cells`, in order.
 };
 
 }  // namespace kvevict
