@@ -69,10 +69,10 @@ void EngineFlags::add_to(CLI::App& app) {
                       "full: the whole prompt, then one eviction; bounded: chunk by chunk, never more than budget + chunk tokens",
                       {"full", "bounded"}));
   in_group(add_count(app, "chunk", chunk, "Bounded prefill: tokens between two evictions")->capture_default_str());
-  in_group(add_choice(app, "positions", positions,
-                      "Positions of kept tokens; auto: absolute, packed whenever the trained context would be passed "
-                      "(streaming_llm: always packed)",
-                      {"absolute", "packed", "auto"}));
+  in_group(add_option(app, "positions", positions,
+                      "Positions of kept tokens: absolute (with a full prefill), packed, or auto (with a bounded one): absolute, "
+                      "packed whenever the trained context would be passed; streaming_llm: always packed")
+               ->check(CLI::IsMember({"absolute", "packed", "auto"})));
   in_group(add_count(app, "decode_slack", decode_slack,
                       "Packed positions: tokens by which the cache may outgrow its budget between shifts while decoding"));
   in_group(add_option(app, "kv_memory", kv_memory, "A limit for K and V, such as 512MiB, instead of token counts")
@@ -101,7 +101,7 @@ SessionOptions EngineFlags::session_options() const {
   options.n_ubatch = ubatch;
   options.n_threads = threads;
   options.n_chunk = chunk;
-  options.positions = parse_position_mode(positions).value_or(PositionMode::kAbsolute);
+  options.positions = parse_position_mode(positions).value_or(is_bounded() ? PositionMode::kAuto : PositionMode::kAbsolute);
   options.n_decode_slack = decode_slack;
   return options;
 }

@@ -27,7 +27,7 @@ struct EngineFlags {
   int ubatch = 512;
   std::string prefill = "full";        ///< A command that streams sets "bounded" before `add_to`.
   int chunk = 512;
-  std::string positions = "absolute";  ///< Likewise "auto".
+  std::string positions;  ///< Empty: absolute with a full prefill, auto with a bounded one.
   int decode_slack = 64;
   std::string kv_memory;  ///< "512MiB"; empty: no limit.
   bool dry_run = false;
@@ -50,7 +50,9 @@ struct EngineFlags {
 /// is free to grow (the middle budget of sink_recent_uniform, the recent window of the others) takes
 /// what the limit leaves, in whole multiples of llama.cpp's 256 cells. `full` cannot be limited.
 /// Errors: kInvalidArgument where the limit is not a size or does not hold the strategy's fixed part.
-void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model, const SessionOptions& options);
+/// Where the prefill is bounded, the chunk too comes out of the limit.
+void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model, const SessionOptions& options,
+                   bool is_bounded = false);
 
 /// "512MiB", "1.5 GiB", "200MB", "1048576" -> bytes. Errors: kInvalidArgument that names `flag`.
 [[nodiscard]] std::int64_t parse_bytes(const std::string& flag, const std::string& text);

@@ -1,5 +1,6 @@
 #include "eval/process_info.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <ctime>
@@ -13,6 +14,12 @@ std::int64_t resident_bytes() {
   std::int64_t n_resident = 0;
   file >> n_total >> n_resident;
   return n_resident * sysconf(_SC_PAGESIZE);
+}
+
+std::int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
 double cpu_seconds() {

@@ -32,8 +32,9 @@ PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<
   PrefillReport report;
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
   const std::int64_t n_first = n_prompt - settings.n_after_eviction;
-  const std::int64_t n_needed = keeps_all(policy, n_prompt) ? n_prompt + settings.n_new_tokens : n_first;
-  require_trained_context(session.model(), n_needed);
+  const SessionStats before = session.stats();
+  const std::int64_t n_needed = keeps_all(policy, before.n_tokens_seen + n_prompt) ? n_prompt + settings.n_new_tokens : n_first;
+  require_trained_context(session.model(), before.n_tokens_held + n_needed);
   auto start = Clock::now();
   session.reserve(n_needed);
   session.append(prompt.first(static_cast<std::size_t>(n_first)));

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "eval/atomic_file.h"
+#include "eval/run_json.h"
 #include "kvevict/error.h"
 #include "kvevict/scorer.h"
 
@@ -50,6 +51,8 @@ Json example_json(const ExampleResult& e) {
           {"score", e.score}};
 }
 
+}  // namespace
+
 Json run_json(const RunInfo& info) {
   return {{"name", info.name},
           {"strategy", {{"name", info.strategy}, {"policy", info.policy}, {"values", info.strategy_values}}},
@@ -67,6 +70,8 @@ Json run_json(const RunInfo& info) {
           {"seconds_total", info.seconds_total},
           {"status", info.status}};
 }
+
+namespace {
 
 double per_second(std::int64_t n, double seconds) { return seconds > 0 ? static_cast<double>(n) / seconds : 0.0; }
 

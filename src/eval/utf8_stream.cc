@@ -2,6 +2,7 @@
 
 #include <unicode/utf8.h>
 
+#include <algorithm>
 #include <array>
 
 #include "kvevict/error.h"
@@ -45,6 +46,13 @@ Utf8Prefix valid_utf8_prefix(std::string_view bytes) {
   return prefix;
 }
 
+void require_utf8(std::string_view text, const std::string& name, std::int64_t n_before) {
+  const std::size_t n_valid = valid_utf8_prefix(text).n_bytes;
+  if (n_valid == text.size()) return;
+  throw Error(ErrorCode::kBadData, name + " is not UTF-8 at byte " + std::to_string(n_before + static_cast<std::int64_t>(n_valid)) +
+                                       ": convert it first (iconv -f latin1 -t utf-8, say)");
+}
+
 TokenStream::TokenStream(const Model& model, std::istream& text, std::string name)
     : model_(model), text_(text), name_(std::move(name)), drops_space_(adds_a_space(model)) {}
 
@@ -59,11 +67,7 @@ void TokenStream::fill() {
   }
   const Utf8Prefix prefix = valid_utf8_prefix(buffer_);
   n_valid_ = prefix.n_bytes;
-  if (prefix.is_broken || (!text_ && n_valid_ < buffer_.size())) {
-    throw Error(ErrorCode::kBadData, name_ + " is not UTF-8 at byte " +
-                                         std::to_string(n_before_ + static_cast<std::int64_t>(n_valid_)) +
-                                         ": convert it first (iconv -f latin1 -t utf-8, say)");
-  }
+  if (prefix.is_broken || !text_) require_utf8(buffer_, name_, n_before_);
 }
 
 /// Where the buffer is cut: everything at the end of the text, else the last safe place.
@@ -77,7 +81,23 @@ std::size_t TokenStream::cut() const {
   return n_valid_;
 }
 
-std::vector<Token> TokenStream::next() {
+std::vector<Token> TokenStream::take(std::size_t n_tokens) {
+  std::vector<Token> taken;
+  while (taken.size() < n_tokens) {
+    if (n_taken_ == waiting_.size()) {
+      waiting_ = next_part();
+      n_taken_ = 0;
+      if (waiting_.empty()) break;
+    }
+    const std::size_t n = std::min(n_tokens - taken.size(), waiting_.size() - n_taken_);
+    const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(n_taken_);
+    taken.insert(taken.end(), first, first + static_cast<std::ptrdiff_t>(n));
+    n_taken_ += n;
+  }
+  return taken;
+}
+
+std::vector<Token> TokenStream::next_part() {
   std::vector<Token> tokens;
   while (tokens.empty()) {
     if (text_) fill();

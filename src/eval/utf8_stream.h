@@ -19,6 +19,10 @@ struct Utf8Prefix {
 };
 [[nodiscard]] Utf8Prefix valid_utf8_prefix(std::string_view bytes);
 
+/// Errors: kBadData where `text` is not UTF-8, naming it by `name` and the first byte that is wrong,
+/// counted from `n_before` on.
+void require_utf8(std::string_view text, const std::string& name, std::int64_t n_before = 0);
+
 /// A text of any length as tokens, piece by piece: reads some tens of KiB at a time and cuts before a
 /// space between two words, where the tokens of the parts are those of the whole. A text without
 /// such a place for 32 KiB (Chinese, say) is cut after a line feed or else between any two characters:
@@ -28,12 +32,13 @@ class TokenStream {
   /// `name` is what errors call the text. Both references must outlive the stream.
   TokenStream(const Model& model, std::istream& text, std::string name);
 
-  /// The next tokens, some thousands at most; nothing at the end of the text. The first ones bring
+  /// The next `n_tokens` tokens, or what is left of the text; nothing at its end. The first ones bring
   /// the model's begin-of-text token where it has one. Errors: kBadData at bytes that are not UTF-8,
   /// naming their offset; kIo.
-  [[nodiscard]] std::vector<Token> next();
+  [[nodiscard]] std::vector<Token> take(std::size_t n_tokens);
 
  private:
+  [[nodiscard]] std::vector<Token> next_part();
   void fill();
   [[nodiscard]] std::size_t cut() const;
 
@@ -43,6 +48,8 @@ class TokenStream {
   std::string buffer_;         // read, not yet tokenized
   std::size_t n_valid_ = 0;    // bytes of it that are whole characters
   std::int64_t n_before_ = 0;  // bytes of the text before the buffer
+  std::vector<Token> waiting_;  // tokenized, not yet taken
+  std::size_t n_taken_ = 0;     // of those
   bool is_first_ = true;
   bool drops_space_ = false;   // the tokenizer puts a space before every text itself
 };
