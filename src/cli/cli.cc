@@ -72,6 +72,10 @@ int run(int argc, char** argv) {
     add_compare(app);
     add_merge(app);
     add_fetch(app);
+    add_generate(app);
+    add_chat(app);
+    add_stream(app);
+    add_perplexity(app);
     add_plan(app);
     add_score(app);
     add_segment(app);
