@@ -72,6 +72,8 @@ int run(int argc, char** argv) {
     add_compare(app);
     add_merge(app);
     add_fetch(app);
+    add_needle(app);
+    add_rpc_worker(app);
     add_generate(app);
     add_chat(app);
     add_stream(app);
