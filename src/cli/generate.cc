@@ -13,6 +13,7 @@
 #include "cli/subcommands.h"
 #include "eval/process_info.h"
 #include "eval/prompt_prefill.h"
+#include "eval/utf8.h"
 #include "kvevict/error.h"
 
 namespace kvevict::cli {

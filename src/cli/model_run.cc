@@ -7,7 +7,7 @@
 #include <iostream>
 #include <iterator>
 
-#include "eval/utf8_stream.h"
+#include "eval/utf8.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 #include "kvevict/memory_estimate.h"

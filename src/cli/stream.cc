@@ -15,7 +15,7 @@
 #include "cli/subcommands.h"
 #include "eval/process_info.h"
 #include "eval/running_perplexity.h"
-#include "eval/utf8_stream.h"
+#include "eval/token_stream.h"
 #include "kvevict/error.h"
 
 namespace kvevict::cli {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "eval/utf8_stream.h"
+#include "eval/token_stream.h"
 #include "kvevict/results.h"
 #include "kvevict/session.h"
 
