@@ -32,7 +32,7 @@ std::optional<Session> StreamCheckpoint::load() {
   return std::move(loaded.session);
 }
 
-void StreamCheckpoint::save(const Session& session) {
+void StreamCheckpoint::save(Session& session) {
   if (path_.empty()) return;
   SessionExtras extras;
   extras.application_data = description();
