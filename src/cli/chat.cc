@@ -37,17 +37,23 @@ std::string stats_text(const Conversation& chat) {
   const SessionStats stats = chat.session().stats();
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   return fmt::format(
-      "strategy         {}\nturns            {}\ntokens seen      {}\ntokens held      {} (most {})\ncells            {}\n"
-      "K and V          {:.1f} MiB\nresident memory  {:.1f} MiB\ndecoded tokens   {}\nevictions        {} ({} packs)\n",
-      to_string(chat.run().policy->spec()), chat.n_turns(), stats.n_tokens_seen, stats.n_tokens_held, stats.n_tokens_held_peak,
-      stats.n_cells, mib(stats.kv_bytes), mib(resident_bytes()), stats.n_decoded_tokens, stats.n_evictions, stats.n_packs);
+      "strategy         {}\nturns            {}\ntokens seen      {}\ntokens held      {} (most {})\ncells   "
+      "         {}\n"
+      "K and V          {:.1f} MiB\nresident memory  {:.1f} MiB\ndecoded tokens   {}\nevictions        {} "
+      "({} packs)\n",
+      to_string(chat.run().policy->spec()), chat.n_turns(), stats.n_tokens_seen, stats.n_tokens_held,
+      stats.n_tokens_held_peak, stats.n_cells, mib(stats.kv_bytes), mib(resident_bytes()),
+      stats.n_decoded_tokens, stats.n_evictions, stats.n_packs);
 }
 
 /// The terminal's side of a conversation.
 class Chat {
  public:
   Chat(Conversation& conversation, InterruptGuard& interrupt, std::string save_file)
-      : conversation_(conversation), interrupt_(interrupt), lines_("> ", interrupt), save_file_(std::move(save_file)) {}
+      : conversation_(conversation),
+        interrupt_(interrupt),
+        lines_("> ", interrupt),
+        save_file_(std::move(save_file)) {}
 
   void run() {
     if (lines_.is_terminal()) fmt::print("/help lists the commands.\n");
@@ -82,13 +88,15 @@ class Chat {
   void obey(const std::string& line) {
     const std::size_t space = line.find(' ');
     const std::string command = line.substr(0, space);
-    const std::string argument = space == std::string::npos ? "" : line.substr(line.find_first_not_of(' ', space));
+    const std::string argument =
+        space == std::string::npos ? "" : line.substr(line.find_first_not_of(' ', space));
     if (command == "/help") {
       fmt::print("{}", kHelp);
     } else if (command == "/stats") {
       fmt::print("{}", stats_text(conversation_));
     } else if (command == "/keep") {
-      fmt::print("{}\n", kept_text(*conversation_.run().model, conversation_.seen(), conversation_.session().held(), lines_.is_terminal()));
+      fmt::print("{}\n", kept_text(*conversation_.run().model, conversation_.seen(),
+                                   conversation_.session().held(), lines_.is_terminal()));
     } else if (command == "/reset") {
       conversation_.reset();
     } else if (command == "/save" || command == "/load") {
@@ -105,7 +113,8 @@ class Chat {
       fmt::print("saved to {}\n", file);
     } else {
       conversation_.load(file);
-      fmt::print("loaded {}: {} turns, {} tokens\n", file, conversation_.n_turns(), conversation_.session().stats().n_tokens_seen);
+      fmt::print("loaded {}: {} turns, {} tokens\n", file, conversation_.n_turns(),
+                 conversation_.session().stats().n_tokens_seen);
     }
   }
 
@@ -147,10 +156,12 @@ void add_chat(CLI::App& app) {
   flags->engine.prefill = "bounded";
   flags->strategy.has_auto_sink = true;
   flags->generation.max_new_tokens = 512;
-  CLI::App* command = app.add_subcommand("chat", "Talk with the model; the history may be longer than any window");
+  CLI::App* command =
+      app.add_subcommand("chat", "Talk with the model; the history may be longer than any window");
   add_option(*command, "system", flags->system, "System prompt, always kept")->option_text("TEXT");
   add_option(*command, "load", flags->load, "Go on with a saved conversation")->option_text("FILE");
-  add_option(*command, "save", flags->save, "Save the conversation here after every answer")->option_text("FILE");
+  add_option(*command, "save", flags->save, "Save the conversation here after every answer")
+      ->option_text("FILE");
   flags->generation.add_to(*command);
   flags->strategy.add_to(*command, false, true);
   flags->engine.add_to(*command);

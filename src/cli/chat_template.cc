@@ -11,7 +11,8 @@ constexpr std::string_view kAnswer = "kvevict-answer-1";
 constexpr std::string_view kNextMessage = "kvevict-message-2";
 
 [[noreturn]] void refuse(const Model& model) {
-  throw Error(ErrorCode::kUnsupported, "the chat template of " + model.info().name + " cannot be applied turn by turn");
+  throw Error(ErrorCode::kUnsupported,
+              "the chat template of " + model.info().name + " cannot be applied turn by turn");
 }
 
 }  // namespace
@@ -28,8 +29,8 @@ ChatTemplate::ChatTemplate(const Model& model, std::string system) : model_(mode
   const std::size_t message = one.rfind(kMessage);
   const std::size_t answer = two.rfind(kAnswer);
   const std::size_t next = two.rfind(kNextMessage);
-  const bool is_incremental = message != std::string::npos && answer != std::string::npos && next != std::string::npos &&
-                              two.starts_with(one) && answer == one.size();
+  const bool is_incremental = message != std::string::npos && answer != std::string::npos &&
+                              next != std::string::npos && two.starts_with(one) && answer == one.size();
   if (!is_incremental) refuse(model);
   first_ = {one.substr(0, message), one.substr(message + kMessage.size())};
   const std::size_t answer_end = answer + kAnswer.size();
@@ -44,7 +45,11 @@ std::vector<Token> ChatTemplate::tokens(const Frame& frame, std::string_view mes
   return tokens;
 }
 
-std::vector<Token> ChatTemplate::first_turn(std::string_view message) const { return tokens(first_, message, true); }
-std::vector<Token> ChatTemplate::next_turn(std::string_view message) const { return tokens(next_, message, false); }
+std::vector<Token> ChatTemplate::first_turn(std::string_view message) const {
+  return tokens(first_, message, true);
+}
+std::vector<Token> ChatTemplate::next_turn(std::string_view message) const {
+  return tokens(next_, message, false);
+}
 
 }  // namespace kvevict::cli

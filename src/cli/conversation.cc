@@ -22,7 +22,8 @@ void Conversation::append(std::span<const Token> tokens) {
     seen_.insert(seen_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n));
   };
   try {
-    prefill_prompt(session_, run_.policy, tokens, {.mode = run_.prefill, .n_new_tokens = options_.max_new_tokens});
+    prefill_prompt(session_, run_.policy, tokens,
+                   {.mode = run_.prefill, .n_new_tokens = options_.max_new_tokens});
   } catch (const Error&) {
     remember();  // what was appended before the error stays
     throw;
@@ -30,10 +31,12 @@ void Conversation::append(std::span<const Token> tokens) {
   remember();
 }
 
-AnswerEnd Conversation::answer(std::string_view message, const std::function<void(std::string_view)>& on_text) {
+AnswerEnd Conversation::answer(std::string_view message,
+                               const std::function<void(std::string_view)>& on_text) {
   require_utf8(message, "the message");
   std::vector<Token> turn = std::exchange(waiting_, {});
-  const std::vector<Token> added = seen_.empty() && turn.empty() ? template_->first_turn(message) : template_->next_turn(message);
+  const std::vector<Token> added =
+      seen_.empty() && turn.empty() ? template_->first_turn(message) : template_->next_turn(message);
   turn.insert(turn.end(), added.begin(), added.end());
   append(turn);
   ++n_turns_;
@@ -43,15 +46,16 @@ AnswerEnd Conversation::answer(std::string_view message, const std::function<voi
   bool is_stopped = false;
   bool reached_end = false;
   try {
-    const Generation generation = session_.generate({.max_new_tokens = options_.max_new_tokens,
-                                                     .sampling = options_.sampling,
-                                                     .policy = run_.policy,
-                                                     .on_token = [&](Token token, std::string_view text) {
-                                                       made.push_back(token);
-                                                       on_text(text);
-                                                       is_stopped = run_.options.cancel != nullptr && *run_.options.cancel;
-                                                       return !is_stopped;
-                                                     }});
+    const Generation generation =
+        session_.generate({.max_new_tokens = options_.max_new_tokens,
+                           .sampling = options_.sampling,
+                           .policy = run_.policy,
+                           .on_token = [&](Token token, std::string_view text) {
+                             made.push_back(token);
+                             on_text(text);
+                             is_stopped = run_.options.cancel != nullptr && *run_.options.cancel;
+                             return !is_stopped;
+                           }});
     reached_end = generation.reached_end;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCancelled) throw;
@@ -75,8 +79,9 @@ void Conversation::save(const std::filesystem::path& path) {
   if (model_sha256_.empty()) model_sha256_ = sha256_of_file(run_.model->path());
   SessionExtras extras;
   extras.sampling = options_.sampling;
-  extras.application_data = nlohmann::json{{"kind", "chat"},           {"system", options_.system}, {"strategy", strategy()},
-                                           {"turns", n_turns_},        {"seen", seen_},             {"waiting", waiting_}}
+  extras.application_data = nlohmann::json{{"kind", "chat"},         {"system", options_.system},
+                                           {"strategy", strategy()}, {"turns", n_turns_},
+                                           {"seen", seen_},          {"waiting", waiting_}}
                                 .dump();
   save_session(session_, path, extras, model_sha256_);
 }
@@ -89,8 +94,9 @@ void Conversation::load(const std::filesystem::path& path) {
     throw Error(ErrorCode::kBadData, path.string() + " is a saved session, but not one of a chat");
   }
   if (chat.at("strategy") != strategy()) {
-    throw Error(ErrorCode::kInvalidArgument, path.string() + " was saved with the strategy " + chat.at("strategy").get<std::string>() +
-                                                 " and this chat runs " + strategy() + ": give --strategy the saved one");
+    throw Error(ErrorCode::kInvalidArgument,
+                path.string() + " was saved with the strategy " + chat.at("strategy").get<std::string>() +
+                    " and this chat runs " + strategy() + ": give --strategy the saved one");
   }
   std::string system = chat.at("system");
   ChatTemplate chat_template(*run_.model, system);

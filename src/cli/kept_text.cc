@@ -10,19 +10,23 @@ namespace {
 constexpr std::int64_t kShownAtEnds = 32;  // tokens of a long evicted part
 
 std::string text_of(const Model& model, std::span<const Token> tokens, TokenRange range) {
-  const auto part = tokens.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.count()));
-  return encode_utf8(decode_utf8(model.detokenize(part, true)));  // a part may begin or end within a character
+  const auto part =
+      tokens.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.count()));
+  return encode_utf8(
+      decode_utf8(model.detokenize(part, true)));  // a part may begin or end within a character
 }
 
 std::string evicted_text(const Model& model, std::span<const Token> tokens, TokenRange range) {
   if (range.count() <= 4 * kShownAtEnds) return text_of(model, tokens, range);
   return fmt::format("{} … {} tokens … {}", text_of(model, tokens, {range.begin, range.begin + kShownAtEnds}),
-                     range.count() - 2 * kShownAtEnds, text_of(model, tokens, {range.end - kShownAtEnds, range.end}));
+                     range.count() - 2 * kShownAtEnds,
+                     text_of(model, tokens, {range.end - kShownAtEnds, range.end}));
 }
 
 }  // namespace
 
-std::string kept_text(const Model& model, std::span<const Token> tokens, const KeepSet& held, bool for_terminal) {
+std::string kept_text(const Model& model, std::span<const Token> tokens, const KeepSet& held,
+                      bool for_terminal) {
   const auto n_tokens = static_cast<std::int64_t>(tokens.size());
   const char* const opening = for_terminal ? "\x1b[2m" : "[-";
   const char* const closing = for_terminal ? "\x1b[0m" : "-]";

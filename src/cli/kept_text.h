@@ -10,6 +10,7 @@ namespace kvevict::cli {
 
 /// The text of `tokens`, whose first has index 0, the parts that `held` lacks dimmed (on a terminal), or
 /// between "[-" and "-]"; long evicted parts are shortened.
-[[nodiscard]] std::string kept_text(const Model& model, std::span<const Token> tokens, const KeepSet& held, bool for_terminal);
+[[nodiscard]] std::string kept_text(const Model& model, std::span<const Token> tokens, const KeepSet& held,
+                                    bool for_terminal);
 
 }  // namespace kvevict::cli

@@ -11,17 +11,20 @@ namespace kvevict::cli {
 
 struct LineReader::Editor {
   explicit Editor(std::string text)
-      : prompt(std::move(text)), history(history_init(), history_end), line(el_init("kvevict", stdin, stdout, stderr), el_end) {
+      : prompt(std::move(text)),
+        history(history_init(), history_end),
+        line(el_init("kvevict", stdin, stdout, stderr), el_end) {
     if (!line || !history) return;
     HistEvent event;
     ::history(history.get(), &event, H_SETSIZE, 1000);
     ::history(history.get(), &event, H_SETUNIQUE, 1);
     el_set(line.get(), EL_CLIENTDATA, this);
-    el_set(line.get(), EL_PROMPT, +[](EditLine* owner) -> char* {
-      void* data = nullptr;
-      el_get(owner, EL_CLIENTDATA, &data);
-      return static_cast<Editor*>(data)->prompt.data();
-    });
+    el_set(
+        line.get(), EL_PROMPT, +[](EditLine* owner) -> char* {
+          void* data = nullptr;
+          el_get(owner, EL_CLIENTDATA, &data);
+          return static_cast<Editor*>(data)->prompt.data();
+        });
     el_set(line.get(), EL_EDITOR, "emacs");
     el_set(line.get(), EL_HIST, ::history, history.get());
     el_source(line.get(), nullptr);  // the user's ~/.editrc
@@ -41,7 +44,9 @@ LineReader::LineReader(std::string prompt, InterruptGuard& interrupt) : interrup
 
 LineReader::~LineReader() = default;
 
-bool LineReader::is_terminal() const noexcept { return editor_ != nullptr; }
+bool LineReader::is_terminal() const noexcept {
+  return editor_ != nullptr;
+}
 
 std::optional<std::string> LineReader::read() {
   while (true) {
@@ -51,7 +56,8 @@ std::optional<std::string> LineReader::read() {
       if (text != nullptr && n > 0) {
         HistEvent event;
         if (text[0] != '\n') history(editor_->history.get(), &event, H_ENTER, text);
-        return std::string(text, text[n - 1] == '\n' ? static_cast<std::size_t>(n - 1) : static_cast<std::size_t>(n));
+        return std::string(
+            text, text[n - 1] == '\n' ? static_cast<std::size_t>(n - 1) : static_cast<std::size_t>(n));
       }
       if (!interrupt_.clear()) return std::nullopt;
       std::fputs("^C (leave with /quit or Ctrl-D)\n", stdout);

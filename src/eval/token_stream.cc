@@ -11,8 +11,12 @@ namespace {
 
 constexpr std::size_t kReadBytes = 32768;
 
-bool is_white(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f' || c == '\v'; }
-bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_white(char c) {
+  return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
+}
+bool is_ascii_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 /// Whether the model's tokenizer itself puts a space before a text that has none (SentencePiece).
 bool adds_a_space(const Model& model) {
@@ -49,7 +53,8 @@ std::size_t TokenStream::cut() const {
     if (buffer_[i - 1] == ' ' && is_ascii_letter(buffer_[i]) && is_ascii_letter(buffer_[i - 2])) return i - 1;
   }
   const std::size_t line_feed = buffer_.rfind('\n', n_valid_ == 0 ? 0 : n_valid_ - 1);
-  if (line_feed != std::string::npos && line_feed + 1 < n_valid_ && !is_white(buffer_[line_feed + 1])) return line_feed + 1;
+  if (line_feed != std::string::npos && line_feed + 1 < n_valid_ && !is_white(buffer_[line_feed + 1]))
+    return line_feed + 1;
   return n_valid_;
 }
 

@@ -31,13 +31,13 @@ class TokenStream {
   const Model& model_;
   std::istream& text_;
   std::string name_;
-  std::string buffer_;         // read, not yet tokenized
-  std::size_t n_valid_ = 0;    // bytes of it that are whole characters
-  std::int64_t n_before_ = 0;  // bytes of the text before the buffer
+  std::string buffer_;          // read, not yet tokenized
+  std::size_t n_valid_ = 0;     // bytes of it that are whole characters
+  std::int64_t n_before_ = 0;   // bytes of the text before the buffer
   std::vector<Token> waiting_;  // tokenized, not yet taken
   std::size_t n_taken_ = 0;     // of those
   bool is_first_ = true;
-  bool drops_space_ = false;   // the tokenizer puts a space before every text itself
+  bool drops_space_ = false;  // the tokenizer puts a space before every text itself
 };
 
 }  // namespace kvevict

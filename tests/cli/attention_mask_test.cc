@@ -23,9 +23,11 @@ std::string read_file(const std::string& path) {
 std::vector<std::vector<bool>> read_npy(const std::string& path, std::size_t n) {
   const std::string file = read_file(path);
   EXPECT_EQ(file.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
-  const std::size_t n_header = 10 + static_cast<unsigned char>(file[8]) + 256U * static_cast<unsigned char>(file[9]);
+  const std::size_t n_header =
+      10 + static_cast<unsigned char>(file[8]) + 256U * static_cast<unsigned char>(file[9]);
   EXPECT_EQ(n_header % 64, 0U);
-  EXPECT_NE(file.find("'descr': '|b1', 'fortran_order': False, 'shape': (" + std::to_string(n) + ", " + std::to_string(n) + ")"),
+  EXPECT_NE(file.find("'descr': '|b1', 'fortran_order': False, 'shape': (" + std::to_string(n) + ", " +
+                      std::to_string(n) + ")"),
             std::string::npos);
   EXPECT_EQ(file.size(), n_header + n * n);
   std::vector<std::vector<bool>> mask(n, std::vector<bool>(n));
@@ -36,8 +38,8 @@ std::vector<std::vector<bool>> read_npy(const std::string& path, std::size_t n) 
 TEST(BoundedPlan, MaskIsWhatACacheOfSinkAndRecentHeld) {
   const std::string path = make_work_folder() + "/mask.npy";
   constexpr std::size_t kTokens = 200;
-  const ProgramResult result = run_kvevict({"plan", "--prefill", "bounded", "--chunk", "16", "--total_len", "200", "--strategy",
-                                            "sink_recent:4:24", "--mask", path});
+  const ProgramResult result = run_kvevict({"plan", "--prefill", "bounded", "--chunk", "16", "--total_len",
+                                            "200", "--strategy", "sink_recent:4:24", "--mask", path});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const auto mask = read_npy(path, kTokens);
   std::set<std::size_t> cached;  // the obvious cache: a set of indices
@@ -53,16 +55,20 @@ TEST(BoundedPlan, MaskIsWhatACacheOfSinkAndRecentHeld) {
 }
 
 TEST(BoundedPlan, JsonIsTheRulerOrdersSet) {
-  const ProgramResult result = run_kvevict({"plan", "--json", "--prefill", "bounded", "--total_len", "1216", "--strategy",
-                                            "sink_recent_uniform:128:64:512:block=128"});
+  const ProgramResult result = run_kvevict({"plan", "--json", "--prefill", "bounded", "--total_len", "1216",
+                                            "--strategy", "sink_recent_uniform:128:64:512:block=128"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   // the middle [128, 1152) has pieces 0 … 7; of highest value: 0, 4, 6 (newer than 2), 2
-  EXPECT_EQ(Json::parse(result.out), Json::parse(R"({"total_len":1216,"kept":704,"ranges":[[0,256],[384,512],[640,768],[896,1024],[1152,1216]]})"));
+  EXPECT_EQ(
+      Json::parse(result.out),
+      Json::parse(
+          R"({"total_len":1216,"kept":704,"ranges":[[0,256],[384,512],[640,768],[896,1024],[1152,1216]]})"));
 }
 
 TEST(BoundedPlan, DrawsAPngOfAtMost2048Pixels) {
   const std::string path = make_work_folder() + "/mask.png";
-  const ProgramResult result = run_kvevict({"plan", "--prefill", "bounded", "--total_len", "5000", "--strategy", "sink_recent:64:256", "--mask", path});
+  const ProgramResult result = run_kvevict({"plan", "--prefill", "bounded", "--total_len", "5000",
+                                            "--strategy", "sink_recent:64:256", "--mask", path});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const std::string file = read_file(path);
   EXPECT_EQ(file.substr(1, 3), "PNG");
@@ -79,12 +85,15 @@ TEST(BoundedPlan, RefusesInOneSentence) {
     std::vector<std::string> arguments;
     const char* sentence;
   };
-  for (const Case& c : {Case{{"--mask", folder + "/a.png"}, "it needs --prefill bounded"},
-                        Case{{"--prefill", "bounded", "--mask", folder + "/a.gif"}, "ends in .png or .npy"},
-                        Case{{"--prefill", "bounded", "--total_len", "20000", "--mask", folder + "/a.npy"}, "too large for an .npy"},
-                        Case{{"--prefill", "bounded", "--total_len", "0", "--mask", folder + "/a.png"}, "1 or more is needed"},
-                        Case{{"--prefill", "bounded", "--chunk", "0", "--mask", folder + "/a.png"}, "chunk"},
-                        Case{{"--prefill", "bounded", "--strategy", "sink_recent_uniform:4:8:stride=2"}, "stride"}}) {
+  for (const Case& c :
+       {Case{{"--mask", folder + "/a.png"}, "it needs --prefill bounded"},
+        Case{{"--prefill", "bounded", "--mask", folder + "/a.gif"}, "ends in .png or .npy"},
+        Case{{"--prefill", "bounded", "--total_len", "20000", "--mask", folder + "/a.npy"},
+             "too large for an .npy"},
+        Case{{"--prefill", "bounded", "--total_len", "0", "--mask", folder + "/a.png"},
+             "1 or more is needed"},
+        Case{{"--prefill", "bounded", "--chunk", "0", "--mask", folder + "/a.png"}, "chunk"},
+        Case{{"--prefill", "bounded", "--strategy", "sink_recent_uniform:4:8:stride=2"}, "stride"}}) {
     std::vector<std::string> words = {"plan"};
     words.insert(words.end(), c.arguments.begin(), c.arguments.end());
     const ProgramResult result = run_kvevict(words);

@@ -11,7 +11,8 @@ namespace kvevict::test {
 namespace {
 
 ProgramResult chat(const std::string& input, std::vector<std::string> more = {}) {
-  std::vector<std::string> words = {"chat", "--model", default_model_path().string(), "--max_new_tokens", "8"};
+  std::vector<std::string> words = {"chat", "--model", default_model_path().string(), "--max_new_tokens",
+                                    "8"};
   words.insert(words.end(), more.begin(), more.end());
   ProgramOptions options;
   options.input = input;
@@ -19,7 +20,9 @@ ProgramResult chat(const std::string& input, std::vector<std::string> more = {})
 }
 
 TEST(ChatCommand, AnswersObeysAndEndsWithTheInput) {
-  const ProgramResult result = chat("Hello there.\n/stats\n/keep\n/reset\n/stats\n/nonsense\n/quit\nnever read\n", {"--system", "Be brief."});
+  const ProgramResult result =
+      chat("Hello there.\n/stats\n/keep\n/reset\n/stats\n/nonsense\n/quit\nnever read\n",
+           {"--system", "Be brief."});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_NE(result.out.find("turns            1\n"), std::string::npos) << result.out;
   EXPECT_NE(result.out.find("turns            0\n"), std::string::npos) << result.out;
@@ -34,7 +37,8 @@ TEST(ChatCommand, CountsTheSystemPromptAsSink) {
     return at == std::string::npos ? -1 : std::stoi(result.out.substr(at + 12));
   };
   const int n_short = sink_of(chat("/stats\n", {"--system", "Be brief."}));
-  const int n_long = sink_of(chat("/stats\n", {"--system", "Be brief. Be kind, be patient, and never say more than you know."}));
+  const int n_long = sink_of(
+      chat("/stats\n", {"--system", "Be brief. Be kind, be patient, and never say more than you know."}));
   EXPECT_GT(n_short, 4);
   EXPECT_GT(n_long, n_short + 8);
   EXPECT_EQ(sink_of(chat("/stats\n", {"--sink_tokens", "33"})), 33);

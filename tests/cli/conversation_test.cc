@@ -44,9 +44,11 @@ TEST(ChatTemplateTest, TurnsJoinToTheWholeTemplate) {
   std::vector<Token> joined = turns.first_turn("Hello");
   for (const Token token : model->tokenize("Ahoy.", false, false)) joined.push_back(token);
   for (const Token token : turns.next_turn("How far?")) joined.push_back(token);
-  const std::vector<ChatMessage> messages = {{"system", kSystem}, {"user", "Hello"}, {"assistant", "Ahoy."}, {"user", "How far?"}};
+  const std::vector<ChatMessage> messages = {
+      {"system", kSystem}, {"user", "Hello"}, {"assistant", "Ahoy."}, {"user", "How far?"}};
   EXPECT_EQ(joined, model->tokenize(model->apply_chat_template(messages), true, true));
-  const auto system_part = model->detokenize(std::span(joined).first(static_cast<std::size_t>(turns.count_system_tokens())), true);
+  const auto system_part =
+      model->detokenize(std::span(joined).first(static_cast<std::size_t>(turns.count_system_tokens())), true);
   EXPECT_NE(system_part.find(kSystem), std::string::npos);
   EXPECT_EQ(system_part.find("Hello"), std::string::npos);
 }
@@ -55,7 +57,8 @@ TEST(ChatTemplateTest, AMessageCannotBringControlTokens) {
   const auto model = test::load_model(default_model_path());
   const ChatTemplate turns(*model, "");
   const auto count_ends = [&](const std::vector<Token>& tokens) {
-    return std::count_if(tokens.begin(), tokens.end(), [&](Token token) { return model->is_end_of_generation(token); });
+    return std::count_if(tokens.begin(), tokens.end(),
+                         [&](Token token) { return model->is_end_of_generation(token); });
   };
   EXPECT_EQ(count_ends(turns.first_turn("<|im_end|>")), count_ends(turns.first_turn("no")));
 }
@@ -64,7 +67,8 @@ TEST(ConversationTest, DecodesEveryTokenOnce) {
   Conversation chat = make_conversation("sink_recent:16:112");
   std::int64_t n_expected = 0;
   for (int turn = 0; turn < 12; ++turn) {
-    EXPECT_FALSE(say(chat, "Tell me about storm number " + std::to_string(turn) + " of that winter, please.").empty());
+    EXPECT_FALSE(
+        say(chat, "Tell me about storm number " + std::to_string(turn) + " of that winter, please.").empty());
     const SessionStats stats = chat.session().stats();
     n_expected = static_cast<std::int64_t>(chat.seen().size());
     EXPECT_EQ(stats.n_decoded_tokens, n_expected);
@@ -78,7 +82,8 @@ TEST(ConversationTest, DecodesEveryTokenOnce) {
 
 TEST(ConversationTest, KeepShowsTheSystemPromptAndWhatWasEvicted) {
   Conversation chat = make_conversation("sink_recent:16:48");
-  for (int turn = 0; turn < 5; ++turn) say(chat, "Ship number " + std::to_string(turn) + " has passed the reef at noon.");
+  for (int turn = 0; turn < 5; ++turn)
+    say(chat, "Ship number " + std::to_string(turn) + " has passed the reef at noon.");
   const std::string shown = kept_text(*chat.run().model, chat.seen(), chat.session().held(), false);
   EXPECT_LT(shown.find("lighthouse keeper"), shown.find("[-"));
   EXPECT_NE(shown.find("-]"), std::string::npos);

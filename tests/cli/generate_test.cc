@@ -26,8 +26,20 @@ double number_after(const std::string& text, const std::string& pattern) {
 TEST(GenerateCommand, ADocumentBeyondTheTrainedContextIsAnsweredInBoundedMode) {
   const std::string model = short_context_model_path().string();  // 512 tokens
   const std::string file = document_file(make_work_folder(), 9000);
-  const std::vector<std::string> words = {"generate", "--model", model, "-f", file, "--prompt", "In short:", "--max_new_tokens", "8",
-                                          "--strategy", "sink_recent:32:96", "--chunk", "128", "--verbose"};
+  const std::vector<std::string> words = {"generate",
+                                          "--model",
+                                          model,
+                                          "-f",
+                                          file,
+                                          "--prompt",
+                                          "In short:",
+                                          "--max_new_tokens",
+                                          "8",
+                                          "--strategy",
+                                          "sink_recent:32:96",
+                                          "--chunk",
+                                          "128",
+                                          "--verbose"};
   const ProgramResult refused = run_kvevict(words);
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_NE(refused.err.find("use --prefill bounded"), std::string::npos) << refused.err;
@@ -50,8 +62,9 @@ TEST(GenerateCommand, ADocumentBeyondTheTrainedContextIsAnsweredInBoundedMode) {
 
 TEST(GenerateCommand, BoundedPrefillPeaksFarBelowFull) {
   const std::string file = document_file(make_work_folder(), 12000);
-  std::vector<std::string> words = {"generate", "--model", default_model_path().string(), "-f", file, "--max_new_tokens", "2",
-                                    "--strategy", "sink_recent:16:240", "--chunk", "256", "--verbose"};
+  std::vector<std::string> words = {
+      "generate", "--model",    default_model_path().string(), "-f",      file,  "--max_new_tokens",
+      "2",        "--strategy", "sink_recent:16:240",          "--chunk", "256", "--verbose"};
   const ProgramResult full = run_kvevict(words);
   words.insert(words.end(), {"--prefill", "bounded"});
   const ProgramResult bounded = run_kvevict(words);
@@ -65,8 +78,8 @@ TEST(GenerateCommand, BoundedPrefillPeaksFarBelowFull) {
 TEST(GenerateCommand, ReadsThePromptFromStandardInputAndStreamsText) {
   ProgramOptions options;
   options.input = "The capital of France is";
-  const ProgramResult result =
-      run_kvevict({"generate", "-f", "-", "--model", default_model_path().string(), "--max_new_tokens", "6"}, options);
+  const ProgramResult result = run_kvevict(
+      {"generate", "-f", "-", "--model", default_model_path().string(), "--max_new_tokens", "6"}, options);
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_NE(result.out.find("Paris"), std::string::npos) << result.out;
 }
@@ -77,12 +90,12 @@ TEST(GenerateCommand, RefusesInOneSentence) {
     int exit_code;
     const char* sentence;
   };
-  for (const Case& c : {Case{{}, 2, "there is no prompt"},
-                        Case{{"--prompt", "a\xFF"}, 1, "--prompt is not UTF-8 at byte 1"},
-                        Case{{"--prompt", "a", "--max_new_tokens", "0"}, 2, "--max_new_tokens"},
-                        Case{{"--prompt", "a", "--temperature", "-1"}, 2, "temperature"},
-                        Case{{"--prompt", "a", "--positions", "sideways"}, 2, "positions"},
-                        Case{{"-f", "/nowhere/text"}, 1, "cannot open the text"}}) {
+  for (const Case& c :
+       {Case{{}, 2, "there is no prompt"}, Case{{"--prompt", "a\xFF"}, 1, "--prompt is not UTF-8 at byte 1"},
+        Case{{"--prompt", "a", "--max_new_tokens", "0"}, 2, "--max_new_tokens"},
+        Case{{"--prompt", "a", "--temperature", "-1"}, 2, "temperature"},
+        Case{{"--prompt", "a", "--positions", "sideways"}, 2, "positions"},
+        Case{{"-f", "/nowhere/text"}, 1, "cannot open the text"}}) {
     std::vector<std::string> words = {"generate", "--model", default_model_path().string()};
     words.insert(words.end(), c.arguments.begin(), c.arguments.end());
     const ProgramResult result = run_kvevict(words);

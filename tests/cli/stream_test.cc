@@ -30,10 +30,13 @@ std::vector<std::string> with(std::vector<std::string> words, const std::vector<
 const std::vector<std::string> kModel = {"--model", default_model_path().string()};
 const std::vector<std::string> kSmall = with({"--strategy", "sink_recent:4:124", "--chunk", "128"}, kModel);
 
-std::string text_file() { return long_text_path("developers-reference.txt").string(); }
+std::string text_file() {
+  return long_text_path("developers-reference.txt").string();
+}
 
 TEST(StreamCommand, HoldsItsBoundAndItsMemory) {
-  const ProgramResult result = run_kvevict(with({"stream", text_file(), "--json", "--total_tokens", "3000", "--report_every", "500"}, kSmall));
+  const ProgramResult result = run_kvevict(
+      with({"stream", text_file(), "--json", "--total_tokens", "3000", "--report_every", "500"}, kSmall));
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const std::vector<Json> lines = json_lines(result.out);
   ASSERT_EQ(lines.size(), 6U) << result.out;
@@ -56,8 +59,9 @@ TEST(StreamCommand, PassesTheTrainedContextByPackingAndReadsStandardInput) {
   ProgramOptions options;
   options.input = long_text(12000);  // some 2,700 tokens, five trained contexts
   const ProgramResult result =
-      run_kvevict({"stream", "-", "--json", "--strategy", "sink_recent_uniform:4:60:64:block=16", "--chunk", "64", "--model",
-                   short_context_model_path().string()}, options);
+      run_kvevict({"stream", "-", "--json", "--strategy", "sink_recent_uniform:4:60:64:block=16", "--chunk",
+                   "64", "--model", short_context_model_path().string()},
+                  options);
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const Json last = json_lines(result.out).back();
   EXPECT_GT(last.at("tokens_seen").get<std::int64_t>(), 2000);
@@ -69,16 +73,20 @@ TEST(StreamCommand, PassesTheTrainedContextByPackingAndReadsStandardInput) {
 /// What a stream ends with, without what depends on the machine.
 Json ending(const std::string& out) {
   Json last = json_lines(out).back();
-  for (const char* name : {"resident_bytes", "tokens_per_second", "cpu_seconds", "perplexity", "evictions", "packs", "tokens_held_peak"}) last.erase(name);
+  for (const char* name : {"resident_bytes", "tokens_per_second", "cpu_seconds", "perplexity", "evictions",
+                           "packs", "tokens_held_peak"})
+    last.erase(name);
   return last;
 }
 
 TEST(StreamCommand, GoesOnFromItsCheckpointAfterAKill) {
   const std::string checkpoint = make_work_folder() + "/stream.kvevict";
-  const std::vector<std::string> words = with({"stream", text_file(), "--json", "--total_tokens", "1280", "--report_every", "128"}, kSmall);
+  const std::vector<std::string> words =
+      with({"stream", text_file(), "--json", "--total_tokens", "1280", "--report_every", "128"}, kSmall);
   const ProgramResult whole = run_kvevict(words);
   ASSERT_EQ(whole.exit_code, 0) << whole.err;
-  const std::vector<std::string> saved = with(words, {"--checkpoint", checkpoint, "--checkpoint_every", "128"});
+  const std::vector<std::string> saved =
+      with(words, {"--checkpoint", checkpoint, "--checkpoint_every", "128"});
   std::vector<std::string> first_half = saved;
   *(std::find(first_half.begin(), first_half.end(), "1280")) = "640";
   ASSERT_EQ(run_kvevict(first_half).exit_code, 0);
@@ -86,7 +94,9 @@ TEST(StreamCommand, GoesOnFromItsCheckpointAfterAKill) {
   ASSERT_EQ(second_half.exit_code, 0) << second_half.err;
   EXPECT_NE(second_half.err.find("going on after 640 tokens"), std::string::npos) << second_half.err;
   EXPECT_EQ(ending(second_half.out), ending(whole.out));
-  const ProgramResult other = run_kvevict(with({"stream", text_file(), "--strategy", "sink_recent:4:60", "--chunk", "128", "--checkpoint", checkpoint}, kModel));
+  const ProgramResult other = run_kvevict(with(
+      {"stream", text_file(), "--strategy", "sink_recent:4:60", "--chunk", "128", "--checkpoint", checkpoint},
+      kModel));
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_NE(other.err.find("is a checkpoint of"), std::string::npos) << other.err;
 }
@@ -112,16 +122,18 @@ TEST(StreamCommand, RefusesInOneSentence) {
     EXPECT_NE(result.err.find(c.sentence), std::string::npos) << result.err;
     EXPECT_TRUE(result.out.empty()) << result.out;
   }
-  const ProgramResult recurrent = run_kvevict({"stream", text_file(), "--model", recurrent_model_path().string()});
+  const ProgramResult recurrent =
+      run_kvevict({"stream", text_file(), "--model", recurrent_model_path().string()});
   EXPECT_EQ(recurrent.exit_code, 1);
   EXPECT_NE(recurrent.err.find("recurrent"), std::string::npos) << recurrent.err;
 }
 
 TEST(PerplexityCommand, ComparesStrategiesInATableAndAFile) {
   const std::string output = make_work_folder() + "/perplexity.json";
-  const ProgramResult result = run_kvevict({"perplexity", text_file(), "--strategies", "full,sink_recent:0:128,sink_recent:4:124", "--window", "256",
-                                            "--total_tokens", "1024", "--chunk", "128", "--positions", "packed", "--output", output,
-                                            "--model", short_context_model_path().string()});
+  const ProgramResult result =
+      run_kvevict({"perplexity", text_file(), "--strategies", "full,sink_recent:0:128,sink_recent:4:124",
+                   "--window", "256", "--total_tokens", "1024", "--chunk", "128", "--positions", "packed",
+                   "--output", output, "--model", short_context_model_path().string()});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_NE(result.out.find("stops at the trained context"), std::string::npos) << result.out;
   std::ifstream file(output);
@@ -136,8 +148,10 @@ TEST(PerplexityCommand, ComparesStrategiesInATableAndAFile) {
     EXPECT_LE(runs[i].at("tokens_held_peak"), 256);
   }
   // While nothing was evicted all see the same tokens; then, without sinks, the text gets harder to foresee.
-  EXPECT_NEAR(runs[1].at("windows")[0].at("perplexity").get<double>(), runs[2].at("windows")[0].at("perplexity").get<double>(), 30);
-  EXPECT_GT(runs[1].at("windows")[3].at("perplexity").get<double>(), runs[2].at("windows")[3].at("perplexity").get<double>());
+  EXPECT_NEAR(runs[1].at("windows")[0].at("perplexity").get<double>(),
+              runs[2].at("windows")[0].at("perplexity").get<double>(), 30);
+  EXPECT_GT(runs[1].at("windows")[3].at("perplexity").get<double>(),
+            runs[2].at("windows")[3].at("perplexity").get<double>());
 }
 
 }  // namespace

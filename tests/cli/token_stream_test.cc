@@ -49,7 +49,8 @@ TEST(TokenStream, NamesTheByteThatIsNotUtf8) {
     FAIL() << "not refused";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kBadData);
-    EXPECT_NE(std::string(error.what()).find("the text is not UTF-8 at byte"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("the text is not UTF-8 at byte"), std::string::npos)
+        << error.what();
   }
 }
 

@@ -33,9 +33,10 @@ class Parity : public testing::TestWithParam<std::string> {
     return options;
   }
 
-  /// Two ways to sum the same f32 products of d terms differ by about sqrt(d) · epsilon of the result's size, and each of
-  /// the 2 residual additions of each of the 30 layers brings its own: sqrt(60) · sqrt(1536) · 6e-8 · (largest logit, 30)
-  /// = 5.5e-4. Ten times less was seen; a wrong mask or position shows as 0.1 and more.
+  /// Two ways to sum the same f32 products of d terms differ by about sqrt(d) · epsilon of the result's size,
+  /// and each of the 2 residual additions of each of the 30 layers brings its own: sqrt(60) · sqrt(1536) ·
+  /// 6e-8 · (largest logit, 30) = 5.5e-4. Ten times less was seen; a wrong mask or position shows as 0.1 and
+  /// more.
   [[nodiscard]] double tolerance() const {
     constexpr double kEpsilon = 6e-8;
     const double n_sums = 2.0 * model_->info().n_layers;
@@ -51,7 +52,8 @@ class Parity : public testing::TestWithParam<std::string> {
     const Json& expected = golden_.at("logits").at(static_cast<std::size_t>(found - rows_.begin()));
     const std::size_t every = golden_.at("every");
     for (std::size_t i = 0; i < expected.size(); ++i) {
-      most_ = std::max(most_, std::abs(static_cast<double>(session.logits()[i * every]) - expected.at(i).get<double>()));
+      most_ = std::max(
+          most_, std::abs(static_cast<double>(session.logits()[i * every]) - expected.at(i).get<double>()));
     }
   }
 
@@ -65,7 +67,9 @@ class Parity : public testing::TestWithParam<std::string> {
     const auto n_chunk = static_cast<std::size_t>(session.options().n_chunk);
     for (std::size_t from = 0; from < tokens_.size(); from += n_chunk) {
       session.append(std::span(tokens_).subspan(from, std::min(n_chunk, tokens_.size() - from)),
-                     {.policy = policy_, .on_log_probability = [&](std::int64_t i, double p) { compare_log_probability(i, p); }});
+                     {.policy = policy_, .on_log_probability = [&](std::int64_t i, double p) {
+                        compare_log_probability(i, p);
+                      }});
       compare_logits(session);
     }
     EXPECT_EQ(n_log_probabilities_, tokens_.size() - 1);
@@ -103,12 +107,14 @@ TEST_P(Parity, LogitsEqualTransformers) {
   EXPECT_EQ(n_compared_, rows_.size());
   EXPECT_LE(most_, tolerance());
   RecordProperty("largest_difference", std::to_string(most_));
-  EXPECT_LT(session.stats().n_tokens_held, static_cast<std::int64_t>(tokens_.size()));  // something was evicted at all
+  EXPECT_LT(session.stats().n_tokens_held,
+            static_cast<std::int64_t>(tokens_.size()));  // something was evicted at all
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, Parity,
-                         testing::Values("bounded_absolute_sink_recent", "bounded_absolute_uniform", "bounded_packed_sink_recent",
-                                         "bounded_packed_uniform", "one_shot_absolute_sink_recent", "one_shot_absolute_uniform"),
+                         testing::Values("bounded_absolute_sink_recent", "bounded_absolute_uniform",
+                                         "bounded_packed_sink_recent", "bounded_packed_uniform",
+                                         "one_shot_absolute_sink_recent", "one_shot_absolute_uniform"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -24,13 +24,16 @@ TEST(RunningPerplexity, EqualsTheMeanOverWindowAndAll) {
   for (int i = 0; i < 40; ++i) {
     values.push_back(-0.1 * ((i * 37) % 23));
     running.add(values.back());
-    EXPECT_NEAR(running.of_window(), perplexity_of(values, std::min<std::size_t>(7, values.size())), 1e-9) << i;
+    EXPECT_NEAR(running.of_window(), perplexity_of(values, std::min<std::size_t>(7, values.size())), 1e-9)
+        << i;
     EXPECT_NEAR(running.of_all(), perplexity_of(values, values.size()), 1e-9) << i;
   }
   EXPECT_EQ(running.n_tokens(), 40);
 }
 
-TEST(RunningPerplexity, RefusesAnEmptyWindow) { EXPECT_THROW(RunningPerplexity(0), Error); }
+TEST(RunningPerplexity, RefusesAnEmptyWindow) {
+  EXPECT_THROW(RunningPerplexity(0), Error);
+}
 
 }  // namespace
 }  // namespace kvevict

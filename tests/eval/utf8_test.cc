@@ -24,8 +24,10 @@ TEST(Utf8, WaitsForACharacterThatHasNotArrivedInFull) {
 }
 
 TEST(Utf8, TellsBrokenBytesFromUnfinishedOnes) {
-  // a lone continuation, a byte that no text has, an overlong form, a surrogate, a lead without its continuation
-  for (const std::string text : {"ab\x80", "ab\xFF", "ab\xC0\x80", "ab\xED\xA0\x80", "ab\xC3(", "ab\xE2\x82(", "ab\xF0\x9F("}) {
+  // a lone continuation, a byte that no text has, an overlong form, a surrogate, a lead without its
+  // continuation
+  for (const std::string text :
+       {"ab\x80", "ab\xFF", "ab\xC0\x80", "ab\xED\xA0\x80", "ab\xC3(", "ab\xE2\x82(", "ab\xF0\x9F("}) {
     const Utf8Prefix prefix = valid_utf8_prefix(text);
     EXPECT_EQ(prefix.n_bytes, 2U) << text;
     EXPECT_TRUE(prefix.is_broken) << text;
@@ -38,7 +40,8 @@ TEST(Utf8, NamesTheTextAndTheByte) {
     FAIL() << "not refused";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kBadData);
-    EXPECT_NE(std::string(error.what()).find("notes.txt is not UTF-8 at byte 1003"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("notes.txt is not UTF-8 at byte 1003"), std::string::npos)
+        << error.what();
   }
   EXPECT_THROW(require_utf8("ab\xC3", "x"), Error);  // nothing more comes
 }

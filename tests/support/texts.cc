@@ -19,7 +19,8 @@ std::string long_text(std::size_t n_bytes) {
   std::ifstream file(long_text_path("developers-reference.txt"), std::ios::binary);
   const std::string text(std::istreambuf_iterator<char>(file), {});
   const std::size_t end = text.find('\n', n_bytes);
-  if (end == std::string::npos && text.size() < n_bytes) throw std::runtime_error("the long text is too short");
+  if (end == std::string::npos && text.size() < n_bytes)
+    throw std::runtime_error("the long text is too short");
   return text.substr(0, end);
 }
 
