@@ -15,9 +15,7 @@
 
 namespace {
 
-constexpr int kBatch = 64;
-constexpr int kContext = 512;
-constexpr int kMostAnswerTokens = 40;
+constexpr int kBatch = 64, kContext = 512, kMostAnswerTokens = 40;
 
 using ModelHandle = std::unique_ptr<llama_model, decltype(&llama_model_free)>;
 using ContextHandle = std::unique_ptr<llama_context, decltype(&llama_free)>;
@@ -49,7 +47,7 @@ std::string piece_of(const llama_vocab* vocab, llama_token token) {
   return {piece, static_cast<std::size_t>(std::max(n, 0))};
 }
 
-/// The user's turn in the ChatML format, which the default model was trained on.
+/// The user's turn in ChatML, the format of the default model.
 std::string as_turn(const std::string& message) {
   return "<|im_start|>user\n" + message + "<|im_end|>\n<|im_start|>assistant\n";
 }
@@ -60,7 +58,8 @@ class Chat {
       : vocab_(llama_model_get_vocab(model)),
         context_(context),
         sampler_(llama_sampler_init_greedy(), &llama_sampler_free),
-        cache_(kvevict::LlamaCache::bind(context, kvevict::make_policy(kvevict::parse_strategy("sink_recent:4:380")),
+        cache_(kvevict::LlamaCache::bind(context,
+                                         kvevict::make_policy(kvevict::parse_strategy("sink_recent:4:380")),
                                          {.positions = kvevict::PositionMode::kAuto})) {}  // kvevict, line 2
 
   void answer(const std::string& message) {
@@ -110,8 +109,9 @@ int main(int argc, char** argv) try {
   Chat chat(model.get(), context.get());
   for (std::string line; std::getline(std::cin, line);) chat.answer(line);
   const kvevict::LlamaCacheStats stats = chat.stats();
-  std::fprintf(stderr, "%lld tokens seen, %lld in a context of %d\n", static_cast<long long>(stats.n_tokens_seen),
-               static_cast<long long>(stats.n_tokens_held), kContext);
+  std::fprintf(stderr, "%lld tokens seen, %lld in a context of %d\n",
+               static_cast<long long>(stats.n_tokens_seen), static_cast<long long>(stats.n_tokens_held),
+               kContext);
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "%s\n", error.what());

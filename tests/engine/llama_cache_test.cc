@@ -13,7 +13,9 @@
 namespace kvevict {
 namespace {
 
-std::shared_ptr<const Policy> policy(const char* text) { return make_policy(parse_strategy(text)); }
+std::shared_ptr<const Policy> policy(const char* text) {
+  return make_policy(parse_strategy(text));
+}
 
 /// A program that has llama.cpp and knows nothing of us.
 struct Program {
@@ -30,7 +32,8 @@ struct Program {
 
   void decode(std::span<const Token> tokens) {
     std::vector<Token> copy(tokens.begin(), tokens.end());
-    ASSERT_EQ(llama_decode(context.get(), llama_batch_get_one(copy.data(), static_cast<int>(copy.size()))), 0);
+    ASSERT_EQ(llama_decode(context.get(), llama_batch_get_one(copy.data(), static_cast<int>(copy.size()))),
+              0);
   }
 
   void remove_from(std::int64_t position) {
@@ -47,7 +50,8 @@ TEST_P(OwnContext, IsEvictedAsASessionIs) {
   const std::vector<Token> text = test::prose_tokens(*model, 420);
   const auto uniform = policy("sink_recent_uniform:4:60:64:block=16");
   Program program(*model);
-  LlamaCache cache = LlamaCache::bind(program.context.get(), uniform, {.positions = GetParam(), .n_slack = 0});
+  LlamaCache cache =
+      LlamaCache::bind(program.context.get(), uniform, {.positions = GetParam(), .n_slack = 0});
   SessionOptions options;
   options.flash_attention = FlashAttention::kOff;
   options.type_k = options.type_v = KvType::kF32;
@@ -73,7 +77,8 @@ TEST_P(OwnContext, IsEvictedAsASessionIs) {
   EXPECT_EQ(cache.held(), cache.plan());
 }
 
-INSTANTIATE_TEST_SUITE_P(Positions, OwnContext, testing::Values(PositionMode::kAbsolute, PositionMode::kPacked),
+INSTANTIATE_TEST_SUITE_P(Positions, OwnContext,
+                         testing::Values(PositionMode::kAbsolute, PositionMode::kPacked),
                          [](const auto& info) { return std::string(to_string(info.param)); });
 
 TEST(LlamaCacheTest, SeesWhatTheProgramDidInBetween) {
@@ -101,7 +106,8 @@ TEST(LlamaCacheTest, RefusesWhatItCannotDo) {
   EXPECT_THROW((void)LlamaCache::bind(nullptr, recent), Error);
   EXPECT_THROW((void)LlamaCache::bind(program.context.get(), nullptr), Error);
   EXPECT_THROW((void)LlamaCache::bind(program.context.get(), recent, {.sequence = 1}), Error);
-  EXPECT_THROW((void)LlamaCache::bind(program.context.get(), policy("sink_recent_uniform:4:9:stride=2")), Error);
+  EXPECT_THROW((void)LlamaCache::bind(program.context.get(), policy("sink_recent_uniform:4:9:stride=2")),
+               Error);
   LlamaCache cache = LlamaCache::bind(program.context.get(), recent);
   EXPECT_THROW((void)cache.before_decode(0), Error);
   EXPECT_THROW((void)cache.before_decode(257), Error) << "more than all cells";
@@ -109,7 +115,8 @@ TEST(LlamaCacheTest, RefusesWhatItCannotDo) {
   EXPECT_THROW((void)LlamaCache::bind(several.context.get(), recent), Error) << "cells of their own";
   Program shared(*model, 4, true);
   EXPECT_NO_THROW((void)LlamaCache::bind(shared.context.get(), recent, {.sequence = 3}));
-  EXPECT_THROW((void)LlamaCache::bind(shared.context.get(), recent, {.positions = PositionMode::kPacked}), Error);
+  EXPECT_THROW((void)LlamaCache::bind(shared.context.get(), recent, {.positions = PositionMode::kPacked}),
+               Error);
 }
 
 TEST(LlamaCacheTest, RefusesARecurrentModel) {
