@@ -22,14 +22,14 @@ int default_threads() noexcept {
   return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
-int run_workers(int n_threads, const std::function<void(const Worker&)>& job) {
+int run_workers(int n_threads, void (*job)(const void* context, const Worker& worker),
+                const void* context) noexcept {
   std::optional<WorkerBarrier> barrier;
   std::atomic<int> n_workers{0};  // known once every thread that can be had is there
   std::vector<std::thread> threads;
-  threads.reserve(static_cast<std::size_t>(std::max(0, n_threads - 1)));
   const auto run = [&](int number) {
     n_workers.wait(0, std::memory_order_acquire);
-    job({number, n_workers.load(std::memory_order_acquire), &*barrier});
+    job(context, {number, n_workers.load(std::memory_order_acquire), &*barrier});
   };
   try {
     for (int number = 1; number < n_threads; ++number) threads.emplace_back(run, number);

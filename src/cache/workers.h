@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 
 namespace kvevict {
 
@@ -28,9 +27,19 @@ struct Worker {
 /// The threads to use where the caller names none: the processors that this process may run on.
 [[nodiscard]] int default_threads() noexcept;
 
-/// Runs `job` on `n_threads` workers, the calling thread among them, and waits for all. Where the
-/// system refuses a thread the job runs on fewer; `job` must not throw. Returns the workers used.
-/// Errors: std::bad_alloc, before the job has begun anywhere.
-int run_workers(int n_threads, const std::function<void(const Worker&)>& job);
+/// Calls `job(context, worker)` on `n_threads` workers, the calling thread among them, and waits for
+/// all. Where the system refuses a thread, or the memory for one, the job runs on fewer.
+/// Returns the workers used. REQUIRES: job does not throw.
+int run_workers(int n_threads, void (*job)(const void* context, const Worker& worker),
+                const void* context) noexcept;
+
+/// The same for anything that can be called with a Worker.
+template <typename Job>
+int run_workers(int n_threads, const Job& job) noexcept {
+  const auto call = [](const void* context, const Worker& worker) {
+    (*static_cast<const Job*>(context))(worker);
+  };
+  return run_workers(n_threads, call, &job);
+}
 
 }  // namespace kvevict
