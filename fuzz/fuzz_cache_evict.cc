@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "kvevict/dynamic_cache.h"
@@ -56,9 +57,11 @@ Layout read_layout(Input& input) {
   const std::int64_t sizes[] = {layout.shape.batch, layout.shape.kv_heads, layout.shape.seq,
                                 layout.shape.head_dim};
   std::int64_t step = 1;
-  std::int64_t axis = input.number(0, 3);
+  std::size_t order[] = {0, 1, 2, 3};
+  for (std::size_t i = 3; i > 0; --i)
+    std::swap(order[i], order[input.number(0, static_cast<std::int64_t>(i))]);
   const bool nested = input.number(0, 3) != 0;  // mostly strides that have a chance of being accepted
-  for (int i = 0; i < 4; ++i, axis = (axis + 1 + input.number(0, 1) * 2) % 4) {
+  for (const std::size_t axis : order) {
     *strides[axis] = nested ? step : input.number(-700, 700);
     step = step * (sizes[axis] > 0 ? sizes[axis] : 1) + input.number(0, 2);
     if (input.number(0, 7) == 0) *strides[axis] = -*strides[axis];

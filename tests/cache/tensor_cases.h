@@ -45,6 +45,10 @@ class GuardedTensor {
 
   [[nodiscard]] const KvView& view() const { return view_; }
   [[nodiscard]] std::vector<std::byte> bytes() const { return bytes_; }
+  [[nodiscard]] std::size_t offset_of(const std::byte* at) const {
+    return static_cast<std::size_t>(at - bytes_.data());
+  }
+  [[nodiscard]] std::size_t offset_of_view() const { return offset_of(view_.data()); }
 
   /// Whether head h's element d of row `t` among the bytes `now` is that of row `t_before` among `before`.
   [[nodiscard]] bool holds(const std::vector<std::byte>& now, std::int64_t b, std::int64_t h, std::int64_t t,
