@@ -1,8 +1,7 @@
 // A toy attention loop with tensors of its own, kept within a budget by evicting in place.
 //
-// The "model" is random weights; the cache is two plain arrays that this program owns, as any engine
-// would. kvevict borrows them, says after each eviction how many rows are left, and turns the keys to
-// packed positions, so that the loop never sees a position beyond its budget.
+// The "model" is random; the cache is two plain arrays of this program's. kvevict borrows them, says how
+// many rows are left, and turns the keys to packed positions: none ever lies beyond the budget.
 #include <algorithm>
 #include <cmath>
 #include <iostream>

@@ -9,19 +9,16 @@
 namespace kvevict {
 namespace {
 
-/// A run nearer to its place than this finds its place in a cache: it was read a moment ago.
-constexpr std::int64_t kStreamingDistance = 256 << 10;
-constexpr std::int64_t kLeastStreamedRow = 64;
+/// Stores past the caches pay for runs that are long (the processor's own prefetching follows them)
+/// and not so near to their place that they find it in the first cache.
+constexpr std::int64_t kLeastStreamedBytes = 16 << 10;
+constexpr std::int64_t kLeastStreamedDistance = 32 << 10;
 
 /// Few elements of a dense strip are moved one by one: a call would cost more than they do.
 constexpr std::int64_t kFewElements = 16;
 
 #if defined(__SSE2__)
 constexpr std::int64_t kLine = 64;
-
-/// Short runs lie apart, which the processor's own prefetching does not follow: so far ahead of what
-/// is read lies what will be read soon.
-constexpr std::int64_t kPrefetchDistance = 4096;
 
 /// Moves n bytes forward (to < from) through registers, a cache line at a time, each read whole
 /// before it is written, so that the two may overlap.
@@ -32,7 +29,6 @@ void stream_forward(std::byte* to, const std::byte* from, std::int64_t n) noexce
   std::int64_t done = head;
   for (; done + kLine <= n; done += kLine) {
     const auto* source = reinterpret_cast<const __m128i*>(from + done);
-    __builtin_prefetch(source + kPrefetchDistance / 16);
     auto* target = reinterpret_cast<__m128i*>(to + done);
     const __m128i a = _mm_loadu_si128(source);
     const __m128i b = _mm_loadu_si128(source + 1);
@@ -57,16 +53,13 @@ void stream_forward(std::byte* to, const std::byte* from, std::int64_t n) noexce
 void finish_streaming() noexcept {}
 #endif
 
-bool is_far(const Strip& strip, const RowRun& run) noexcept {
-  return (run.from - run.to) * (strip.stride < 0 ? -strip.stride : strip.stride) >= kStreamingDistance;
-}
-
 void move_dense(const Strip& strip, const RowRun& run, bool streaming) noexcept {
   const std::int64_t first = strip.stride < 0 ? run.n - 1 : 0;  // the row with the lowest address
   std::byte* const to = strip.base + (run.to + first) * strip.stride;
   const std::byte* const from = strip.base + (run.from + first) * strip.stride;
   const std::int64_t n_bytes = run.n * strip.n_bytes;
-  if (streaming && to < from && is_far(strip, run)) {
+  const bool pays = n_bytes >= kLeastStreamedBytes && from - to >= kLeastStreamedDistance;
+  if (streaming && pays) {
     stream_forward(to, from, n_bytes);
   } else {
     std::memmove(to, from, static_cast<std::size_t>(n_bytes));
@@ -83,7 +76,7 @@ void move_small(const Strip& strip, const RowRun& run) noexcept {
     std::memcpy(to, from, kBytes);
 }
 
-void move_apart(const Strip& strip, const RowRun& run, bool streaming) noexcept {
+void move_apart(const Strip& strip, const RowRun& run) noexcept {
   switch (strip.n_bytes) {
     case 1:
       return move_small<1>(strip, run);
@@ -96,21 +89,17 @@ void move_apart(const Strip& strip, const RowRun& run, bool streaming) noexcept 
     default:
       break;
   }
-  const bool stream = streaming && strip.n_bytes >= kLeastStreamedRow && is_far(strip, run);
   std::byte* to = strip.base + run.to * strip.stride;
   const std::byte* from = strip.base + run.from * strip.stride;
   for (std::int64_t i = 0; i < run.n; ++i, to += strip.stride, from += strip.stride) {
-    if (stream) {
-      stream_forward(to, from, strip.n_bytes);
-    } else {
-      std::memcpy(to, from, static_cast<std::size_t>(strip.n_bytes));
-    }
+    std::memcpy(to, from, static_cast<std::size_t>(strip.n_bytes));
   }
 }
 
 }  // namespace
 
 void move_rows(const Strip& strip, RowWalk walk, std::int64_t to_end, bool streaming) noexcept {
+  if (strip.n_bytes == 0) return;
   while (!walk.done() && walk.to() < to_end) {
     const RowRun run = walk.take(to_end - walk.to());
     if (run.from == run.to) continue;
@@ -118,7 +107,7 @@ void move_rows(const Strip& strip, RowWalk walk, std::int64_t to_end, bool strea
     if (strip.is_dense() && !few) {
       move_dense(strip, run, streaming);
     } else {
-      move_apart(strip, run, streaming);
+      move_apart(strip, run);
     }
   }
   if (streaming) finish_streaming();
