@@ -8,6 +8,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -43,21 +44,27 @@ struct Geometry {
   KvShape shape;
   std::int64_t v_dim;
   Order order;
+  std::array<const char*, 3> plans;
 };
 
+constexpr std::array kUsual{"256+512", "256+512+512_uniform", "alternate"};
+constexpr std::array kLong{"256+half", "all_but_row_4", "alternate"};
+
 constexpr Geometry kGeometries[] = {
-    {"32x[1,8,16384,128]", 32, {1, 8, 16384, 128}, 128, Order::kHeadsFirst},
-    {"32x[1,16384,8,128]", 32, {1, 8, 16384, 128}, 128, Order::kSeqFirst},
-    {"32x[16,8,1024,128]", 32, {16, 8, 1024, 128}, 128, Order::kHeadsFirst},
-    {"1x[1,1,2097152,128]", 1, {1, 1, 2097152, 128}, 128, Order::kHeadsFirst},
-    {"60x[1,1,16384,576]_mla", 60, {1, 1, 16384, 576}, 0, Order::kHeadsFirst},
-    {"8x[1,8,128,16384]_seq_innermost", 8, {1, 8, 16384, 128}, 128, Order::kSeqInnermost},
+    {"32x[1,8,16384,128]", 32, {1, 8, 16384, 128}, 128, Order::kHeadsFirst, kUsual},
+    {"32x[1,16384,8,128]", 32, {1, 8, 16384, 128}, 128, Order::kSeqFirst, kUsual},
+    {"16x[16,8,2048,128]", 16, {16, 8, 2048, 128}, 128, Order::kHeadsFirst, kUsual},
+    {"1x[1,1,2097152,128]", 1, {1, 1, 2097152, 128}, 128, Order::kHeadsFirst, kLong},
+    {"60x[1,1,16384,576]_mla", 60, {1, 1, 16384, 576}, 0, Order::kHeadsFirst, kUsual},
+    {"8x[1,8,128,16384]_seq_innermost", 8, {1, 8, 16384, 128}, 128, Order::kSeqInnermost, kUsual},
 };
 
 KeepSet keep_of(const std::string& plan, std::int64_t n) {
   if (plan == "256+512") return kvevict::build_simple_keep_token_idx(n, 128, {256, 512, "none", 0, 0});
   if (plan == "256+512+512_uniform")
     return kvevict::build_simple_keep_token_idx(n, 128, {256, 512, "uniform", 512, 0});
+  if (plan == "256+half") return kvevict::build_simple_keep_token_idx(n, 128, {256, n / 2, "none", 0, 0});
+  if (plan == "all_but_row_4") return KeepSet::from_ranges({{0, 4}, {5, n}});
   KeepSet keep;
   for (std::int64_t i = 0; i < n; i += 2) keep.append(i, i + 1);
   return keep;
@@ -239,7 +246,7 @@ void register_all() {
   std::vector<int> thread_counts{1};
   if (n_processors > 1) thread_counts.push_back(n_processors);
   for (const Geometry& geometry : kGeometries) {
-    for (const char* plan : {"256+512", "256+512+512_uniform", "alternate"}) {
+    for (const char* plan : geometry.plans) {
       for (const int n_threads : thread_counts) {
         const std::string name =
             std::string("evict/") + geometry.name + "/" + plan + "/threads:" + std::to_string(n_threads);

@@ -12,12 +12,13 @@ import time
 GEOMETRIES = {
     "32x[1,8,16384,128]": (32, (1, 8, 16384, 128), 2, True),
     "32x[1,16384,8,128]": (32, (1, 16384, 8, 128), 1, True),
-    "32x[16,8,1024,128]": (32, (16, 8, 1024, 128), 2, True),
+    "16x[16,8,2048,128]": (16, (16, 8, 2048, 128), 2, True),
     "1x[1,1,2097152,128]": (1, (1, 1, 2097152, 128), 2, True),
     "60x[1,1,16384,576]_mla": (60, (1, 1, 16384, 576), 2, False),
     "8x[1,8,128,16384]_seq_innermost": (8, (1, 8, 128, 16384), 3, True),
 }
-PLANS = ("256+512", "256+512+512_uniform", "alternate")
+USUAL = ("256+512", "256+512+512_uniform", "alternate")
+LONG = ("256+half", "all_but_row_4", "alternate")
 
 
 def plan_by_loop(total_len, block_n, sink, recent, budget):
@@ -38,6 +39,10 @@ def plan_by_loop(total_len, block_n, sink, recent, budget):
 def keep_indices(plan, n):
     if plan == "alternate":
         return list(range(0, n, 2))
+    if plan == "256+half":
+        return plan_by_loop(n, 128, 256, n // 2, 0)
+    if plan == "all_but_row_4":
+        return [i for i in range(n) if i != 4]
     return plan_by_loop(n, 128, 256, 512, 512 if "uniform" in plan else 0)
 
 
@@ -80,7 +85,7 @@ def main():
     most_threads = torch.get_num_threads()
     rows = result["index_select"] = {}
     for name in arguments.geometry or GEOMETRIES:
-        for plan in PLANS:
+        for plan in LONG if name.startswith("1x") else USUAL:
             for threads in sorted({1, most_threads}):
                 torch.set_num_threads(threads)
                 rows[f"{name}/{plan}/threads:{threads}"] = index_select(torch, GEOMETRIES[name], plan, arguments.iterations)

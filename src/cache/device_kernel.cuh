@@ -11,6 +11,12 @@
 #define KVEVICT_DEVICE_THREADS 256
 #endif
 
+#ifdef __CUDACC__
+#define KVEVICT_UNROLL _Pragma("unroll")
+#else
+#define KVEVICT_UNROLL
+#endif
+
 namespace kvevict {
 
 constexpr int kDeviceThreads = KVEVICT_DEVICE_THREADS;  // of a block
@@ -60,8 +66,8 @@ __device__ void move_slice(const DeviceMove& move, const DeviceRange* ranges, un
       if (row == rows - 1) shared.range_hint[tile ^ 1] = range;
     }
     __syncthreads();
-    Unit held[kUnitsPerThread];
-#pragma unroll
+    Unit held[kUnitsPerThread] = {};
+    KVEVICT_UNROLL
     for (int i = 0; i < kUnitsPerThread; ++i) {
       const int at = thread + i * kDeviceThreads;
       if (at >= rows * units) break;
@@ -69,7 +75,7 @@ __device__ void move_slice(const DeviceMove& move, const DeviceRange* ranges, un
       held[i] = row[at % units];
     }
     __syncthreads();
-#pragma unroll
+    KVEVICT_UNROLL
     for (int i = 0; i < kUnitsPerThread; ++i) {
       const int at = thread + i * kDeviceThreads;
       if (at >= rows * units) break;

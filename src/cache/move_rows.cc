@@ -53,11 +53,11 @@ void stream_forward(std::byte* to, const std::byte* from, std::int64_t n) noexce
 void finish_streaming() noexcept {}
 #endif
 
-void move_dense(const Strip& strip, const RowRun& run, bool streaming) noexcept {
-  const std::int64_t first = strip.stride < 0 ? run.n - 1 : 0;  // the row with the lowest address
-  std::byte* const to = strip.base + (run.to + first) * strip.stride;
-  const std::byte* const from = strip.base + (run.from + first) * strip.stride;
-  const std::int64_t n_bytes = run.n * strip.n_bytes;
+void move_dense(const Lane& lane, const RowRun& run, bool streaming) noexcept {
+  const std::int64_t first = lane.stride < 0 ? run.n - 1 : 0;  // the row with the lowest address
+  std::byte* const to = lane.row(run.to + first);
+  const std::byte* const from = lane.row(run.from + first);
+  const std::int64_t n_bytes = run.n * lane.row_bytes;
   const bool pays = n_bytes >= kLeastStreamedBytes && from - to >= kLeastStreamedDistance;
   if (streaming && pays) {
     stream_forward(to, from, n_bytes);
@@ -69,48 +69,64 @@ void move_dense(const Strip& strip, const RowRun& run, bool streaming) noexcept 
 /// Rows of a size known when compiling, so that each is a few instructions. A row and its place
 /// never overlap: they are different rows.
 template <std::size_t kBytes>
-void move_small(const Strip& strip, const RowRun& run) noexcept {
-  std::byte* to = strip.base + run.to * strip.stride;
-  const std::byte* from = strip.base + run.from * strip.stride;
-  for (std::int64_t i = 0; i < run.n; ++i, to += strip.stride, from += strip.stride)
+void move_small(const Lane& lane, const RowRun& run) noexcept {
+  std::byte* to = lane.row(run.to);
+  const std::byte* from = lane.row(run.from);
+  for (std::int64_t i = 0; i < run.n; ++i, to += lane.stride, from += lane.stride)
     std::memcpy(to, from, kBytes);
 }
 
-void move_apart(const Strip& strip, const RowRun& run) noexcept {
-  switch (strip.n_bytes) {
+void move_one_by_one(const Lane& lane, const RowRun& run) noexcept {
+  switch (lane.row_bytes) {
     case 1:
-      return move_small<1>(strip, run);
+      return move_small<1>(lane, run);
     case 2:
-      return move_small<2>(strip, run);
+      return move_small<2>(lane, run);
     case 4:
-      return move_small<4>(strip, run);
-    case 64:
-      return move_small<64>(strip, run);
+      return move_small<4>(lane, run);
     default:
       break;
   }
-  std::byte* to = strip.base + run.to * strip.stride;
-  const std::byte* from = strip.base + run.from * strip.stride;
-  for (std::int64_t i = 0; i < run.n; ++i, to += strip.stride, from += strip.stride) {
-    std::memcpy(to, from, static_cast<std::size_t>(strip.n_bytes));
+  std::byte* to = lane.row(run.to);
+  const std::byte* from = lane.row(run.from);
+  for (std::int64_t i = 0; i < run.n; ++i, to += lane.stride, from += lane.stride) {
+    std::memcpy(to, from, static_cast<std::size_t>(lane.row_bytes));
   }
 }
 
 }  // namespace
 
-void move_rows(const Strip& strip, RowWalk walk, std::int64_t to_end, bool streaming) noexcept {
-  if (strip.n_bytes == 0) return;
+void move_rows(const Lane& lane, RowWalk walk, std::int64_t to_end, bool streaming) noexcept {
+  const bool tiny = lane.row_bytes <= 4;
   while (!walk.done() && walk.to() < to_end) {
     const RowRun run = walk.take(to_end - walk.to());
     if (run.from == run.to) continue;
-    const bool few = strip.n_bytes <= 4 && run.n < kFewElements;
-    if (strip.is_dense() && !few) {
-      move_dense(strip, run, streaming);
+    if (lane.is_dense() && !(tiny && run.n < kFewElements)) {
+      move_dense(lane, run, streaming);
     } else {
-      move_apart(strip, run);
+      move_one_by_one(lane, run);
     }
   }
   if (streaming) finish_streaming();
+}
+
+void stash_rows(const Lane& lane, RowWalk walk, std::int64_t to_end, std::byte* stash) noexcept {
+  while (!walk.done() && walk.to() < to_end) {
+    const RowRun run = walk.take(to_end - walk.to());
+    const bool together = lane.stride == lane.row_bytes;
+    const std::int64_t n_pieces = together ? 1 : run.n;
+    const std::int64_t piece_bytes = together ? run.n * lane.row_bytes : lane.row_bytes;
+    for (std::int64_t i = 0; i < n_pieces; ++i, stash += piece_bytes) {
+      std::memcpy(stash, lane.row(run.from + i), static_cast<std::size_t>(piece_bytes));
+    }
+  }
+}
+
+void unstash_rows(const Lane& lane, std::int64_t to_begin, std::int64_t to_end,
+                  const std::byte* stash) noexcept {
+  for (std::int64_t row = to_begin; row < to_end; ++row, stash += lane.row_bytes) {
+    std::memcpy(lane.row(row), stash, static_cast<std::size_t>(lane.row_bytes));
+  }
 }
 
 }  // namespace kvevict

@@ -12,8 +12,7 @@ namespace kvevict {
 namespace {
 
 constexpr std::int64_t kBytesWorthThread = 1 << 20;  ///< Starting a thread costs as much as moving this.
-constexpr std::int64_t kBytesWorthBarrier = 64 << 10;
-constexpr std::int64_t kStripBytes = 64;  ///< Strips of a row are multiples of a cache line.
+constexpr std::int64_t kStashBytes = 256 << 10;      ///< Rows that move by less share a lane by stashing.
 
 std::int64_t last_cache_bytes() noexcept {
   const auto bytes = static_cast<std::int64_t>(::sysconf(_SC_LEVEL3_CACHE_SIZE));
@@ -25,7 +24,7 @@ std::int64_t share(std::int64_t n, int number, int n_workers) {
   return n * number / n_workers;
 }
 
-Strip whole_lane(const Lanes& lanes, std::int64_t number) {
+Lane lane_of(const Lanes& lanes, std::int64_t number) {
   return {lanes.lane(number), lanes.row_bytes, lanes.row_stride};
 }
 
@@ -48,6 +47,7 @@ class Mover {
         n_single_lanes_ += tensors[i].lanes.n_lanes;
       }
     }
+    if (!shared_.empty()) stashes_.resize(static_cast<std::size_t>(n_threads_ * kStashBytes));
     grab_ = std::max<std::int64_t>(1, n_single_lanes_ / (16 * n_threads_));
   }
 
@@ -64,8 +64,9 @@ class Mover {
 
   void work(const Worker& worker) noexcept {
     for (const std::size_t i : shared_) {
-      for (std::int64_t lane = 0; lane < tensors_[i].lanes.n_lanes; ++lane)
-        share_lane(tensors_[i], lane, worker);
+      for (std::int64_t lane = 0; lane < tensors_[i].lanes.n_lanes; ++lane) {
+        share_lane(tensors_[i], lane_of(tensors_[i].lanes, lane), worker);
+      }
     }
     for (;;) {
       const std::int64_t begin = next_lane_.fetch_add(grab_, std::memory_order_relaxed);
@@ -81,42 +82,55 @@ class Mover {
     for (std::int64_t lane = begin; lane < end; ++lane) {
       if (at + 1 != single_.end() && lane == (at + 1)->first_lane) ++at;
       const TensorMove& tensor = tensors_[at->tensor];
-      move_rows(whole_lane(tensor.lanes, lane - at->first_lane), RowWalk(tensor.keep), tensor.n_kept,
+      move_rows(lane_of(tensor.lanes, lane - at->first_lane), RowWalk(tensor.keep), tensor.n_kept,
                 streaming_);
     }
   }
 
-  void share_lane(const TensorMove& tensor, std::int64_t lane, const Worker& worker) const noexcept {
-    const Strip whole = whole_lane(tensor.lanes, lane);
-    const std::int64_t least_wave = kBytesWorthBarrier * worker.n_workers;
+  void share_lane(const TensorMove& tensor, const Lane& lane, const Worker& worker) noexcept {
     RowWalk walk(tensor.keep);
-    while (!walk.done() && (walk.from() - walk.to()) * whole.n_bytes < least_wave) walk.take(tensor.n_kept);
+    walk.advance_to(tensor.n_kept - tensor.n_moved);
+    const RowWalk begin = walk;
+    while (!walk.done() && (walk.from() - walk.to()) * lane.row_bytes < kStashBytes) walk.take(tensor.n_kept);
     const std::int64_t near_end = walk.done() ? tensor.n_kept : walk.to();
-    move_rows(strip_of(whole, worker), RowWalk(tensor.keep), near_end, streaming_);
-    worker.barrier->arrive_and_wait();
-    while (!walk.done()) {
-      const std::int64_t begin = walk.to();
-      const std::int64_t end =
-          std::min(walk.from(), tensor.n_kept);  // nothing read from here on lies before it
-      RowWalk mine = walk;
-      mine.advance_to(begin + share(end - begin, worker.number, worker.n_workers));
-      move_rows(whole, mine, begin + share(end - begin, worker.number + 1, worker.n_workers), streaming_);
-      worker.barrier->arrive_and_wait();
-      walk.advance_to(end);
+    const bool some_near = begin.to() < near_end;
+    if (some_near) share_near(lane, begin, near_end, worker);
+    for (bool first = !some_near; !walk.done(); first = false) {
+      if (!first) worker.barrier->arrive_and_wait();
+      share_apart(lane, walk, std::min(walk.from(), tensor.n_kept), worker);
     }
   }
 
-  static Strip strip_of(const Strip& whole, const Worker& worker) noexcept {
-    const std::int64_t n_units = (whole.n_bytes + kStripBytes - 1) / kStripBytes;
-    const std::int64_t begin = share(n_units, worker.number, worker.n_workers) * kStripBytes;
-    const std::int64_t end = share(n_units, worker.number + 1, worker.n_workers) * kStripBytes;
-    return {whole.base + begin, std::min(end, whole.n_bytes) - begin, whole.stride};
+  /// Rows that move by less than a stash: what a worker reads out of the pieces of others is stashed
+  /// before anyone writes.
+  void share_near(const Lane& lane, RowWalk mine, std::int64_t end, const Worker& worker) noexcept {
+    const std::int64_t n = end - mine.to(), first = mine.to();
+    const std::int64_t my_end = first + share(n, worker.number + 1, worker.n_workers);
+    mine.advance_to(first + share(n, worker.number, worker.n_workers));
+    RowWalk beyond = mine;
+    beyond.advance_past(my_end);
+    const std::int64_t stashed = beyond.done() ? my_end : std::min(beyond.to(), my_end);
+    std::byte* const stash = stashes_.data() + worker.number * kStashBytes;
+    stash_rows(lane, beyond, my_end, stash);
+    worker.barrier->arrive_and_wait();
+    move_rows(lane, mine, stashed, streaming_);
+    unstash_rows(lane, stashed, my_end, stash);
+  }
+
+  /// Rows up to `end`, behind which all of them are read.
+  void share_apart(const Lane& lane, RowWalk& walk, std::int64_t end, const Worker& worker) const noexcept {
+    const std::int64_t n = end - walk.to(), first = walk.to();
+    RowWalk mine = walk;
+    mine.advance_to(first + share(n, worker.number, worker.n_workers));
+    move_rows(lane, mine, first + share(n, worker.number + 1, worker.n_workers), streaming_);
+    walk.advance_to(end);
   }
 
   std::span<const TensorMove> tensors_;
   int n_threads_ = 1;
   bool streaming_ = false;
   std::vector<std::size_t> shared_;
+  std::vector<std::byte> stashes_;  ///< One for each worker.
   std::vector<SingleLanes> single_;
   std::int64_t n_single_lanes_ = 0;
   std::int64_t grab_ = 1;

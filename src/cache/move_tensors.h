@@ -26,12 +26,12 @@ struct TensorMove {
 /// Moves the kept rows of host tensors to the front, in place, on at most `n_threads` workers.
 ///
 /// Lanes (each head's rows, say) are handed to workers one by one. A lane too long for that is
-/// shared: while rows move by less than a worker is worth, each worker takes a strip of every row;
-/// later, when the next rows to be read lie behind all places to be written until there, that
-/// whole wave is cut among the workers, who then wait for each other. Neither needs a copy: what
-/// runs at the same time never touches the same bytes.
-/// Extra memory: O(tensors). Errors: std::bad_alloc, before anything has moved. Returns the workers
-/// used.
+/// shared: each worker takes a piece of its rows. Rows that move by little are read out of the next
+/// worker's piece, so those few are stashed before anyone writes. From where the next row to be read
+/// lies far behind its place, all rows whose places lie before it move at the same time: nothing is
+/// written where anything is read. Workers wait for each other in between.
+/// Extra memory: O(tensors), and 256 KiB for each worker where a lane is shared. Errors: std::bad_alloc,
+/// before anything has moved. Returns the workers used.
 int move_tensors(std::span<const TensorMove> tensors, int n_threads);
 
 }  // namespace kvevict

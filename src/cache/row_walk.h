@@ -42,6 +42,11 @@ class RowWalk {
     while (!done() && to_ < to) take(to - to_);
   }
 
+  /// Goes on to the first row that lies at `from` or behind it, or to the end. O(ranges between).
+  void advance_past(std::int64_t from) noexcept {
+    while (!done() && this->from() < from) take(from - this->from());
+  }
+
  private:
   void skip_empty() noexcept {
     while (next_ < ranges_.size() && offset_ == ranges_[next_].count()) {

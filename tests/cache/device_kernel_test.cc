@@ -27,7 +27,6 @@ void __syncthreads() {
 }
 }  // namespace
 
-#pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #include <gtest/gtest.h>
 
 #include <random>
