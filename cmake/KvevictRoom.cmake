@@ -1,5 +1,6 @@
-# kvevict_add_room(<room> [LINK <public libraries>] [PRIVATE_LINK <libraries>])
+# kvevict_add_room(<room> [LINK <public libraries>] [PRIVATE_LINK <libraries>] [PRECOMPILE <headers>])
 # Makes the static library kvevict_<room> of every src/<room>/*.cc, with the project's warnings and sanitizers.
+# PRECOMPILE names large headers of other projects that many files of the room include: compiling them once halves the build.
 
 function(kvevict_target_options target)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
@@ -19,12 +20,14 @@ function(kvevict_target_options target)
 endfunction()
 
 function(kvevict_add_room room)
-  cmake_parse_arguments(ARG "" "" "LINK;PRIVATE_LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "LINK;PRIVATE_LINK;PRECOMPILE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${room}/*.cc)
   add_library(kvevict_${room} STATIC ${sources})
   set_target_properties(kvevict_${room} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_link_libraries(kvevict_${room} PUBLIC ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK})
-  target_compile_definitions(kvevict_${room} PRIVATE
-    KVEVICT_VERSION="${PROJECT_VERSION}" KVEVICT_SOURCE_DATA_DIR="${PROJECT_SOURCE_DIR}/data")
+  target_compile_definitions(kvevict_${room} PRIVATE KVEVICT_VERSION="${PROJECT_VERSION}")
   kvevict_target_options(kvevict_${room})
+  if(ARG_PRECOMPILE)
+    target_precompile_headers(kvevict_${room} PRIVATE ${ARG_PRECOMPILE})
+  endif()
 endfunction()

@@ -48,6 +48,25 @@ long_check() {
   fi
 }
 
+# run_fuzzers: each libFuzzer target for a minute.
+run_fuzzers() {
+  local target failed=0
+  say "building: fuzz"
+  mkdir -p build/fuzz
+  { cmake --preset fuzz && cmake --build --preset fuzz -j "$JOBS"; } >build/fuzz/build.log 2>&1 ||
+    fail "the preset fuzz does not build; the whole log is build/fuzz/build.log"
+  for target in build/fuzz/bin/fuzz_*; do
+    say "fuzzing: ${target##*/}, one minute"
+    if "$target" -max_total_time=60 -max_len=256 -artifact_prefix=build/fuzz/ >"build/fuzz/${target##*/}.log" 2>&1; then
+      n_passed=$((n_passed + 1))
+    else
+      tail -n 40 "build/fuzz/${target##*/}.log" >&2
+      n_failed=$((n_failed + 1)) failed=1
+    fi
+  done
+  return "$failed"
+}
+
 # stage NAME COMMAND...: runs it once for a state of the files.
 stage() {
   local name=$1 state stamp
@@ -76,7 +95,7 @@ case "$mode" in
     ;;
   --full)
     scripts/setup.sh || exit 1
-    install_packages clang-tidy clang-format
+    install_packages clang clang-tidy clang-format
     scripts/fetch_texts.sh || exit 1
     stage release run_tests release -j 1
     stage parity long_check scripts/long/parity.sh
@@ -84,6 +103,7 @@ case "$mode" in
     stage chat-200 long_check scripts/long/chat_200.py
     stage million-tokens long_check scripts/long/million_tokens.py
     for preset in asan ubsan tsan; do stage "$preset" run_tests "$preset" -j 1; done
+    stage fuzz run_fuzzers
     stage dev run_tests dev -L quick
     ;;
   *)
