@@ -3,7 +3,6 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <ranges>
 #include <string>
 
 #include "engine/batch.h"
@@ -103,7 +102,7 @@ std::int64_t KvContext::kv_bytes() const noexcept {
 }
 
 llama_seq_id KvContext::take_sequence() {
-  const auto free = std::ranges::find(is_in_use_, false);
+  const auto free = std::find(is_in_use_.begin(), is_in_use_.end(), false);
   if (free == is_in_use_.end()) {
     throw Error(ErrorCode::kInvalidArgument,
                 "the context has " + std::to_string(is_in_use_.size()) +
@@ -120,7 +119,7 @@ void KvContext::release_sequence(llama_seq_id sequence) noexcept {
 }
 
 int KvContext::n_sequences_in_use() const noexcept {
-  return static_cast<int>(std::ranges::count(is_in_use_, true));
+  return static_cast<int>(std::count(is_in_use_.begin(), is_in_use_.end(), true));
 }
 
 void KvContext::share(llama_seq_id from, llama_seq_id to) {
@@ -138,8 +137,8 @@ std::vector<std::uint8_t> KvContext::copy(llama_seq_id sequence) {
   // Keys that wait to be turned would be copied with their new positions but the old rotation:
   // take the shift back, copy, and shift again.
   std::vector<PositionShift> backwards;
-  for (const PositionShift& s : std::views::reverse(waiting_shifts_)) {
-    backwards.push_back({{s.positions.begin + s.delta, s.positions.end + s.delta}, -s.delta});
+  for (auto s = waiting_shifts_.rbegin(); s != waiting_shifts_.rend(); ++s) {
+    backwards.push_back({{s->positions.begin + s->delta, s->positions.end + s->delta}, -s->delta});
   }
   shift_positions(context_.get(), shifted_sequence_, backwards);
   try {
