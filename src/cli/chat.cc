@@ -88,8 +88,9 @@ class Chat {
   void obey(const std::string& line) {
     const std::size_t space = line.find(' ');
     const std::string command = line.substr(0, space);
+    const std::size_t begin = line.find_first_not_of(' ', space);
     const std::string argument =
-        space == std::string::npos ? "" : line.substr(line.find_first_not_of(' ', space));
+        begin == std::string::npos || space == std::string::npos ? "" : line.substr(begin);
     if (command == "/help") {
       fmt::print("{}", kHelp);
     } else if (command == "/stats") {

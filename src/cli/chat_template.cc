@@ -17,7 +17,7 @@ constexpr std::string_view kNextMessage = "kvevict-message-2";
 
 }  // namespace
 
-ChatTemplate::ChatTemplate(const Model& model, std::string system) : model_(model) {
+ChatTemplate::ChatTemplate(const Model& model, std::string system) : model_(&model) {
   std::vector<ChatMessage> messages;
   if (!system.empty()) messages.push_back({"system", std::move(system)});
   messages.push_back({"user", std::string(kMessage)});
@@ -39,9 +39,9 @@ ChatTemplate::ChatTemplate(const Model& model, std::string system) : model_(mode
 }
 
 std::vector<Token> ChatTemplate::tokens(const Frame& frame, std::string_view message, bool is_first) const {
-  std::vector<Token> tokens = model_.tokenize(frame.before, is_first, true);
-  for (const Token token : model_.tokenize(message, false, false)) tokens.push_back(token);
-  for (const Token token : model_.tokenize(frame.after, false, true)) tokens.push_back(token);
+  std::vector<Token> tokens = model_->tokenize(frame.before, is_first, true);
+  for (const Token token : model_->tokenize(message, false, false)) tokens.push_back(token);
+  for (const Token token : model_->tokenize(frame.after, false, true)) tokens.push_back(token);
   return tokens;
 }
 

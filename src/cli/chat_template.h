@@ -32,7 +32,7 @@ class ChatTemplate {
 
   [[nodiscard]] std::vector<Token> tokens(const Frame& frame, std::string_view message, bool is_first) const;
 
-  const Model& model_;
+  const Model* model_;
   Frame first_, next_;
   std::int64_t n_system_tokens_ = 0;
 };

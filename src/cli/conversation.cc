@@ -86,28 +86,46 @@ void Conversation::save(const std::filesystem::path& path) {
   save_session(session_, path, extras, model_sha256_);
 }
 
-void Conversation::load(const std::filesystem::path& path) {
-  if (model_sha256_.empty()) model_sha256_ = sha256_of_file(run_.model->path());
-  LoadedSession loaded = load_session(run_.model, run_.options, path, model_sha256_);
-  const auto chat = nlohmann::json::parse(loaded.extras.application_data, nullptr, false);
+namespace {
+
+/// What a chat keeps beside its session.
+struct SavedChat {
+  std::string system, strategy;
+  std::int64_t n_turns = 0;
+  std::vector<Token> seen, waiting;
+};
+
+SavedChat saved_chat(const std::string& text, const std::filesystem::path& path) {
+  const auto chat = nlohmann::json::parse(text, nullptr, false);
   if (!chat.is_object() || chat.value("kind", "") != "chat") {
     throw Error(ErrorCode::kBadData, path.string() + " is a saved session, but not one of a chat");
   }
-  if (chat.at("strategy") != strategy()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                path.string() + " was saved with the strategy " + chat.at("strategy").get<std::string>() +
-                    " and this chat runs " + strategy() + ": give --strategy the saved one");
+  try {
+    return {.system = chat.at("system"),
+            .strategy = chat.at("strategy"),
+            .n_turns = chat.at("turns"),
+            .seen = chat.at("seen"),
+            .waiting = chat.at("waiting")};
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::kBadData, path.string() + " holds a chat that cannot be read: " + error.what());
   }
-  std::string system = chat.at("system");
-  ChatTemplate chat_template(*run_.model, system);
-  auto seen = chat.at("seen").get<std::vector<Token>>();
-  auto waiting = chat.at("waiting").get<std::vector<Token>>();
+}
+
+}  // namespace
+
+void Conversation::load(const std::filesystem::path& path) {
+  if (model_sha256_.empty()) model_sha256_ = sha256_of_file(run_.model->path());
+  LoadedSession loaded = load_session(run_.model, run_.options, path, model_sha256_);
+  SavedChat chat = saved_chat(loaded.extras.application_data, path);
+  std::shared_ptr<const Policy> policy = make_policy(parse_strategy(chat.strategy));
+  ChatTemplate chat_template(*run_.model, chat.system);
   template_.emplace(std::move(chat_template));
+  run_.policy = std::move(policy);
   session_ = std::move(loaded.session);
-  options_.system = std::move(system);
-  seen_ = std::move(seen);
-  waiting_ = std::move(waiting);
-  n_turns_ = chat.at("turns");
+  options_.system = std::move(chat.system);
+  seen_ = std::move(chat.seen);
+  waiting_ = std::move(chat.waiting);
+  n_turns_ = chat.n_turns;
 }
 
 }  // namespace kvevict::cli

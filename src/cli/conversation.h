@@ -39,8 +39,8 @@ class Conversation {
   /// Writes everything to a file in one step. Errors: kIo.
   void save(const std::filesystem::path& path);
 
-  /// Goes on with a saved conversation, its system prompt included. Errors: those of load_session; kBadData
-  /// (not a saved chat), kInvalidArgument (saved with another strategy). The running one is then as it was.
+  /// Goes on with a saved conversation, its system prompt and its strategy included. Errors: those of
+  /// load_session; kBadData (not a saved chat). The running one is then as it was.
   void load(const std::filesystem::path& path);
 
   [[nodiscard]] const Session& session() const { return session_; }

@@ -102,8 +102,19 @@ TEST(ConversationTest, ASavedChatGoesOnAsIfNeverLeft) {
   EXPECT_EQ(say(loaded, "And the next one?"), say(chat, "And the next one?"));
 
   Conversation other = make_conversation("sink_recent:16:60");
-  EXPECT_THROW(other.load(file), Error);
-  EXPECT_FALSE(say(other, "Still there?").empty());  // a refused file leaves the chat as it was
+  other.load(file);
+  EXPECT_EQ(to_string(other.run().policy->spec()), "sink_recent:16:112");
+}
+
+TEST(ConversationTest, ARefusedFileLeavesTheChatAsItWas) {
+  const std::string file = test::make_work_folder() + "/chat.kvevict";
+  std::ofstream(file) << "no saved chat";
+  Conversation chat = make_conversation("sink_recent:16:112");
+  say(chat, "Good morning.");
+  const std::vector<Token> seen = chat.seen();
+  EXPECT_THROW(chat.load(file), Error);
+  EXPECT_EQ(chat.seen(), seen);
+  EXPECT_FALSE(say(chat, "Still there?").empty());
 }
 
 TEST(ConversationTest, CtrlCStopsTheAnswerAndNotTheChat) {
