@@ -51,9 +51,10 @@ def section(measured, beside):
            f"{max(cache['size'] for cache in context['caches']) // 2**20} MiB, load {context['load_avg'][0]:.1f} at the "
            f"start, {context['date'][:10]}. bf16; a geometry's name is the order in memory. Every time is the best of its "
            "iterations; memmove is one piece of as many bytes in the same memory on as many threads, taking turns with "
-           "the eviction. `alternate` keeps every second row: the worst case. index_select allocates its result and "
-           "copies nothing back; the time to free the old tensors is left out. Extra bytes are the records of what the "
-           "rows are; none of them is a row.")
+           "the eviction. `alternate` keeps every second row: the worst case. index_select allocates its result, in "
+           "memory that the system hands out, and copies nothing back; the time to free the old tensors is left out. "
+           "Extra bytes are the records of what the rows are (16 bytes for each range that is kept) and, where several "
+           "threads share a lane, 256 KiB of stash for each.")
     yield ""
     yield from evict_table(rows, beside)
     yield ""
