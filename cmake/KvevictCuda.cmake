@@ -11,10 +11,14 @@ if(KVEVICT_CUDA)
       set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 90-virtual)
     endif()
     enable_language(CUDA)
+    if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know it of CUDA 13
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+    endif()
     find_package(CUDAToolkit REQUIRED)
     add_library(kvevict_cache_cuda STATIC src/cache/device_move.cu)
-    set_target_properties(kvevict_cache_cuda PROPERTIES POSITION_INDEPENDENT_CODE ON)
-    target_compile_options(kvevict_cache_cuda PRIVATE -std=c++20)  # CMake 3.25 does not know that nvcc 13 can
+    set_target_properties(kvevict_cache_cuda PROPERTIES
+      CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON POSITION_INDEPENDENT_CODE ON)
     target_include_directories(kvevict_cache_cuda PRIVATE include src)
     target_link_libraries(kvevict_cache_cuda PUBLIC CUDA::cudart_static)
     target_compile_definitions(kvevict_cache PUBLIC KVEVICT_WITH_CUDA)
