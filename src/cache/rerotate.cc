@@ -61,8 +61,8 @@ struct TurnTile {
 
   std::int64_t first_pair;
   std::int64_t n_pairs;
-  float cosines[kTilePairs];
-  float sines[kTilePairs];
+  float cosines[kTilePairs]{};
+  float sines[kTilePairs]{};
 };
 
 std::byte* element(const KvView& view, std::byte* row, std::int64_t dim) noexcept {
