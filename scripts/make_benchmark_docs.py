@@ -25,7 +25,7 @@ def rows_of(measured):
 
 def evict_table(rows, beside):
     selects = (beside.get("index_select") or {}) if beside else {}
-    yield "| layers x K, V | kept | threads | moved, MB | GB/s | memmove, GB/s | ratio | index_select, ms | ours, ms | times faster | extra bytes, ours | index_select's copy |"
+    yield "| layers x K, V | kept | threads | moved, MB | GB/s | memmove, GB/s | ratio | index_select, ms (memory reused) | ours, ms | times faster | extra bytes, ours | index_select's copy |"
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for name, row in rows.items():
         if not name.startswith("evict/"):
@@ -33,7 +33,8 @@ def evict_table(rows, beside):
         _, geometry, plan, threads = name.split("/")
         select = selects.get(f"{geometry}/{plan}/{threads}")
         ours = row["best_ms"]
-        beside_cells = (f"{select['best_ms']:.1f} | {ours:.1f} | {select['best_ms'] / ours:.1f}" if select
+        beside_cells = (f"{select['best_ms']:.1f} ({select['best_ms_memory_reused']:.1f}) | {ours:.1f} | "
+                        f"{select['best_ms'] / ours:.1f} ({select['best_ms_memory_reused'] / ours:.1f})" if select
                         else f"– | {ours:.1f} | –")
         copy = f"{select['second_copy_bytes']:,}" if select else "–"
         yield (f"| {geometry} | {plan} | {threads.split(':')[1]} | {row['MB_moved']:.0f} | {row['GB_per_s']:.1f} | "
@@ -51,9 +52,18 @@ def section(measured, beside):
            f"{max(cache['size'] for cache in context['caches']) // 2**20} MiB, load {context['load_avg'][0]:.1f} at the "
            f"start, {context['date'][:10]}. bf16; a geometry's name is the order in memory. Every time is the best of its "
            "iterations; memmove is one piece of as many bytes in the same memory on as many threads, taking turns with "
-           "the eviction. `alternate` keeps every second row: the worst case. index_select allocates its result and "
-           "copies nothing back; the time to free the old tensors is left out. Extra bytes are the records of what the "
-           "rows are; none of them is a row.")
+           "the eviction. `alternate` keeps every second row: the worst case. index_select allocates its result, in "
+           "memory new from the system (in brackets: in memory that the allocator hands out again), and copies nothing "
+           "back; the time to free the old tensors is left out. "
+           "Extra bytes are the records of what the rows are (16 bytes for each range that is kept) and, where several "
+           "threads share a lane, 256 KiB of stash for each.")
+    yield ""
+    if context["load_avg"][0] > context["num_cpus"]:
+        yield ("The machine was busy with other work meanwhile: rows of several threads scatter, those of one thread less.")
+        yield ""
+    yield ("Ranges of whole rows move as fast as memmove. Where the sequence is innermost a range is a piece of some "
+           "hundred elements for each element of a row, and in the worst case a single one; alternate rows read every "
+           "second piece of memory, which drags the others along. Both are below memmove and above index_select.")
     yield ""
     yield from evict_table(rows, beside)
     yield ""

@@ -116,7 +116,7 @@ void DynamicCache::add_layer(const KvView& k, const KvView& v, std::int64_t n_ro
   require_pair(k, v, n_rows);
   require_fits(*impl_, k, v);
   const bool as_last = !impl_->layers.empty() && impl_->layers.back().record->n_rows == n_rows &&
-                       impl_->layers.back().record->abs_pos == KeepSet::all(n_rows) &&
+                       *impl_->layers.back().record->abs_pos == KeepSet::all(n_rows) &&
                        impl_->layers.back().record->seen_tokens == n_rows;
   impl_->layers.push_back(
       {k, v, std::nullopt,
@@ -154,10 +154,10 @@ std::int64_t DynamicCache::seen_tokens() const noexcept {
 }
 
 const KeepSet& DynamicCache::abs_pos(std::size_t layer) const noexcept {
-  return impl_->layers[layer].record->abs_pos;
+  return *impl_->layers[layer].record->abs_pos;
 }
 const KeepSet& DynamicCache::rope_pos(std::size_t layer) const noexcept {
-  return impl_->layers[layer].record->rope_pos;
+  return *impl_->layers[layer].record->rope_pos;
 }
 
 std::int64_t DynamicCache::next_rope_pos(std::size_t layer) const noexcept {

@@ -150,7 +150,8 @@ CacheEvictReport evict_to_plan(DynamicCache& cache, const KeepPlan& plan, const 
   for (std::size_t layer = 0; layer < state.layers.size(); ++layer) {
     const bool as_last =
         layer > 0 && plan.is_shared() && state.layers[layer].record == state.layers[layer - 1].record;
-    keep.push_back(as_last ? keep.back() : places_of(state.layers[layer].record->abs_pos, plan.layer(layer)));
+    keep.push_back(as_last ? keep.back()
+                           : places_of(*state.layers[layer].record->abs_pos, plan.layer(layer)));
   }
   return evict_dynamic_cache_inplace(cache, keep, options);
 }

@@ -11,8 +11,8 @@ namespace {
 
 /// Bytes of a tensor of that shape, counted by a view of memory that is never touched.
 std::int64_t checked_bytes(ElementType type, const KvShape& shape, KvLayout layout) {
-  alignas(16) static constexpr std::byte kNowhere[16]{};
-  const KvView view = KvView::read_only(kNowhere, type, shape, dense_strides(shape, layout));
+  alignas(16) static constexpr std::byte nowhere[16]{};
+  const KvView view = KvView::read_only(nowhere, type, shape, dense_strides(shape, layout));
   return view.n_elements() * element_bytes(type);
 }
 

@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
 namespace kvevict {
@@ -17,41 +17,55 @@ constexpr std::int64_t kLeastStreamedDistance = 32 << 10;
 /// Few elements of a dense strip are moved one by one: a call would cost more than they do.
 constexpr std::int64_t kFewElements = 16;
 
-#if defined(__SSE2__)
-constexpr std::int64_t kLine = 64;
+#if defined(__x86_64__)
+constexpr std::int64_t kLines = 128;  ///< Bytes moved at a time: two cache lines, four registers.
 
-/// Moves n bytes forward (to < from) through registers, a cache line at a time, each read whole
-/// before it is written, so that the two may overlap.
-void stream_forward(std::byte* to, const std::byte* from, std::int64_t n) noexcept {
-  const auto misaligned = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(to) % kLine);
-  const std::int64_t head = misaligned == 0 ? 0 : std::min(n, kLine - misaligned);
-  if (head > 0) std::memmove(to, from, static_cast<std::size_t>(head));
-  std::int64_t done = head;
-  for (; done + kLine <= n; done += kLine) {
-    const auto* source = reinterpret_cast<const __m128i*>(from + done);
-    auto* target = reinterpret_cast<__m128i*>(to + done);
-    const __m128i a = _mm_loadu_si128(source);
-    const __m128i b = _mm_loadu_si128(source + 1);
-    const __m128i c = _mm_loadu_si128(source + 2);
-    const __m128i d = _mm_loadu_si128(source + 3);
-    _mm_stream_si128(target, a);
-    _mm_stream_si128(target + 1, b);
-    _mm_stream_si128(target + 2, c);
-    _mm_stream_si128(target + 3, d);
+bool has_wide_stores() noexcept {
+  return __builtin_cpu_supports("avx") != 0;
+}
+
+/// Moves n bytes forward (to < from, `to` on a cache line) past the caches; each piece is read whole
+/// before it is written, so that the two may overlap. Returns the bytes moved: whole pieces only.
+__attribute__((target("avx"))) std::int64_t stream_pieces(std::byte* to, const std::byte* from,
+                                                          std::int64_t n) noexcept {
+  std::int64_t done = 0;
+  for (; done + kLines <= n; done += kLines) {
+    const auto* source = reinterpret_cast<const __m256i*>(from + done);
+    auto* target = reinterpret_cast<__m256i*>(to + done);
+    const __m256i a = _mm256_loadu_si256(source);
+    const __m256i b = _mm256_loadu_si256(source + 1);
+    const __m256i c = _mm256_loadu_si256(source + 2);
+    const __m256i d = _mm256_loadu_si256(source + 3);
+    _mm256_stream_si256(target, a);
+    _mm256_stream_si256(target + 1, b);
+    _mm256_stream_si256(target + 2, c);
+    _mm256_stream_si256(target + 3, d);
   }
-  if (done < n) std::memmove(to + done, from + done, static_cast<std::size_t>(n - done));
+  return done;
 }
 
 void finish_streaming() noexcept {
   _mm_sfence();
 }
 #else
-void stream_forward(std::byte* to, const std::byte* from, std::int64_t n) noexcept {
-  std::memmove(to, from, static_cast<std::size_t>(n));
+constexpr std::int64_t kLines = 128;
+bool has_wide_stores() noexcept {
+  return false;
 }
-
+std::int64_t stream_pieces(std::byte*, const std::byte*, std::int64_t) noexcept {
+  return 0;
+}
 void finish_streaming() noexcept {}
 #endif
+
+/// REQUIRES: to < from.
+void stream_forward(std::byte* to, const std::byte* from, std::int64_t n) noexcept {
+  const auto address = reinterpret_cast<std::uintptr_t>(to);
+  const std::int64_t head = std::min(n, static_cast<std::int64_t>((kLines - address % kLines) % kLines));
+  std::memmove(to, from, static_cast<std::size_t>(head));
+  const std::int64_t done = head + stream_pieces(to + head, from + head, n - head);
+  std::memmove(to + done, from + done, static_cast<std::size_t>(n - done));
+}
 
 void move_dense(const Lane& lane, const RowRun& run, bool streaming) noexcept {
   const std::int64_t first = lane.stride < 0 ? run.n - 1 : 0;  // the row with the lowest address
@@ -98,6 +112,7 @@ void move_one_by_one(const Lane& lane, const RowRun& run) noexcept {
 
 void move_rows(const Lane& lane, RowWalk walk, std::int64_t to_end, bool streaming) noexcept {
   const bool tiny = lane.row_bytes <= 4;
+  streaming = streaming && has_wide_stores();
   while (!walk.done() && walk.to() < to_end) {
     const RowRun run = walk.take(to_end - walk.to());
     if (run.from == run.to) continue;

@@ -34,8 +34,7 @@ class Mover {
     std::int64_t total = 0;
     for (const TensorMove& tensor : tensors) total += tensor.total_bytes();
     streaming_ = total >= last_cache_bytes();
-    const auto most = static_cast<int>(std::min<std::int64_t>(n_threads, total / kBytesWorthThread));
-    n_threads_ = std::max(1, most);
+    n_threads_ = std::clamp<std::int64_t>(total / kBytesWorthThread, 1, n_threads);
     const std::int64_t long_lane = std::max(total / (4 * n_threads_), kBytesWorthThread);
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       if (tensors[i].total_bytes() == 0) continue;
@@ -53,7 +52,7 @@ class Mover {
 
   int run() {
     if (shared_.empty() && single_.empty()) return 0;
-    return run_workers(n_threads_, [this](const Worker& worker) { work(worker); });
+    return run_workers(static_cast<int>(n_threads_), [this](const Worker& worker) { work(worker); });
   }
 
  private:
@@ -127,7 +126,7 @@ class Mover {
   }
 
   std::span<const TensorMove> tensors_;
-  int n_threads_ = 1;
+  std::int64_t n_threads_ = 1;
   bool streaming_ = false;
   std::vector<std::size_t> shared_;
   std::vector<std::byte> stashes_;  ///< One for each worker.

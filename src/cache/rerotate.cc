@@ -61,8 +61,8 @@ struct TurnTile {
 
   std::int64_t first_pair;
   std::int64_t n_pairs;
-  float cosines[kTilePairs];
-  float sines[kTilePairs];
+  float cosines[kTilePairs]{};
+  float sines[kTilePairs]{};
 };
 
 std::byte* element(const KvView& view, std::byte* row, std::int64_t dim) noexcept {
@@ -247,7 +247,7 @@ std::vector<TurnGroup> turn_groups(const DynamicCache& cache, const RopeConfig& 
     const auto& record = CacheAccess::state(cache).layers[layer].record;
     const KvView keys = cache.k(layer);
     require_keys(keys, "keys");
-    if (record->rope_pos.end() != record->n_rows) require_writable(keys);
+    if (record->rope_pos->end() != record->n_rows) require_writable(keys);
     const auto same = [&](const TurnGroup& group) {
       return group.before == record && group.keys.front().source.shape().head_dim == keys.shape().head_dim;
     };
@@ -272,7 +272,7 @@ void rerotate(DynamicCache& cache, const RopeConfig& rope, int n_threads) {
   require_threads(n_threads);
   const std::vector<TurnGroup> groups = turn_groups(cache, rope);
   for (const TurnGroup& group : groups) {
-    turn_keys(group.keys, TurnWalk(group.before->rope_pos, group.after->rope_pos), group.rope, true,
+    turn_keys(group.keys, TurnWalk(*group.before->rope_pos, *group.after->rope_pos), group.rope, true,
               n_threads);
     for (const std::size_t layer : group.layers) CacheAccess::state(cache).layers[layer].record = group.after;
   }

@@ -1,6 +1,7 @@
 #include "cache/row_record.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kvevict {
 
@@ -37,26 +38,49 @@ KeepSet places_of(const KeepSet& record, const KeepSet& wanted) {
   return places;
 }
 
+namespace {
+
+using SharedSet = std::shared_ptr<const KeepSet>;
+
+SharedSet share(KeepSet set) {
+  return std::make_shared<const KeepSet>(std::move(set));
+}
+
+KeepSet with_more(const KeepSet& set, std::int64_t begin, std::int64_t n) {
+  KeepSet longer = set;
+  longer.append(begin, begin + n);
+  return longer;
+}
+
+/// As members_at; without a walk where the record is 0, 1, 2, … .
+SharedSet left_of(const KeepSet& record, const KeepSet& rows) {
+  const bool is_counting = record.ranges().size() == 1 && record.ranges().front().begin == 0;
+  return share(is_counting ? rows : members_at(record, rows));
+}
+
+}  // namespace
+
 RowRecord fresh_record(std::int64_t n_rows) {
-  return {KeepSet::all(n_rows), KeepSet::all(n_rows), n_rows, n_rows, 0};
+  const SharedSet all = share(KeepSet::all(n_rows));
+  return {all, all, n_rows, n_rows, 0};
 }
 
 RowRecord appended(const RowRecord& record, std::int64_t n_tokens) {
-  RowRecord next = record;
-  next.abs_pos.append(record.seen_tokens, record.seen_tokens + n_tokens);
-  next.rope_pos.append(record.next_rope_pos(), record.next_rope_pos() + n_tokens);
-  next.n_rows += n_tokens;
-  next.seen_tokens += n_tokens;
-  return next;
+  const SharedSet abs_pos = share(with_more(*record.abs_pos, record.seen_tokens, n_tokens));
+  const bool is_same = record.rope_pos == record.abs_pos;
+  return {abs_pos, is_same ? abs_pos : share(with_more(*record.rope_pos, record.next_rope_pos(), n_tokens)),
+          record.n_rows + n_tokens, record.seen_tokens + n_tokens, record.rope_shift};
 }
 
 RowRecord evicted(const RowRecord& record, const KeepSet& rows) {
-  return {members_at(record.abs_pos, rows), members_at(record.rope_pos, rows), rows.count(),
-          record.seen_tokens, record.rope_shift};
+  const SharedSet abs_pos = left_of(*record.abs_pos, rows);
+  const bool is_same = record.rope_pos == record.abs_pos;
+  return {abs_pos, is_same ? abs_pos : left_of(*record.rope_pos, rows), rows.count(), record.seen_tokens,
+          record.rope_shift};
 }
 
 RowRecord packed(const RowRecord& record) {
-  return {record.abs_pos, KeepSet::all(record.n_rows), record.n_rows, record.seen_tokens,
+  return {record.abs_pos, share(KeepSet::all(record.n_rows)), record.n_rows, record.seen_tokens,
           record.seen_tokens - record.n_rows};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "kvevict/keep_set.h"
 
@@ -8,8 +9,8 @@ namespace kvevict {
 
 /// What the rows of a layer are. Immutable once made, so that layers with the same history share one.
 struct RowRecord {
-  KeepSet abs_pos;
-  KeepSet rope_pos;
+  std::shared_ptr<const KeepSet> abs_pos;
+  std::shared_ptr<const KeepSet> rope_pos;  ///< The same object as long as nothing was packed.
   std::int64_t n_rows = 0;
   std::int64_t seen_tokens = 0;
   std::int64_t rope_shift = 0;  ///< The next token's position minus this is where its key is rotated.

@@ -108,6 +108,17 @@ TEST(EvictTest, OneLongHeadOnSeveralThreads) {
   evict_large(shape, "bhsd", KeepSet::from_ranges({{3, 7}, {20, 20000}, {20003, 40000}, {55000, shape.seq}}),
               "mixed");
   evict_large(shape, "bhds", KeepSet::from_ranges({{0, 4}, {5, shape.seq}}), "sequence innermost");
+  std::mt19937 random(6);
+  for (int round = 0; round < 3; ++round) {
+    KeepSet keep;
+    const auto longest = static_cast<std::int64_t>(1 + random() % 4000);
+    for (auto at = static_cast<std::int64_t>(random() % 9); at < shape.seq;) {
+      const auto end = std::min(shape.seq, at + 1 + static_cast<std::int64_t>(random()) % longest);
+      keep.append(at, end);
+      at = end + 1 + static_cast<std::int64_t>(random() % 40) * static_cast<std::int64_t>(random() % 40);
+    }
+    evict_large(shape, round == 0 ? "bhsd" : "shbd", keep, "runs of up to " + std::to_string(longest));
+  }
 }
 
 TEST(EvictTest, ManyHeadsOnSeveralThreads) {
