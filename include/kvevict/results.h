@@ -30,6 +30,12 @@ struct ExampleResult {
   double seconds_prefill = 0;
   double seconds_eviction = 0;
   double seconds_decode = 0;
+  /// Strategies that this example's prefill and decoding served together: above 1 the seconds are those of
+  /// all of them, and say nothing about one.
+  int n_sharing = 1;
+  /// Prompt tokens that were in a cache already, of an earlier question on the same document:
+  /// `seconds_prefill` is without them.
+  std::int64_t n_reused_tokens = 0;
   std::vector<KeepSet> kept_ranges;  ///< One for all layers, or one per layer.
   std::string prompt_sha256;
   std::string prediction;
@@ -39,6 +45,8 @@ struct ExampleResult {
 
   [[nodiscard]] double prefill_tokens_per_second() const;
   [[nodiscard]] double decode_tokens_per_second() const;
+  /// Whether the seconds are also those of other strategies or leave out reused tokens.
+  [[nodiscard]] bool has_shared_timings() const noexcept { return n_sharing > 1 || n_reused_tokens > 0; }
 };
 
 struct DatasetResult {
@@ -51,9 +59,9 @@ struct DatasetResult {
 
 /// What was asked for and what it ran on, as texts and numbers for the file; see docs/file_formats.md.
 struct RunInfo {
-  std::string name;             ///< The strategy in its grammar: unique within a file.
-  std::string strategy;         ///< Registry name.
-  std::string policy;           ///< Registry name with the rule's version.
+  std::string name;      ///< The strategy in its grammar: unique within a file.
+  std::string strategy;  ///< Registry name.
+  std::string policy;    ///< Registry name with the rule's version.
   std::map<std::string, std::int64_t> strategy_values;  ///< sink_tokens, …: what the strategy uses.
   std::map<std::string, std::string> configuration;     ///< Every other setting that can change a result.
   std::string model_name, model_file, model_sha256, model_architecture, model_description;
@@ -70,14 +78,26 @@ struct RunResult {
   std::vector<DatasetResult> datasets;
 };
 
-/// A results file: several runs and the prompts they share, each prompt once by its hash.
+/// A data file and the examples chosen from it, before any sharding: what a complete run answers.
+struct DataInfo {
+  std::string dataset;
+  std::string sha256;  ///< Of the file.
+  std::vector<std::string> ids;
+};
+
+/// A results file: several runs over the same data, and the prompts they share, each prompt once by its hash.
 struct Results {
   std::vector<RunResult> runs;
+  std::vector<DataInfo> data;
   std::map<std::string, std::string> prompts;  ///< SHA-256 -> text.
 };
 
 /// The file's text, indented JSON.
 [[nodiscard]] std::string to_json(const Results& results);
+
+/// Reads a results file. Fields that this version does not know are passed over. Errors: kNotFound, kIo,
+/// kBadData naming the file and the field that is missing or of another type.
+[[nodiscard]] Results read_results(const std::filesystem::path& path);
 
 /// Writes the file so that a reader finds the old one or the new one, never a part: a temporary
 /// file beside it, flushed to the disk, then renamed. Makes missing folders.

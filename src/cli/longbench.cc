@@ -225,7 +225,7 @@ void add_longbench(CLI::App& app) {
   CLI::App* command = app.add_subcommand("longbench", "Answer LongBench questions under a KV budget, and score the answers");
   add_flag(*command, "demo_mode", flags->demo_mode, "Default model, 2 examples, small budget: no other flag needed");
   flags->strategy.add_to(*command, true);
-  add_option(*command, "dataset", flags->datasets, "Data sets (all seven QA sets without it)")->delimiter(',')->option_text("NAME,...");
+  add_option(*command, "dataset", flags->datasets, "Data sets (without it: all that have a file in --data_dir)")->delimiter(',')->option_text("NAME,...");
   add_option(*command, "data_dir", flags->data_dir, "Folder of LongBench's <dataset>.jsonl files")->option_text("DIR");
   add_option(*command, "longbench_config", flags->longbench_config,
              "Folder with LongBench's own dataset2prompt.json and dataset2maxlen.json")

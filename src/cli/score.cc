@@ -1,15 +1,19 @@
 // kvevict score: the official LongBench score of each prediction in a JSONL file.
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/flags.h"
 #include "cli/subcommands.h"
+#include "cli/table.h"
 #include "eval/atomic_file.h"
 #include "eval/jsonl.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
+#include "kvevict/longbench_dataset.h"
 #include "kvevict/scorer.h"
 
 namespace kvevict::cli {
@@ -20,23 +24,55 @@ struct ScoreFlags {
   std::string output;
 };
 
+/// Scores of a data set, and its examples' lengths for LongBench-E.
+struct DatasetScores {
+  std::vector<double> scores;
+  std::vector<LengthScore> by_length;
+};
+
+std::string bucket_text(const std::optional<double>& score) {
+  return score ? fmt::format("{:.2f}", *score) : "-";
+}
+
+/// A row for each data set as LongBench's eval.py aggregates; for LongBench-E by length.
+std::string aggregate_table(const std::map<std::string, DatasetScores>& datasets) {
+  Table table({"data set", "n", "score", "0-4k", "4-8k", "8k+"});
+  for (const auto& [name, d] : datasets) {
+    const LengthScores e = is_longbench_e(name) ? longbench_e_scores(d.by_length) : LengthScores{};
+    table.add({name, std::to_string(d.scores.size()), fmt::format("{:.2f}", dataset_score(d.scores)),
+               bucket_text(e.up_to_4k), bucket_text(e.up_to_8k), bucket_text(e.longer)});
+  }
+  return table.text();
+}
+
+double score_row(const Scorer& scorer, const JsonlRow& row, const std::string& dataset) {
+  try {
+    const bool needs_classes = longbench_dataset(dataset).metric == Metric::kClassification;
+    return scorer.score({dataset, row.text("prediction"), row.texts("answers", true),
+                         row.texts("all_classes", needs_classes)});
+  } catch (const Error& error) {
+    const std::string what = error.what();
+    throw Error(error.code(), what.rfind(row.place(), 0) == 0 ? what : row.place() + ": " + what);
+  }
+}
+
 void run_score(const ScoreFlags& flags) {
   require_writable(flags.output);
   const Scorer scorer(data_folder() / "jieba");
   std::string lines;
+  std::map<std::string, DatasetScores> datasets;
   std::int64_t n = 0;
   for_each_jsonl_row(flags.input, [&](const JsonlRow& row) {
-    const ScoreCase score_case{row.text("dataset"), row.text("prediction"), row.texts("answers", true),
-                               row.texts("all_classes", false)};
-    try {
-      lines += nlohmann::json{{"score", scorer.score(score_case)}}.dump() + "\n";
-    } catch (const Error& error) {
-      throw Error(error.code(), row.place() + ": " + error.what());
-    }
+    const std::string dataset = row.text("dataset");
+    const double score = score_row(scorer, row, dataset);
+    lines += nlohmann::json{{"score", score}}.dump() + "\n";
+    datasets[dataset].scores.push_back(score);
+    datasets[dataset].by_length.push_back({row.integer_or_zero("length"), score});
     ++n;
     return true;
   });
   write_file_atomically(flags.output, lines);
+  fmt::print("{}", aggregate_table(datasets));
   fmt::print(stderr, "{} scores written to {}\n", n, flags.output);
 }
 
@@ -45,10 +81,13 @@ void run_score(const ScoreFlags& flags) {
 void add_score(CLI::App& app) {
   auto flags = std::make_shared<ScoreFlags>();
   CLI::App* command = app.add_subcommand("score", "Score predictions as the official LongBench scorer does");
-  add_option(*command, "input", flags->input, "JSONL: {\"dataset\", \"prediction\", \"answers\", \"all_classes\"}")
+  add_option(*command, "input", flags->input,
+             "JSONL: {\"dataset\", \"prediction\", \"answers\", \"all_classes\"}")
       ->option_text("FILE")
       ->required();
-  add_option(*command, "output", flags->output, "JSONL: {\"score\"} in the same order, 0 to 1")->option_text("FILE")->required();
+  add_option(*command, "output", flags->output, "JSONL: {\"score\"} in the same order, 0 to 1")
+      ->option_text("FILE")
+      ->required();
   command->callback([flags] { run_score(*flags); });
 }
 

@@ -53,6 +53,11 @@ bool is_python_word(char32_t c) {
   return (U_GET_GC_MASK(code) & U_GC_L_MASK) != 0 || u_getIntPropertyValue(code, UCHAR_NUMERIC_TYPE) != U_NT_NONE;
 }
 
+bool is_python_digit(char32_t c) {
+  if (c < 0x80) return c >= U'0' && c <= U'9';
+  return is_known_to_python(c) && u_charType(static_cast<UChar32>(c)) == U_DECIMAL_DIGIT_NUMBER;
+}
+
 std::vector<std::u32string> split_at_spaces(std::u32string_view text) {
   std::vector<std::u32string> parts;
   std::u32string part;

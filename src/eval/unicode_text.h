@@ -18,6 +18,8 @@ namespace kvevict {
 [[nodiscard]] bool is_python_space(char32_t c);
 /// `\w` of the module re: str.isalnum() of one character, or "_".
 [[nodiscard]] bool is_python_word(char32_t c);
+/// `\d` of the module re: str.isdecimal() of one character.
+[[nodiscard]] bool is_python_digit(char32_t c);
 /// str.split(): at runs of white space, no empty parts.
 [[nodiscard]] std::vector<std::u32string> split_at_spaces(std::u32string_view text);
 
