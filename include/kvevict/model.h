@@ -46,7 +46,8 @@ struct ModelInfo {
   int n_context_trained = 0;  ///< Tokens.
   int n_vocab = 0;
   int n_gpu_layers = 0;           ///< Layers offloaded; -1 where there is no device to offload to.
-  bool can_shift_positions = false;  ///< Whether packed positions are possible.
+  /// Whether packed and automatic positions are possible: one rotary position a token, no sliding window.
+  bool can_shift_positions = false;
   bool has_chat_template = false;
 };
 

@@ -9,17 +9,10 @@
 #include <vector>
 
 #include "kvevict/keep_set.h"
+#include "kvevict/modes.h"
 #include "kvevict/strategy_spec.h"
 
 namespace kvevict {
-
-/// How the kept tokens are seen by the rotary embedding.
-enum class PositionMode {
-  kAbsolute,  ///< Kept tokens keep the positions at which they were first seen.
-  kPacked,    ///< Kept tokens take 0 … n − 1 (StreamingLLM): the keys are rotated anew.
-};
-
-[[nodiscard]] std::string_view to_string(PositionMode mode) noexcept;
 
 /// Which original tokens stay: one set for all layers, or one per layer.
 class KeepPlan {
@@ -34,10 +27,18 @@ class KeepPlan {
   std::vector<KeepSet> layers_;
 };
 
+/// How a policy chooses the middle while more tokens come.
+enum class Schedule {
+  kOneShot,    ///< Evenly spread when first evicted, then frozen for every later token.
+  kStreaming,  ///< Ruler order (`ruler_order.h`): covers the whole history however long it gets.
+};
+
 /// What a policy remembers between the plans for one sequence. Owned by the caller, one for each
 /// sequence; a fresh one for a fresh cache. Policies themselves are const and may be shared.
 struct PolicyState {
-  /// Middle tokens chosen when the cache was first evicted: frozen from then on.
+  /// Set before the first plan, not changed after it.
+  Schedule schedule = Schedule::kOneShot;
+  /// One-shot: middle tokens chosen when the cache was first evicted, frozen from then on.
   std::optional<KeepSet> frozen_middle;
 };
 
@@ -57,16 +58,20 @@ class Policy {
   /// The strategy that this policy was made from.
   [[nodiscard]] virtual const StrategySpec& spec() const noexcept = 0;
 
-  /// The tokens to keep once `n_tokens_seen` >= 0 tokens have been seen in all. Freezes the
-  /// middle in `state` when it is the first plan to drop a token.
+  /// The tokens to keep once `n_tokens_seen` >= 0 tokens have been seen in all. One-shot: freezes
+  /// the middle in `state` when it is the first plan to drop a token. Streaming: depends on
+  /// `n_tokens_seen` alone. Throws `Error(kInvalidArgument)` for a stride in a stream.
   [[nodiscard]] virtual KeepPlan plan(std::int64_t n_tokens_seen, PolicyState& state) const = 0;
 
   /// Tokens per layer that the cache may hold before a plan must be made; nothing where the
   /// policy never evicts. Depends on `state`: a stride has no bound until its middle is frozen.
+  /// Throws as `plan` does.
   [[nodiscard]] virtual std::optional<std::int64_t> budget_tokens(const PolicyState& state) const = 0;
 
   /// The positions that the method is defined by, where it is (StreamingLLM: packed).
-  [[nodiscard]] virtual std::optional<PositionMode> required_positions() const noexcept { return std::nullopt; }
+  [[nodiscard]] virtual std::optional<PositionMode> required_positions() const noexcept {
+    return std::nullopt;
+  }
 };
 
 /// A row of the registry: what a strategy is called, what it reads and how it is made.

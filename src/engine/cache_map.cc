@@ -1,9 +1,29 @@
 #include "engine/cache_map.h"
 
-#include <algorithm>
+#include <string>
 #include <utility>
 
+#include "kvevict/error.h"
+
 namespace kvevict {
+
+CacheMap::CacheMap(std::span<const HeldRun> runs, std::int64_t n_seen, std::int64_t next_position)
+    : n_seen_(n_seen), next_position_(next_position) {
+  std::int64_t index = 0;
+  std::int64_t position = 0;
+  bool is_sound = true;
+  for (const HeldRun& run : runs) {
+    is_sound = is_sound && run.indices.begin >= index && run.indices.count() > 0 && run.first_position >= position;
+    if (!is_sound) break;
+    index = run.indices.end;
+    position = run.first_position + run.indices.count();
+    add_run(run);
+  }
+  if (!is_sound || index > n_seen || position > next_position || (position < next_position && index == n_seen)) {
+    throw Error(ErrorCode::kBadData, "the record of a cache with " + std::to_string(n_seen) +
+                                         " tokens seen contradicts itself: ascending runs within them are needed");
+  }
+}
 
 void CacheMap::add_run(const HeldRun& run) {
   if (run.indices.count() == 0) return;
@@ -44,6 +64,18 @@ std::vector<PositionRange> CacheMap::retain(const KeepSet& keep) {
       removed.push_back({position_in(run, range.begin), position_in(run, range.end)});
     }
   }
+  return removed;
+}
+
+std::vector<PositionRange> CacheMap::trim(std::int64_t n_tokens) {
+  if (n_tokens < 0 || n_tokens > n_seen_ || (n_tokens > 0 && !held_.contains(n_tokens - 1))) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "the cache cannot be trimmed to its first " + std::to_string(n_tokens) + " tokens: " +
+                    std::to_string(n_seen_) + " were seen, and the last one that stays must still be held");
+  }
+  std::vector<PositionRange> removed = retain(KeepSet::all(n_tokens));
+  n_seen_ = n_tokens;
+  next_position_ = runs_.empty() ? 0 : runs_.back().first_position + runs_.back().indices.count();
   return removed;
 }
 

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "kvevict/held_run.h"
 #include "kvevict/keep_set.h"
 
 namespace kvevict {
@@ -22,23 +23,25 @@ struct PositionShift {
   friend bool operator==(const PositionShift&, const PositionShift&) = default;
 };
 
-/// Original tokens that are held at consecutive positions.
-struct HeldRun {
-  TokenRange indices;
-  std::int64_t first_position = 0;
-  friend bool operator==(const HeldRun&, const HeldRun&) = default;
-};
-
 /// The record of what the cells of one sequence hold: which original token, at which position.
 /// The same in all layers. Says what an applier must do to the engine's cells, does nothing itself.
-/// Memory and cost are proportional to the runs held.
+/// Memory and cost are proportional to the runs held. A value: a fork's record is a copy.
 class CacheMap {
  public:
+  CacheMap() = default;
+
+  /// A record that was saved. Throws `Error(kBadData)` where the numbers contradict each other.
+  CacheMap(std::span<const HeldRun> runs, std::int64_t n_seen, std::int64_t next_position);
+
   /// The next `n_tokens` original tokens were written at the next positions.
   void append(std::int64_t n_tokens);
 
   /// Removes every token that `keep` lacks. Returns the positions to remove, in ascending order.
   std::vector<PositionRange> retain(const KeepSet& keep);
+
+  /// Forgets the tokens from index `n_tokens` on. Returns the positions to remove. Throws
+  /// `Error(kInvalidArgument)` where token n_tokens − 1 is not held: nothing could go on behind it.
+  std::vector<PositionRange> trim(std::int64_t n_tokens);
 
   /// Gives the held tokens the positions 0 … n − 1 and makes n the next one. Returns the shifts to
   /// carry out one after the other, in ascending order of positions, so that none meets another.

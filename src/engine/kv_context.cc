@@ -6,6 +6,7 @@
 #include <ranges>
 #include <string>
 
+#include "engine/batch.h"
 #include "engine/ggml_types.h"
 #include "engine/llama_log.h"
 #include "engine/threads.h"
@@ -14,7 +15,6 @@
 namespace kvevict {
 namespace {
 
-constexpr llama_seq_id kSequence = 0;
 constexpr std::int64_t kCellPadding = 256;
 
 llama_flash_attn_type to_llama(FlashAttention flash) {
@@ -27,41 +27,6 @@ llama_flash_attn_type to_llama(FlashAttention flash) {
 }
 
 bool is_cancelled(void* cancel) { return static_cast<const std::atomic<bool>*>(cancel)->load(std::memory_order_relaxed); }
-
-/// A batch of one sequence; llama.cpp borrows the arrays for the time of one call.
-class Batch {
- public:
-  Batch(std::span<const Token> tokens, std::int64_t first_position, bool wants_logits)
-      : tokens_(tokens.begin(), tokens.end()),
-        positions_(tokens.size()),
-        n_sequences_(tokens.size(), 1),
-        sequence_(kSequence),
-        sequences_(tokens.size(), &sequence_),
-        wants_logits_(tokens.size(), 0) {
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      positions_[i] = static_cast<llama_pos>(first_position + static_cast<std::int64_t>(i));
-    }
-    wants_logits_.back() = wants_logits ? 1 : 0;
-  }
-
-  [[nodiscard]] llama_batch get() {
-    return {.n_tokens = static_cast<std::int32_t>(tokens_.size()),
-            .token = tokens_.data(),
-            .embd = nullptr,
-            .pos = positions_.data(),
-            .n_seq_id = n_sequences_.data(),
-            .seq_id = sequences_.data(),
-            .logits = wants_logits_.data()};
-  }
-
- private:
-  std::vector<llama_token> tokens_;
-  std::vector<llama_pos> positions_;
-  std::vector<std::int32_t> n_sequences_;
-  llama_seq_id sequence_;
-  std::vector<llama_seq_id*> sequences_;
-  std::vector<std::int8_t> wants_logits_;
-};
 
 [[noreturn]] void throw_decode_error(std::int32_t code, std::size_t n_tokens, const std::string& reason) {
   if (code == 2) throw Error(ErrorCode::kCancelled, "decoding was cancelled");
@@ -77,7 +42,10 @@ std::int64_t KvContext::padded(std::int64_t n_tokens) noexcept {
 }
 
 KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& options, std::int64_t n_cells)
-    : model_(std::move(model)), options_(options) {
+    : model_(std::move(model)),
+      options_(options),
+      is_in_use_(static_cast<std::size_t>(options.n_sequences), false),
+      n_outputs_(options.n_sequences) {
   install(make_context(padded(n_cells)), padded(n_cells));
 }
 
@@ -87,8 +55,9 @@ LlamaContextHandle KvContext::make_context(std::int64_t n_cells) const {
   params.n_ctx = static_cast<std::uint32_t>(n_cells);
   params.n_batch = static_cast<std::uint32_t>(options_.n_batch);
   params.n_ubatch = static_cast<std::uint32_t>(options_.n_ubatch);
-  params.n_seq_max = 1;
-  params.n_outputs_max = 1;
+  params.n_seq_max = static_cast<std::uint32_t>(options_.n_sequences);
+  params.kv_unified = options_.n_sequences > 1;  // forks share cells
+  params.n_outputs_max = static_cast<std::uint32_t>(n_outputs_);
   params.n_threads = n_threads;
   params.n_threads_batch = n_threads;
   params.flash_attn_type = to_llama(options_.flash_attention);
@@ -109,7 +78,7 @@ LlamaContextHandle KvContext::make_context(std::int64_t n_cells) const {
                 "llama.cpp cannot make a context of " + std::to_string(n_cells) + " cells (" +
                     std::to_string(bytes >> 20) + " MiB of K and V): " + log.reason());
   }
-  if (options_.positions == PositionMode::kPacked && !llama_memory_can_shift(llama_get_memory(context.get()))) {
+  if (options_.positions != PositionMode::kAbsolute && !llama_memory_can_shift(llama_get_memory(context.get()))) {
     throw Error(ErrorCode::kUnsupported,
                 "the positions of " + model_->info().name + " cannot be shifted: use absolute positions with it");
   }
@@ -127,90 +96,127 @@ std::int64_t KvContext::kv_bytes() const noexcept {
   return n_cells_ * model_->kv_bytes_per_token(options_.type_k, options_.type_v);
 }
 
-void KvContext::restore(std::span<const std::uint8_t> rows) {
-  if (rows.empty()) return;
-  if (llama_state_seq_set_data(context_.get(), rows.data(), rows.size(), kSequence) != rows.size()) {
-    throw Error(ErrorCode::kEngine, "llama.cpp did not take back the cells that it had written itself");
+llama_seq_id KvContext::take_sequence() {
+  const auto free = std::ranges::find(is_in_use_, false);
+  if (free == is_in_use_.end()) {
+    throw Error(ErrorCode::kInvalidArgument, "the context has " + std::to_string(is_in_use_.size()) +
+                                                 " sequences and all are in use: make it with a larger n_sequences");
+  }
+  *free = true;
+  return static_cast<llama_seq_id>(free - is_in_use_.begin());
+}
+
+void KvContext::release_sequence(llama_seq_id sequence) noexcept {
+  llama_memory_seq_rm(llama_get_memory(context_.get()), sequence, -1, -1);
+  is_in_use_[static_cast<std::size_t>(sequence)] = false;
+  if (sequence == shifted_sequence_) waiting_shifts_.clear();
+}
+
+int KvContext::n_sequences_in_use() const noexcept { return static_cast<int>(std::ranges::count(is_in_use_, true)); }
+
+void KvContext::share(llama_seq_id from, llama_seq_id to) {
+  if (!waiting_shifts_.empty()) {
+    const BatchToken any{.token = 0, .position = 0, .sequence = to, .wants_logits = false};
+    decode({&any, 1});
+    --n_decode_calls_;
+    --n_decoded_tokens_;
+    llama_memory_seq_rm(llama_get_memory(context_.get()), to, -1, -1);
+  }
+  llama_memory_seq_cp(llama_get_memory(context_.get()), from, to, -1, -1);
+}
+
+std::vector<std::uint8_t> KvContext::copy(llama_seq_id sequence) {
+  // Keys that wait to be turned would be copied with their new positions but the old rotation:
+  // take the shift back, copy, and shift again.
+  std::vector<PositionShift> backwards;
+  for (const PositionShift& s : std::views::reverse(waiting_shifts_)) {
+    backwards.push_back({{s.positions.begin + s.delta, s.positions.end + s.delta}, -s.delta});
+  }
+  shift_positions(context_.get(), shifted_sequence_, backwards);
+  try {
+    std::vector<std::uint8_t> rows = copy_rows(context_.get(), sequence);
+    shift_positions(context_.get(), shifted_sequence_, waiting_shifts_);
+    return rows;
+  } catch (const Error&) {
+    shift_positions(context_.get(), shifted_sequence_, waiting_shifts_);
+    throw;
   }
 }
 
-void KvContext::resize(std::int64_t n_cells) {
-  const std::int64_t n_new = padded(n_cells);
-  if (n_new == n_cells_) return;
-  // Keys that wait to be turned would be copied with their new positions but the old rotation:
-  // take the shift back, move, and shift again.
-  const std::vector<PositionShift> shifts = pending_shifts_;
-  std::vector<PositionShift> backwards;
-  for (const PositionShift& s : std::views::reverse(shifts)) {
-    backwards.push_back({{s.positions.begin + s.delta, s.positions.end + s.delta}, -s.delta});
-  }
-  apply_shifts(backwards);
+void KvContext::put(llama_seq_id sequence, std::span<const std::uint8_t> rows) {
+  put_rows(context_.get(), sequence, rows);
+}
 
-  const LlamaLogCapture log;
-  llama_memory_t memory = llama_get_memory(context_.get());
-  std::vector<std::uint8_t> rows;
-  if (llama_memory_seq_pos_max(memory, kSequence) >= 0) {
-    rows.resize(llama_state_seq_get_size(context_.get(), kSequence));
-    if (rows.empty() || llama_state_seq_get_data(context_.get(), rows.data(), rows.size(), kSequence) != rows.size()) {
-      apply_shifts(shifts);
-      throw Error(ErrorCode::kEngine, "llama.cpp cannot hand out its cells: " + log.reason());
-    }
+void KvContext::resize(std::int64_t n_cells) {
+  if (padded(n_cells) != n_cells_) rebuild(padded(n_cells));
+}
+
+void KvContext::ensure_outputs(int n_tokens) {
+  if (n_tokens <= n_outputs_) return;
+  const int n_before = n_outputs_;
+  n_outputs_ = n_tokens;
+  try {
+    rebuild(n_cells_);
+  } catch (const Error&) {
+    n_outputs_ = n_before;
+    throw;
   }
+}
+
+void KvContext::rebuild(std::int64_t n_cells) {
+  std::vector<std::uint8_t> rows = copy(kAllSequences);
   const std::int64_t n_old = n_cells_;
   const auto copied = static_cast<std::int64_t>(rows.size());
   kv_bytes_peak_ = std::max(kv_bytes_peak_, kv_bytes() + copied);
   context_.reset();
+  const auto refill = [&] {
+    put_rows(context_.get(), kAllSequences, rows);
+    shift_positions(context_.get(), shifted_sequence_, waiting_shifts_);
+  };
   try {
-    install(make_context(n_new), n_new);
+    install(make_context(n_cells), n_cells);
   } catch (const Error&) {
     install(make_context(n_old), n_old);
-    restore(rows);
-    apply_shifts(shifts);
+    refill();
     throw;
   }
-  restore(rows);
+  refill();
   kv_bytes_peak_ = std::max(kv_bytes_peak_, kv_bytes() + copied);
-  apply_shifts(shifts);
   rows = {};
   malloc_trim(0);  // glibc keeps freed buffers below 32 MiB: hand them back to the system
 }
 
-void KvContext::decode(std::span<const Token> tokens, std::int64_t first_position, bool wants_logits) {
-  Batch batch(tokens, first_position, wants_logits);
+void KvContext::decode(std::span<const BatchToken> batch) {
+  Batch arrays(batch);
   const LlamaLogCapture log;
-  const std::int32_t code = llama_decode(context_.get(), batch.get());
+  const std::int32_t code = llama_decode(context_.get(), arrays.get());
   ++n_decode_calls_;
-  pending_shifts_.clear();
+  if (code != -1) waiting_shifts_.clear();  // -1: refused before anything was done
   if (code != 0) {
-    llama_memory_seq_rm(llama_get_memory(context_.get()), kSequence, static_cast<llama_pos>(first_position), -1);
-    throw_decode_error(code, tokens.size(), log.reason());
-  }
-  if (!wants_logits) return;
-  const float* const row = llama_get_logits_ith(context_.get(), -1);
-  if (row == nullptr) throw Error(ErrorCode::kEngine, "llama.cpp gave no logits: " + log.reason());
-  logits_.assign(row, row + model_->info().n_vocab);
-}
-
-void KvContext::remove(std::span<const PositionRange> positions) {
-  llama_memory_t memory = llama_get_memory(context_.get());
-  for (const PositionRange& range : positions) {
-    if (!llama_memory_seq_rm(memory, kSequence, static_cast<llama_pos>(range.begin), static_cast<llama_pos>(range.end))) {
-      throw Error(ErrorCode::kUnsupported, "the cache of " + model_->info().name + " cannot drop single tokens");
+    for (const BatchToken& token : batch) {
+      const auto position = static_cast<llama_pos>(token.position);
+      llama_memory_seq_rm(llama_get_memory(context_.get()), token.sequence, position, position + 1);
     }
+    throw_decode_error(code, batch.size(), log.reason());
   }
+  n_decoded_tokens_ += static_cast<std::int64_t>(batch.size());
 }
 
-void KvContext::apply_shifts(std::span<const PositionShift> shifts) {
-  llama_memory_t memory = llama_get_memory(context_.get());
-  for (const PositionShift& s : shifts) {
-    llama_memory_seq_add(memory, kSequence, static_cast<llama_pos>(s.positions.begin),
-                         static_cast<llama_pos>(s.positions.end), static_cast<llama_pos>(s.delta));
-  }
+std::span<const float> KvContext::logits(std::size_t i) const {
+  const float* const row = llama_get_logits_ith(context_.get(), static_cast<std::int32_t>(i));
+  if (row == nullptr) throw Error(ErrorCode::kEngine, "llama.cpp gave no logits for a token that should have them");
+  return {row, static_cast<std::size_t>(model_->info().n_vocab)};
 }
 
-void KvContext::shift(std::span<const PositionShift> shifts) {
-  apply_shifts(shifts);
-  pending_shifts_.insert(pending_shifts_.end(), shifts.begin(), shifts.end());
+void KvContext::remove(llama_seq_id sequence, std::span<const PositionRange> positions) {
+  remove_positions(context_.get(), sequence, positions);
+}
+
+void KvContext::shift(llama_seq_id sequence, std::span<const PositionShift> shifts) {
+  if (shifts.empty()) return;
+  shift_positions(context_.get(), sequence, shifts);
+  shifted_sequence_ = sequence;
+  waiting_shifts_.insert(waiting_shifts_.end(), shifts.begin(), shifts.end());
 }
 
 }  // namespace kvevict

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/cells.h"
 #include "engine/ggml_types.h"
 #include "engine/gguf_file.h"
 #include "engine/gpu_fit.h"
@@ -82,14 +83,10 @@ llama_split_mode to_llama(SplitMode mode) {
 }
 
 void require_evictable(const llama_model* model, const std::filesystem::path& path) {
-  const auto refuse = [&](const std::string& why) {
-    throw Error(ErrorCode::kUnsupported, path.string() + " cannot be evicted by position: " + why +
-                                             "; a decoder with attention in every layer is needed");
-  };
-  if (llama_model_is_recurrent(model)) refuse("it is a recurrent model and keeps a state, not a cache of tokens");
-  if (llama_model_is_hybrid(model)) refuse("it is a hybrid model, some of its layers keep a state instead of a cache");
-  if (llama_model_is_diffusion(model)) refuse("it is a diffusion model and does not generate token by token");
-  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model)) refuse("it is not a decoder-only model");
+  const std::string why = reason_not_evictable(model);
+  if (why.empty()) return;
+  throw Error(ErrorCode::kUnsupported, path.string() + " cannot be evicted by position: " + why +
+                                           "; a decoder with attention in every layer is needed");
 }
 
 std::string describe(const llama_model* model) {
@@ -102,7 +99,6 @@ std::string describe(const llama_model* model) {
 ModelInfo make_info(const llama_model* model, const GgufFile& file, const std::filesystem::path& path, int gpu_layers) {
   const auto n_layers = static_cast<int>(file.number("block_count").value_or(llama_model_n_layer(model)));
   const std::vector<std::int64_t> bytes = file.tensor_bytes_by_layer(n_layers);
-  const llama_rope_type rope = llama_model_rope_type(model);
   const std::string name = file.text("general.name");
   std::int64_t weight_bytes = 0;
   for (const std::int64_t n : bytes) weight_bytes += n;
@@ -116,7 +112,7 @@ ModelInfo make_info(const llama_model* model, const GgufFile& file, const std::f
           .n_context_trained = static_cast<int>(file.number("context_length").value_or(0)),
           .n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model)),
           .n_gpu_layers = gpu_layers,
-          .can_shift_positions = rope == LLAMA_ROPE_TYPE_NORM || rope == LLAMA_ROPE_TYPE_NEOX,
+          .can_shift_positions = can_shift_positions(model),
           .has_chat_template = llama_model_chat_template(model, nullptr) != nullptr};
 }
 

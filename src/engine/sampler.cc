@@ -13,6 +13,15 @@ void require(bool holds, const char* option, double value, const char* range) {
               std::string(option) + " is " + std::to_string(value) + ": " + range + " is needed");
 }
 
+/// A seed for one token: the finaliser of SplitMix64 (Steele, Lea and Flood 2014) over both numbers.
+std::uint32_t seed_of(std::uint32_t seed, std::int64_t index) {
+  std::uint64_t z = (static_cast<std::uint64_t>(seed) << 32) + static_cast<std::uint64_t>(index) + 0x9E3779B97F4A7C15U;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
+  const auto mixed = static_cast<std::uint32_t>((z ^ (z >> 31)) >> 32);
+  return mixed == LLAMA_DEFAULT_SEED ? 0 : mixed;  // llama.cpp takes that one for "a random seed"
+}
+
 void validate(const SamplingOptions& o) {
   require(o.temperature >= 0.0 && o.temperature <= 100.0, "temperature", o.temperature, "a number from 0 to 100");
   require(o.top_k >= 0, "top_k", o.top_k, "a whole number of tokens, 0 for all,");
@@ -23,9 +32,11 @@ void validate(const SamplingOptions& o) {
 }  // namespace
 
 Sampler::Sampler(const SamplingOptions& options)
-    : chain_(llama_sampler_chain_init(llama_sampler_chain_default_params())) {
+    : chain_(llama_sampler_chain_init(llama_sampler_chain_default_params())),
+      is_greedy_(options.temperature == 0.0),
+      seed_(options.seed) {
   validate(options);
-  if (options.temperature == 0.0) {
+  if (is_greedy_) {
     llama_sampler_chain_add(chain_.get(), llama_sampler_init_greedy());
     return;
   }
@@ -33,20 +44,21 @@ Sampler::Sampler(const SamplingOptions& options)
   llama_sampler_chain_add(chain_.get(), llama_sampler_init_top_p(static_cast<float>(options.top_p), 1));
   llama_sampler_chain_add(chain_.get(), llama_sampler_init_min_p(static_cast<float>(options.min_p), 1));
   llama_sampler_chain_add(chain_.get(), llama_sampler_init_temp(static_cast<float>(options.temperature)));
-  llama_sampler_chain_add(chain_.get(), llama_sampler_init_dist(options.seed));
 }
 
-Token Sampler::sample(std::span<const float> logits) {
+Token Sampler::sample(std::span<const float> logits, std::int64_t index) {
   candidates_.resize(logits.size());
   for (std::size_t i = 0; i < logits.size(); ++i) {
     candidates_[i] = {.id = static_cast<llama_token>(i), .logit = logits[i], .p = 0.0F};
   }
   llama_token_data_array array{.data = candidates_.data(), .size = candidates_.size(), .selected = -1, .sorted = false};
   llama_sampler_apply(chain_.get(), &array);
+  if (!is_greedy_) {
+    const LlamaSamplerHandle draw(llama_sampler_init_dist(seed_of(seed_, index)));
+    llama_sampler_apply(draw.get(), &array);
+  }
   if (array.selected < 0) throw Error(ErrorCode::kEngine, "llama.cpp's samplers chose no token");
-  const Token token = array.data[array.selected].id;
-  llama_sampler_accept(chain_.get(), token);
-  return token;
+  return array.data[array.selected].id;
 }
 
 }  // namespace kvevict

@@ -2,15 +2,22 @@
 
 #include <algorithm>
 
+#include "kvevict/ruler_order.h"
+
 namespace kvevict {
 
 PositionPolicy::PositionPolicy(StrategySpec spec, int version) : spec_(std::move(spec)), version_(version) {
   validate(spec_.config, spec_.block_n);
 }
 
-std::string PositionPolicy::versioned_name() const { return spec_.name + "/" + std::to_string(version_); }
+std::string PositionPolicy::versioned_name() const {
+  return spec_.name + "/" + std::to_string(version_);
+}
 
 KeepPlan PositionPolicy::plan(std::int64_t n_tokens_seen, PolicyState& state) const {
+  if (state.schedule == Schedule::kStreaming) {
+    return KeepPlan(build_ruler_keep_token_idx(n_tokens_seen, spec_.block_n, spec_.config));
+  }
   const std::int64_t sink_end = std::min(spec_.config.sink_tokens, n_tokens_seen);
   const std::int64_t recent_begin = std::max(sink_end, n_tokens_seen - spec_.config.recent_tokens);
   if (state.frozen_middle) {
@@ -28,6 +35,7 @@ std::optional<std::int64_t> PositionPolicy::budget_tokens(const PolicyState& sta
   const SimpleEvictConfig& config = spec_.config;
   const std::int64_t ends = config.sink_tokens + config.recent_tokens;
   if (state.frozen_middle) return ends + state.frozen_middle->count();
+  if (state.schedule == Schedule::kStreaming) require_ruler_order(config);
   const bool by_budget = config.middle_strategy == "uniform" && config.uniform_stride == 0;
   return ends + (by_budget ? config.middle_budget_tokens : 0);
 }

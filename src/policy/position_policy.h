@@ -7,7 +7,8 @@
 namespace kvevict {
 
 /// What sink_recent, sink_recent_uniform and streaming_llm share: `build_simple_keep_token_idx`
-/// for the first plan that drops a token, then the sink, the frozen middle and the recent window.
+/// for the first plan that drops a token, then the sink, the frozen middle and the recent window;
+/// in a stream, `build_ruler_keep_token_idx`.
 class PositionPolicy : public Policy {
  public:
   /// `version` is the version of the rule; throws as `validate` does.

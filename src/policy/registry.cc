@@ -10,7 +10,8 @@
 namespace kvevict {
 namespace {
 
-SimpleEvictConfig sink_and_recent(std::int64_t sink_tokens, std::int64_t recent_tokens, std::string middle = "none") {
+SimpleEvictConfig sink_and_recent(std::int64_t sink_tokens, std::int64_t recent_tokens,
+                                  std::string middle = "none") {
   return {.sink_tokens = sink_tokens, .recent_tokens = recent_tokens, .middle_strategy = std::move(middle)};
 }
 
@@ -21,8 +22,8 @@ std::span<const PolicyInfo> all_policies() {
       PolicyInfo{"full", "keep every token", false, false, {}, make_full},
       PolicyInfo{"sink_recent", "keep the first and the last tokens", true, false, sink_and_recent(256, 512),
                  make_sink_recent},
-      PolicyInfo{"sink_recent_uniform", "first and last tokens, and evenly spread blocks between them", true, true,
-                 sink_and_recent(256, 512, "uniform"), make_sink_recent_uniform},
+      PolicyInfo{"sink_recent_uniform", "first and last tokens, and evenly spread blocks between them", true,
+                 true, sink_and_recent(256, 512, "uniform"), make_sink_recent_uniform},
       PolicyInfo{"streaming_llm", "few first and the last tokens, positions packed", true, false,
                  sink_and_recent(4, 1020), make_streaming_llm},
   };
@@ -35,13 +36,12 @@ const PolicyInfo& policy_info(std::string_view name) {
     if (info.name == name) return info;
     known += (known.empty() ? "" : ", ") + std::string(info.name);
   }
-  throw Error(ErrorCode::kInvalidArgument, "there is no strategy \"" + std::string(name) + "\": known are " + known);
+  throw Error(ErrorCode::kInvalidArgument,
+              "there is no strategy \"" + std::string(name) + "\": known are " + known);
 }
 
-std::unique_ptr<const Policy> make_policy(const StrategySpec& spec) { return policy_info(spec.name).make(spec); }
-
-std::string_view to_string(PositionMode mode) noexcept {
-  return mode == PositionMode::kPacked ? "packed" : "absolute";
+std::unique_ptr<const Policy> make_policy(const StrategySpec& spec) {
+  return policy_info(spec.name).make(spec);
 }
 
 }  // namespace kvevict

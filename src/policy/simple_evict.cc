@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kvevict/error.h"
+#include "policy/middle_pieces.h"
 
 namespace kvevict {
 namespace {
@@ -14,26 +15,8 @@ void require_in_range(const char* field, std::int64_t value, std::int64_t least)
                                                std::to_string(kMaxTokens) + " is needed");
 }
 
-/// The middle [begin, end) cut by the absolute grid of blocks.
-class MiddlePieces {
- public:
-  MiddlePieces(std::int64_t begin, std::int64_t end, std::int64_t block_n)
-      : begin_(begin), end_(end), block_n_(block_n), first_block_(begin / block_n) {}
-
-  [[nodiscard]] std::int64_t count() const {
-    return begin_ < end_ ? (end_ - 1) / block_n_ - first_block_ + 1 : 0;
-  }
-
-  [[nodiscard]] TokenRange operator[](std::int64_t number) const {
-    const std::int64_t block = first_block_ + number;
-    return {std::max(begin_, block * block_n_), std::min(end_, (block + 1) * block_n_)};
-  }
-
- private:
-  std::int64_t begin_, end_, block_n_, first_block_;
-};
-
-void append_uniform_by_budget(const MiddlePieces& pieces, std::int64_t budget, std::int64_t block_n, KeepSet& kept) {
+void append_uniform_by_budget(const MiddlePieces& pieces, std::int64_t budget, std::int64_t block_n,
+                              KeepSet& kept) {
   const std::int64_t m = pieces.count();
   const std::int64_t k = std::min(m, budget / block_n);
   if (k == 0) {
@@ -75,7 +58,8 @@ void validate(const SimpleEvictConfig& config, std::int64_t block_n) {
   }
 }
 
-KeepSet build_simple_keep_token_idx(std::int64_t total_len, std::int64_t block_n, const SimpleEvictConfig& config) {
+KeepSet build_simple_keep_token_idx(std::int64_t total_len, std::int64_t block_n,
+                                    const SimpleEvictConfig& config) {
   validate(config, block_n);
   require_in_range("total_len", total_len, 0);
   const std::int64_t sink_end = std::min(config.sink_tokens, total_len);

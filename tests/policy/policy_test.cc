@@ -35,10 +35,14 @@ class EveryPolicyTest : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(EveryPolicyTest, KeepsItsPromisesOverAGrowingStream) {
-  for (int round = 0; round < 300; ++round) {
-    const StrategySpec spec = random_spec();
-    const auto policy = make_policy(spec);
+  for (int round = 0; round < 600; ++round) {
+    StrategySpec spec = random_spec();
     PolicyState state;
+    if (round % 2 == 1) {
+      state.schedule = Schedule::kStreaming;
+      spec.config.uniform_stride = 0;
+    }
+    const auto policy = make_policy(spec);
     KeepSet held;
     std::int64_t n_seen = 0;
     while (n_seen < 300) {
@@ -48,8 +52,10 @@ TEST_P(EveryPolicyTest, KeepsItsPromisesOverAGrowingStream) {
       ASSERT_TRUE(kept.contains(n_seen - 1)) << to_string(spec) << ": the newest token is dropped";
       ASSERT_LE(kept.end(), n_seen);
       const KeepSet possible = held.unite(KeepSet::from_ranges({{n_seen - n_new, n_seen}}));
-      ASSERT_TRUE(kept.subtract(possible).empty()) << to_string(spec) << " asks for an evicted token at " << n_seen;
-      ASSERT_EQ(policy->plan(n_seen, state).layer(0), kept) << to_string(spec) << ": the same call, another plan";
+      ASSERT_TRUE(kept.subtract(possible).empty())
+          << to_string(spec) << " asks for an evicted token at " << n_seen;
+      ASSERT_EQ(policy->plan(n_seen, state).layer(0), kept)
+          << to_string(spec) << ": the same call, another plan";
       if (const auto budget = policy->budget_tokens(state); budget && kept.count() < n_seen) {
         ASSERT_LE(kept.count(), *budget) << to_string(spec);
       }
@@ -59,9 +65,14 @@ TEST_P(EveryPolicyTest, KeepsItsPromisesOverAGrowingStream) {
 }
 
 TEST_P(EveryPolicyTest, LeavesACacheWithinItsBudgetAlone) {
-  for (int round = 0; round < 300; ++round) {
-    const auto policy = make_policy(random_spec());
+  for (int round = 0; round < 600; ++round) {
+    StrategySpec spec = random_spec();
     PolicyState state;
+    if (round % 2 == 1) {
+      state.schedule = Schedule::kStreaming;
+      spec.config.uniform_stride = 0;
+    }
+    const auto policy = make_policy(spec);
     const std::int64_t n_seen = draw(0, policy->budget_tokens(state).value_or(500));
     EXPECT_EQ(policy->plan(n_seen, state).layer(0), KeepSet::all(n_seen)) << to_string(policy->spec());
   }

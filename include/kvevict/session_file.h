@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "kvevict/sampling.h"
+#include "kvevict/session.h"
+
+namespace kvevict {
+
+/// What a program keeps beside the session itself.
+struct SessionExtras {
+  SamplingOptions sampling{};
+  std::string application_data{};  ///< Anything: a chat's transcript, say.
+};
+
+struct LoadedSession {
+  Session session;
+  SessionExtras extras;
+};
+
+/// Writes `session` to `path` in one step: a reader, a crash or a kill finds the older file or the
+/// new one, never a part. `model_sha256` is the checksum of the model's file; empty: it is
+/// computed (a second for every GB). Errors: kIo (the older file is then as it was), kEngine.
+void save_session(const Session& session, const std::filesystem::path& path, const SessionExtras& extras = {},
+                  std::string model_sha256 = {});
+
+/// Reads what `save_session` wrote; nothing is half-loaded. Errors: kNotFound, kIo, kBadData (not
+/// a saved session, truncated, or damaged: its checksum does not hold), kInvalidArgument (saved
+/// by another version of the format or of llama.cpp, for another model file, or with another
+/// element type; the sentence says which), and those of `Session::restore`.
+[[nodiscard]] LoadedSession load_session(std::shared_ptr<const Model> model, const SessionOptions& options,
+                                         const std::filesystem::path& path, std::string model_sha256 = {});
+
+}  // namespace kvevict

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kvevict/held_run.h"
+#include "kvevict/kv_type.h"
+#include "kvevict/policy.h"
+
+namespace kvevict {
+
+/// A shift that llama.cpp carries out at its next decode: positions [begin, end) move by `delta`.
+struct SavedShift {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  std::int64_t delta = 0;
+};
+
+/// A session at rest: the record, the policy's memory, the logits, and the K and V rows in
+/// llama.cpp's own format. A value: `Session::snapshot` makes it, `Session::restore` reads it.
+struct SessionSnapshot {
+  std::string engine_version;  ///< Of llama.cpp and ggml: the rows' format belongs to it.
+  std::string model_identity;  ///< Name, architecture and sizes of the model.
+  KvType type_k = KvType::kF16;
+  KvType type_v = KvType::kF16;
+  PositionMode positions = PositionMode::kAbsolute;
+  std::int64_t n_tokens_seen = 0;
+  std::int64_t next_position = 0;
+  std::vector<HeldRun> runs;  ///< Ascending in indices and in positions.
+  std::string policy;         ///< Version and values of the policy whose memory follows; or empty.
+  PolicyState policy_state;
+  std::vector<float> logits;        ///< `[n_vocab]`, or empty.
+  std::vector<std::uint8_t> cells;  ///< Empty for an empty cache.
+  std::vector<SavedShift> waiting_shifts;  ///< Not yet carried out in `cells`, in order.
+};
+
+}  // namespace kvevict

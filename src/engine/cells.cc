@@ -1,0 +1,74 @@
+#include "engine/cells.h"
+
+#include <array>
+#include <cstring>
+
+#include "engine/llama_log.h"
+#include "kvevict/error.h"
+
+namespace kvevict {
+
+std::string reason_not_evictable(const llama_model* model) {
+  if (llama_model_is_recurrent(model)) return "it is a recurrent model and keeps a state, not a cache of tokens";
+  if (llama_model_is_hybrid(model)) return "it is a hybrid model, some of its layers keep a state instead of a cache";
+  if (llama_model_is_diffusion(model)) return "it is a diffusion model and does not generate token by token";
+  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model)) return "it is not a decoder-only model";
+  return {};
+}
+
+bool can_shift_positions(const llama_model* model) {
+  const llama_rope_type rope = llama_model_rope_type(model);
+  const bool has_one_position = rope == LLAMA_ROPE_TYPE_NORM || rope == LLAMA_ROPE_TYPE_NEOX;
+  return has_one_position && llama_model_n_swa(model) == 0;
+}
+
+void remove_positions(llama_context* context, llama_seq_id sequence, std::span<const PositionRange> positions) {
+  llama_memory_t memory = llama_get_memory(context);
+  for (const PositionRange& range : positions) {
+    if (!llama_memory_seq_rm(memory, sequence, static_cast<llama_pos>(range.begin), static_cast<llama_pos>(range.end))) {
+      throw Error(ErrorCode::kUnsupported, "the cache of this model cannot drop single tokens");
+    }
+  }
+}
+
+void shift_positions(llama_context* context, llama_seq_id sequence, std::span<const PositionShift> shifts) {
+  llama_memory_t memory = llama_get_memory(context);
+  for (const PositionShift& s : shifts) {
+    llama_memory_seq_add(memory, sequence, static_cast<llama_pos>(s.positions.begin),
+                         static_cast<llama_pos>(s.positions.end), static_cast<llama_pos>(s.delta));
+  }
+}
+
+std::int64_t count_cells(llama_context* context, llama_seq_id sequence) {
+  // The state begins with a mark, the sequence, the number of streams (1: forks share one) and the
+  // number of cells. A buffer of just that length makes llama.cpp stop there, before any row.
+  std::array<std::uint32_t, 4> head{};
+  constexpr std::uint32_t kMark = 0xaf143cd8;
+  const LlamaLogCapture log;
+  llama_state_seq_get_data(context, reinterpret_cast<std::uint8_t*>(head.data()), sizeof head, sequence);
+  if (head[0] != kMark || head[1] != static_cast<std::uint32_t>(sequence) || head[2] != 1) {
+    throw Error(ErrorCode::kEngine, "the state of this llama.cpp begins in another way than the one that is known here");
+  }
+  return head[3];
+}
+
+std::vector<std::uint8_t> copy_rows(llama_context* context, llama_seq_id sequence) {
+  if (count_cells(context, sequence) == 0) return {};
+  const LlamaLogCapture log;
+  std::vector<std::uint8_t> rows(llama_state_seq_get_size(context, sequence));
+  if (rows.empty() || llama_state_seq_get_data(context, rows.data(), rows.size(), sequence) != rows.size()) {
+    throw Error(ErrorCode::kEngine, "llama.cpp cannot hand out its cells: " + log.reason());
+  }
+  return rows;
+}
+
+void put_rows(llama_context* context, llama_seq_id sequence, std::span<const std::uint8_t> rows) {
+  if (rows.empty()) return;
+  const LlamaLogCapture log;
+  if (llama_state_seq_set_data(context, rows.data(), rows.size(), sequence) != rows.size()) {
+    llama_memory_seq_rm(llama_get_memory(context), sequence, -1, -1);
+    throw Error(ErrorCode::kBadData, "llama.cpp does not take these cells: " + log.reason());
+  }
+}
+
+}  // namespace kvevict

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/cache_map.h"
+#include "kvevict/policy.h"
+
+namespace kvevict {
+
+/// What is to be done to the cells of a sequence: first the removals, then the shifts.
+struct CellChanges {
+  std::vector<PositionRange> removed;
+  std::vector<PositionShift> shifts;
+};
+
+/// One sequence as the engine knows it: what its cells hold, what its policy remembers, how its
+/// positions run. Decides when tokens go and says what to do to the cells; touches none.
+/// A value: a fork's record is a copy.
+class SequenceRecord {
+ public:
+  /// `n_slack`: tokens by which packed positions may outgrow the budget while decoding.
+  /// `n_context_trained`: tokens, 0 where the model does not say.
+  SequenceRecord(PositionMode positions, std::int64_t n_slack, std::int64_t n_context_trained)
+      : positions_(positions), n_slack_(n_slack), n_context_trained_(n_context_trained) {}
+
+  [[nodiscard]] const CacheMap& map() const noexcept { return map_; }
+  [[nodiscard]] std::int64_t n_held_peak() const noexcept { return n_held_peak_; }
+  [[nodiscard]] std::int64_t n_evictions() const noexcept { return n_evictions_; }
+  [[nodiscard]] std::int64_t n_packs() const noexcept { return n_packs_; }
+  [[nodiscard]] const std::string& policy_name() const noexcept { return policy_name_; }
+  [[nodiscard]] const PolicyState& policy_state() const noexcept { return policy_state_; }
+
+  /// The memory of `policy`: that of another policy is forgotten.
+  [[nodiscard]] PolicyState& state_of(const Policy& policy);
+
+  /// The same, streaming from now on unless a one-shot eviction has frozen the middle.
+  [[nodiscard]] PolicyState& stream_of(const Policy& policy);
+
+  /// Tokens by which the cache may outgrow its budget between evictions while decoding.
+  [[nodiscard]] std::int64_t slack() const noexcept { return positions_ == PositionMode::kPacked ? n_slack_ : 0; }
+
+  /// The plan to carry out before `n_upcoming` tokens are decoded, if they would pass the budget
+  /// and the slack.
+  [[nodiscard]] std::optional<KeepSet> plan_if_full(const Policy& policy, std::int64_t n_upcoming);
+
+  /// Whether `retain(keep)` removes tokens / and moves positions.
+  [[nodiscard]] bool drops_tokens(const KeepSet& keep) const;
+  [[nodiscard]] bool shifts_when_dropping() const noexcept { return positions_ == PositionMode::kPacked; }
+
+  /// Removes what `keep` lacks and, in packed mode, closes the gaps. Keeps the newest token where
+  /// llama.cpp needs it: it takes the next one only right behind the newest position.
+  [[nodiscard]] CellChanges retain(const KeepSet& keep);
+
+  /// Whether automatic positions must be packed before `n_upcoming` tokens are decoded.
+  [[nodiscard]] bool must_pack(std::int64_t n_upcoming) const noexcept;
+  [[nodiscard]] CellChanges pack();
+
+  /// `CacheMap::trim`.
+  [[nodiscard]] CellChanges trim(std::int64_t n_tokens);
+
+  void written(std::int64_t n_tokens);
+
+  /// Forgets tokens, plans and counts.
+  void clear();
+
+  /// Takes over what was saved.
+  void restore(CacheMap map, std::string policy_name, PolicyState policy_state);
+
+ private:
+  [[nodiscard]] KeepSet with_predecessor(const KeepSet& keep) const;
+
+  PositionMode positions_;
+  std::int64_t n_slack_;
+  std::int64_t n_context_trained_;
+  CacheMap map_;
+  std::string policy_name_;  // whose memory policy_state_ is
+  PolicyState policy_state_;
+  std::int64_t n_held_peak_ = 0;
+  std::int64_t n_evictions_ = 0;
+  std::int64_t n_packs_ = 0;
+};
+
+}  // namespace kvevict

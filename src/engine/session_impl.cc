@@ -1,0 +1,146 @@
+#include "engine/session_impl.h"
+
+#include <algorithm>
+#include <string>
+
+#include "engine/log_probability.h"
+#include "kvevict/bounded_schedule.h"
+#include "kvevict/error.h"
+#include "kvevict/simple_evict.h"
+
+namespace kvevict {
+namespace {
+
+/// Tokens whose logits are computed at once where all are wanted: n_vocab f32 each, held twice.
+constexpr int kScoredTokens = 64;
+
+}  // namespace
+
+Session::Impl::Impl(std::shared_ptr<const Model> model_in, const SessionOptions& options_in)
+    : model(std::move(model_in)),
+      options(options_in),
+      record(options.positions, options.n_decode_slack, model->info().n_context_trained) {
+  options.n_ubatch = std::min(options.n_ubatch, options.n_batch);
+}
+
+Session::Impl::~Impl() {
+  if (context) context->release_sequence(sequence);
+}
+
+void Session::Impl::ensure_cells(std::int64_t n_tokens_held) {
+  const std::int64_t n_trained = model->info().n_context_trained;
+  if (n_trained > 0 && n_tokens_held > n_trained) {
+    throw Error(ErrorCode::kInvalidArgument, "the cache would hold " + std::to_string(n_tokens_held) +
+                                                 " tokens, but " + model->info().name + " was trained on contexts of " +
+                                                 std::to_string(n_trained) + ": shorten the text or evict earlier");
+  }
+  if (!context) {
+    context = std::make_shared<KvContext>(model, options, n_tokens_held);
+    sequence = context->take_sequence();
+    return;
+  }
+  const std::int64_t n_held = record.map().n_held();
+  const std::int64_t n_others = is_alone() ? 0 : context->count_occupied() - n_held;  // shared cells count once
+  if (context->n_cells() < n_tokens_held + n_others) context->resize(n_tokens_held + n_others);
+}
+
+bool Session::Impl::retain(const KeepSet& keep) {
+  if (!record.drops_tokens(keep)) return false;
+  if (record.shifts_when_dropping() && !is_alone()) move_out(record.map().n_held());
+  const CellChanges changes = record.retain(keep);
+  context->remove(sequence, changes.removed);
+  context->shift(sequence, changes.shifts);
+  return true;
+}
+
+void Session::Impl::pack_if_needed(std::int64_t n_upcoming) {
+  if (!record.must_pack(n_upcoming)) return;
+  if (!is_alone()) move_out(record.map().n_held() + n_upcoming);
+  context->shift(sequence, record.pack().shifts);
+}
+
+void Session::Impl::move_out(std::int64_t n_cells) {
+  auto own = std::make_shared<KvContext>(model, options, std::max(n_cells, record.map().n_held()));
+  const llama_seq_id own_sequence = own->take_sequence();
+  own->put(own_sequence, context->copy(sequence));
+  own->shift(own_sequence, context->waiting_shifts());
+  context->release_sequence(sequence);
+  context = std::move(own);
+  sequence = own_sequence;
+}
+
+void Session::Impl::throw_if_cancelled() const {
+  if (options.cancel != nullptr && options.cancel->load(std::memory_order_relaxed)) {
+    throw Error(ErrorCode::kCancelled, "appending was cancelled");
+  }
+}
+
+void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last,
+                                 const OnLogProbability& on_log_probability) {
+  const std::int64_t first_position = record.map().next_position();
+  const std::int64_t first_index = record.map().n_seen();
+  if (first_position + static_cast<std::int64_t>(tokens.size()) > kMaxTokens) {
+    throw Error(ErrorCode::kInvalidArgument, "the stream has reached position " + std::to_string(first_position) +
+                                                 ", the last that llama.cpp can count: use packed or automatic positions");
+  }
+  std::vector<BatchToken> batch;
+  for (const Token token : tokens) {
+    batch.push_back({token, first_position + static_cast<std::int64_t>(batch.size()), sequence, bool{on_log_probability}});
+  }
+  batch.back().wants_logits = is_last || on_log_probability;
+  context->decode(batch);
+  record.written(static_cast<std::int64_t>(tokens.size()));
+  if (on_log_probability) {
+    if (!logits.empty()) on_log_probability(first_index, log_probability(logits, tokens.front()));
+    for (std::size_t i = 1; i < tokens.size(); ++i) {
+      on_log_probability(first_index + static_cast<std::int64_t>(i), log_probability(context->logits(i - 1), tokens[i]));
+    }
+  }
+  if (!batch.back().wants_logits) return;
+  const std::span<const float> row = context->logits(tokens.size() - 1);
+  logits.assign(row.begin(), row.end());
+}
+
+void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability& on_log_probability) {
+  if (on_log_probability) context->ensure_outputs(std::min(kScoredTokens, context->n_batch()));
+  const int n_most = on_log_probability ? std::min(kScoredTokens, context->n_batch()) : context->n_batch();
+  for (std::size_t from = 0; from < tokens.size();) {
+    throw_if_cancelled();
+    const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(n_most));
+    pack_if_needed(static_cast<std::int64_t>(n));
+    decode_batch(tokens.subspan(from, n), from + n == tokens.size(), on_log_probability);
+    from += n;
+  }
+}
+
+void Session::Impl::append_bounded(std::span<const Token> tokens, const Policy& policy,
+                                   const OnLogProbability& on_log_probability) {
+  PolicyState& state = record.stream_of(policy);
+  const std::int64_t n_spare = std::max<std::int64_t>(options.n_chunk, record.slack());
+  const std::optional<std::int64_t> bound = bounded_tokens(policy, state, n_spare);
+  const std::int64_t n_trained = model->info().n_context_trained;
+  if (bound && n_trained > 0 && *bound > n_trained) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a budget of " + std::to_string(*bound - n_spare) + " tokens and a chunk of " + std::to_string(n_spare) +
+                    " do not fit the context of " + std::to_string(n_trained) + " that " + model->info().name +
+                    " was trained on: lower the budget or the chunk");
+  }
+  ensure_cells(bound ? *bound : record.map().n_held() + static_cast<std::int64_t>(tokens.size()));
+  for (std::size_t from = 0; from < tokens.size();) {
+    const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));
+    retain(keep_before_chunk(policy, state, record.map().held(), record.map().n_seen()));
+    pack_if_needed(static_cast<std::int64_t>(n));
+    decode(tokens.subspan(from, n), on_log_probability);
+    from += n;
+  }
+}
+
+std::int64_t Session::Impl::cells_needed(const Policy& policy, const EvictOptions& evict) const {
+  const std::int64_t n_now = record.map().n_held() + evict.n_upcoming;
+  const std::int64_t n_unbounded = n_now + evict.n_reserve;
+  const std::optional<std::int64_t> budget = policy.budget_tokens(record.policy_state());
+  const std::int64_t n_predecessors = policy.spec().config.recent_tokens == 1 ? 1 : 0;  // see Session::evict
+  return budget ? std::max(n_now, std::min(n_unbounded, *budget + record.slack() + n_predecessors)) : n_unbounded;
+}
+
+}  // namespace kvevict

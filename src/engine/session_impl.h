@@ -1,0 +1,58 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/kv_context.h"
+#include "engine/sequence_record.h"
+#include "kvevict/session.h"
+
+namespace kvevict {
+
+/// A session: its record, and its sequence in a context that forks share.
+struct Session::Impl {
+  Impl(std::shared_ptr<const Model> model_in, const SessionOptions& options_in);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  std::shared_ptr<const Model> model;
+  SessionOptions options;
+  SequenceRecord record;
+  std::shared_ptr<KvContext> context;  // empty until the first token
+  llama_seq_id sequence = 0;
+  std::vector<float> logits;
+
+  [[nodiscard]] bool is_alone() const { return context->n_sequences_in_use() == 1; }
+
+  /// Makes sure that the session may come to hold `n_tokens_held` tokens. Errors: as
+  /// `Session::reserve`.
+  void ensure_cells(std::int64_t n_tokens_held);
+
+  /// Removes what `keep` lacks and closes the gaps where positions are packed. Returns whether
+  /// tokens went.
+  bool retain(const KeepSet& keep);
+
+  /// Packs automatic positions if `n_upcoming` tokens would pass the trained context.
+  void pack_if_needed(std::int64_t n_upcoming);
+
+  /// Moves to a context of its own of `n_cells` cells.
+  void move_out(std::int64_t n_cells);
+
+  void throw_if_cancelled() const;
+
+  /// Decodes `tokens`, which fit, in batches; with `on_log_probability`, as `AppendOptions` says.
+  using OnLogProbability = std::function<void(std::int64_t, double)>;
+  void decode(std::span<const Token> tokens, const OnLogProbability& on_log_probability);
+
+  void append_bounded(std::span<const Token> tokens, const Policy& policy, const OnLogProbability& on_log_probability);
+
+  /// Cells that are needed from now on, after an eviction by `policy`.
+  [[nodiscard]] std::int64_t cells_needed(const Policy& policy, const EvictOptions& evict) const;
+
+ private:
+  void decode_batch(std::span<const Token> tokens, bool is_last, const OnLogProbability& on_log_probability);
+};
+
+}  // namespace kvevict

@@ -1,0 +1,89 @@
+// Sessions at rest: taking one down and setting one up again.
+#include "kvevict/session_snapshot.h"
+
+#include <fmt/format.h>
+
+#include "engine/session_impl.h"
+#include "kvevict/engine_info.h"
+#include "kvevict/error.h"
+
+namespace kvevict {
+namespace {
+
+std::string engine_version() {
+  const EngineInfo info = engine_info();
+  return fmt::format("llama.cpp {}, ggml {} {}", info.llama_version, info.ggml_version, info.ggml_commit);
+}
+
+std::string identity_of(const ModelInfo& info) {
+  return fmt::format("{} ({}, {} parameters, {} layers, {} tokens in the vocabulary, {} bytes)", info.name,
+                     info.architecture, info.n_parameters, info.n_layers, info.n_vocab, info.file_bytes);
+}
+
+void require_same(const char* what, std::string_view saved, std::string_view now) {
+  if (saved == now) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("the session was saved with {} {}, and this is {}: the same is needed", what, saved, now));
+}
+
+void require_fitting(const Model& model, const SessionOptions& options, const SessionSnapshot& snapshot) {
+  require_same("the model", snapshot.model_identity, identity_of(model.info()));
+  require_same("the engine", snapshot.engine_version, engine_version());
+  require_same("K of type", to_string(snapshot.type_k), to_string(options.type_k));
+  require_same("V of type", to_string(snapshot.type_v), to_string(options.type_v));
+  require_same("positions", to_string(snapshot.positions), to_string(options.positions));
+  const std::size_t n_logits = snapshot.logits.size();
+  if (n_logits != 0 && n_logits != static_cast<std::size_t>(model.info().n_vocab)) {
+    throw Error(ErrorCode::kBadData, fmt::format("the saved session has {} logits, the vocabulary {} tokens", n_logits,
+                                                 model.info().n_vocab));
+  }
+}
+
+}  // namespace
+
+SessionSnapshot Session::snapshot() const {
+  const SequenceRecord& record = impl_->record;
+  SessionSnapshot snapshot;
+  snapshot.engine_version = engine_version();
+  snapshot.model_identity = identity_of(impl_->model->info());
+  snapshot.type_k = impl_->options.type_k;
+  snapshot.type_v = impl_->options.type_v;
+  snapshot.positions = impl_->options.positions;
+  snapshot.n_tokens_seen = record.map().n_seen();
+  snapshot.next_position = record.map().next_position();
+  snapshot.runs.assign(record.map().runs().begin(), record.map().runs().end());
+  snapshot.policy = record.policy_name();
+  snapshot.policy_state = record.policy_state();
+  snapshot.logits = impl_->logits;
+  if (impl_->context) {
+    snapshot.cells = impl_->context->copy(impl_->sequence);
+    const auto waiting = impl_->context->waiting_shifts();
+    snapshot.waiting_shifts.clear();
+    for (const PositionShift& s : waiting) snapshot.waiting_shifts.push_back({s.positions.begin, s.positions.end, s.delta});
+  }
+  return snapshot;
+}
+
+Session Session::restore(std::shared_ptr<const Model> model, const SessionOptions& options,
+                         const SessionSnapshot& snapshot) {
+  Session session(std::move(model), options);
+  Impl& impl = *session.impl_;
+  require_fitting(*impl.model, options, snapshot);
+  impl.record.restore(CacheMap(snapshot.runs, snapshot.n_tokens_seen, snapshot.next_position), snapshot.policy,
+                      snapshot.policy_state);
+  impl.logits = snapshot.logits;
+  const std::int64_t n_held = impl.record.map().n_held();
+  if (n_held == 0) return session;
+  impl.ensure_cells(n_held);
+  impl.context->put(impl.sequence, snapshot.cells);
+  std::vector<PositionShift> shifts;
+  for (const SavedShift& s : snapshot.waiting_shifts) shifts.push_back({{s.begin, s.end}, s.delta});
+  impl.context->shift(impl.sequence, shifts);
+  if (impl.context->count_occupied() != n_held) {
+    throw Error(ErrorCode::kBadData, fmt::format("the saved session's record says {} tokens, its cells hold {}", n_held,
+                                                 impl.context->count_occupied()));
+  }
+  return session;
+}
+
+}  // namespace kvevict

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "kvevict/model.h"
+
+namespace kvevict {
+
+/// Turns tokens into text as they come: a character that several tokens make up is held back until
+/// it is whole, so that what is given out is valid UTF-8 wherever the tokens' bytes are.
+class TextStream {
+ public:
+  /// `model` must outlive the stream.
+  explicit TextStream(const Model& model) : model_(&model) {}
+
+  /// The text that `token` completes; empty where a character is unfinished.
+  [[nodiscard]] std::string add(Token token);
+
+ private:
+  const Model* model_;
+  std::string pending_;
+};
+
+}  // namespace kvevict

@@ -1,0 +1,46 @@
+#include "kvevict/bounded_schedule.h"
+
+#include <algorithm>
+#include <string>
+
+#include "kvevict/error.h"
+#include "kvevict/simple_evict.h"
+
+namespace kvevict {
+namespace {
+
+void require_in_range(const char* what, std::int64_t value, std::int64_t least) {
+  if (value >= least && value <= kMaxTokens) return;
+  throw Error(ErrorCode::kInvalidArgument, std::string(what) + " is " + std::to_string(value) +
+                                               ": a number of tokens from " + std::to_string(least) + " to " +
+                                               std::to_string(kMaxTokens) + " is needed");
+}
+
+}  // namespace
+
+KeepSet keep_before_chunk(const Policy& policy, PolicyState& state, const KeepSet& held,
+                          std::int64_t n_tokens_seen) {
+  return held.intersect(policy.plan(n_tokens_seen, state).layer(0));
+}
+
+void for_each_bounded_chunk(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk,
+                            const std::function<void(const BoundedChunk&)>& visit) {
+  require_in_range("total_len", n_tokens, 0);
+  require_in_range("chunk", n_chunk, 1);
+  PolicyState state{.schedule = Schedule::kStreaming, .frozen_middle = {}};
+  BoundedChunk chunk;
+  for (std::int64_t from = 0; from < n_tokens; from = chunk.tokens.end) {
+    chunk.cached.append(chunk.tokens.begin, chunk.tokens.end);
+    chunk.cached = keep_before_chunk(policy, state, chunk.cached, from);
+    chunk.tokens = {from, std::min(from + n_chunk, n_tokens)};
+    visit(chunk);
+  }
+}
+
+std::optional<std::int64_t> bounded_tokens(const Policy& policy, const PolicyState& state,
+                                           std::int64_t n_chunk) {
+  const std::optional<std::int64_t> budget = policy.budget_tokens(state);
+  return budget ? std::optional(*budget + n_chunk) : std::nullopt;
+}
+
+}  // namespace kvevict
