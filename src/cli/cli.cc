@@ -73,6 +73,7 @@ int run(int argc, char** argv) {
     add_score(app);
     add_segment(app);
     add_models(app);
+    add_visualize(app);
     try {
       app.parse(argc, argv);
     } catch (const CLI::Success& success) {

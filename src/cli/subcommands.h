@@ -10,5 +10,6 @@ void add_models(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_score(CLI::App& app);
 void add_segment(CLI::App& app);
+void add_visualize(CLI::App& app);
 
 }  // namespace kvevict::cli
