@@ -26,7 +26,8 @@ ARROWS = {
     "cli": {"policy", "cache", "engine", "eval", "plot", "hub"},
 }
 # public headers of the engine, which policy, cache, plot and hub must not see
-ENGINE_HEADERS = {"model", "session", "sampling", "engine_info", "memory_estimate", "llama_cache", "kv_type"}
+ENGINE_HEADERS = {"model", "session", "sampling", "engine_info", "memory_estimate", "llama_cache", "kv_type",
+                  "session_options", "session_snapshot", "session_file"}
 SEES_ENGINE = {"engine", "eval", "cli"}
 LLAMA = re.compile(r"^(llama|ggml|gguf)[-\w]*\.h$")
 SOCKETS = re.compile(r"^(sys/socket|netinet/.*|arpa/inet|netdb|curl/.*|httplib)(\.h)?$")

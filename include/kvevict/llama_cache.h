@@ -33,8 +33,8 @@ struct LlamaCacheStats {
 ///     cache.before_decode(batch.n_tokens);
 ///     llama_decode(context, batch);
 ///
-/// The context needs budget + the largest batch cells (padded to 256), `swa_full` where the
-/// model has sliding windows, and batches without positions of their own (`llama_batch_get_one`)
+/// The context needs budget + the largest batch cells (padded to 256), n_seq_max 1 or kv_unified,
+/// `swa_full` where the model has sliding windows, and batches without positions of their own (`llama_batch_get_one`)
 /// or with those that follow llama_memory_seq_pos_max. What the program decodes or removes at the
 /// end of the sequence in between is seen at the next call.
 ///
@@ -44,7 +44,7 @@ class LlamaCache {
   /// Binds to a sequence that is empty, or holds positions 0 … n − 1. Errors: kInvalidArgument
   /// (null, a sequence id beyond the context's, a sequence with holes, a stride in a stream),
   /// kUnsupported (recurrent and hybrid models; positions that cannot shift with packed or
-  /// automatic positions; an encoder).
+  /// automatic positions, or with several sequences; sequences with cells of their own).
   [[nodiscard]] static LlamaCache bind(llama_context* context, std::shared_ptr<const Policy> policy,
                                        const LlamaCacheOptions& options = {});
   ~LlamaCache();

@@ -85,8 +85,10 @@ class Session {
   /// Forgets every token and every plan; keeps the cells allocated.
   void clear();
 
-  /// A copy of everything that a later session needs to go on: O(held) bytes.
-  [[nodiscard]] SessionSnapshot snapshot() const;
+  /// A copy of everything that a later session needs to go on: O(held) bytes. Closes the holes
+  /// between this session's own cells as well (unless forks share them), so that both go on bit for
+  /// bit alike: where a token's cell lies changes the order in which attention sums.
+  [[nodiscard]] SessionSnapshot snapshot();
 
   /// A session that goes on where `snapshot` was taken. Errors: kInvalidArgument (another model,
   /// llama.cpp, element type or flash attention than the snapshot's), kBadData (a record that

@@ -23,7 +23,7 @@ struct LoadedSession {
 /// Writes `session` to `path` in one step: a reader, a crash or a kill finds the older file or the
 /// new one, never a part. `model_sha256` is the checksum of the model's file; empty: it is
 /// computed (a second for every GB). Errors: kIo (the older file is then as it was), kEngine.
-void save_session(const Session& session, const std::filesystem::path& path, const SessionExtras& extras = {},
+void save_session(Session& session, const std::filesystem::path& path, const SessionExtras& extras = {},
                   std::string model_sha256 = {});
 
 /// Reads what `save_session` wrote; nothing is half-loaded. Errors: kNotFound, kIo, kBadData (not

@@ -69,6 +69,13 @@ int run(int argc, char** argv) {
     app.require_subcommand(1);
     app.failure_message(CLI::FailureMessage::simple);
     add_longbench(app);
+    add_compare(app);
+    add_merge(app);
+    add_fetch(app);
+    add_generate(app);
+    add_chat(app);
+    add_stream(app);
+    add_perplexity(app);
     add_plan(app);
     add_score(app);
     add_segment(app);

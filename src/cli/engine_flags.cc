@@ -65,8 +65,14 @@ void EngineFlags::add_to(CLI::App& app) {
   in_group(add_option(app, "kv_type_v", kv_type_v, "Element type of V alone")->option_text("TYPE"));
   in_group(add_count(app, "batch", batch, "Most tokens handed to llama.cpp at once"));
   in_group(add_count(app, "ubatch", ubatch, "Most tokens computed at once"));
-  in_group(add_choice(app, "positions", positions, "Positions of kept tokens (streaming_llm: always packed)",
-                      {"absolute", "packed"}));
+  in_group(add_choice(app, "prefill", prefill,
+                      "full: the whole prompt, then one eviction; bounded: chunk by chunk, never more than budget + chunk tokens",
+                      {"full", "bounded"}));
+  in_group(add_count(app, "chunk", chunk, "Bounded prefill: tokens between two evictions")->capture_default_str());
+  in_group(add_option(app, "positions", positions,
+                      "Positions of kept tokens: absolute (with a full prefill), packed, or auto (with a bounded one): absolute, "
+                      "packed whenever the trained context would be passed; streaming_llm: always packed")
+               ->check(CLI::IsMember({"absolute", "packed", "auto"})));
   in_group(add_count(app, "decode_slack", decode_slack,
                       "Packed positions: tokens by which the cache may outgrow its budget between shifts while decoding"));
   in_group(add_option(app, "kv_memory", kv_memory, "A limit for K and V, such as 512MiB, instead of token counts")
@@ -94,8 +100,14 @@ SessionOptions EngineFlags::session_options() const {
   options.n_batch = batch;
   options.n_ubatch = ubatch;
   options.n_threads = threads;
-  options.positions = positions == "packed" ? PositionMode::kPacked : PositionMode::kAbsolute;
+  options.n_chunk = chunk;
+  options.positions = parse_position_mode(positions).value_or(is_bounded() ? PositionMode::kAuto : PositionMode::kAbsolute);
   options.n_decode_slack = decode_slack;
+  return options;
+}
+
+SessionOptions options_for(const Policy& policy, SessionOptions options) {
+  options.positions = policy.required_positions().value_or(options.positions);
   return options;
 }
 

@@ -25,7 +25,9 @@ struct EngineFlags {
   std::string kv_type_k, kv_type_v;  ///< Empty: as kv_type.
   int batch = 512;
   int ubatch = 512;
-  std::string positions = "absolute";
+  std::string prefill = "full";        ///< A command that streams sets "bounded" before `add_to`.
+  int chunk = 512;
+  std::string positions;  ///< Empty: absolute with a full prefill, auto with a bounded one.
   int decode_slack = 64;
   std::string kv_memory;  ///< "512MiB"; empty: no limit.
   bool dry_run = false;
@@ -37,13 +39,20 @@ struct EngineFlags {
 
   /// Errors: kInvalidArgument.
   [[nodiscard]] SessionOptions session_options() const;
+
+  [[nodiscard]] bool is_bounded() const { return prefill == "bounded"; }
 };
+
+/// The options for a session of `policy`: with the positions that its method is defined by, where it is.
+[[nodiscard]] SessionOptions options_for(const Policy& policy, SessionOptions options);
 
 /// Turns a limit of `kv_memory` for K and V into the strategy's token counts, and says so on stderr: what
 /// is free to grow (the middle budget of sink_recent_uniform, the recent window of the others) takes
 /// what the limit leaves, in whole multiples of llama.cpp's 256 cells. `full` cannot be limited.
 /// Errors: kInvalidArgument where the limit is not a size or does not hold the strategy's fixed part.
-void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model, const SessionOptions& options);
+/// Where the prefill is bounded, the chunk too comes out of the limit.
+void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model, const SessionOptions& options,
+                   bool is_bounded = false);
 
 /// "512MiB", "1.5 GiB", "200MB", "1048576" -> bytes. Errors: kInvalidArgument that names `flag`.
 [[nodiscard]] std::int64_t parse_bytes(const std::string& flag, const std::string& text);

@@ -13,10 +13,18 @@ void on_signal(int number) {
   std::signal(number, SIG_DFL);
 }
 
+void on_repeated_signal(int) { interrupted.store(true, std::memory_order_relaxed); }
+
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+InterruptGuard::InterruptGuard(InterruptMode mode) {
   interrupted = false;
+  if (mode == InterruptMode::kKeepsOn) {
+    struct sigaction action {};
+    action.sa_handler = on_repeated_signal;
+    sigaction(SIGINT, &action, nullptr);
+    return;
+  }
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
 }
@@ -27,5 +35,7 @@ InterruptGuard::~InterruptGuard() {
 }
 
 const std::atomic<bool>* InterruptGuard::flag() const noexcept { return &interrupted; }
+
+bool InterruptGuard::clear() noexcept { return interrupted.exchange(false, std::memory_order_relaxed); }
 
 }  // namespace kvevict::cli

@@ -7,12 +7,15 @@
 #include "cli/table.h"
 #include "eval/machine_info.h"
 #include "kvevict/engine_info.h"
+#include "kvevict/longbench_dataset.h"
 #include "kvevict/memory_estimate.h"
 
 namespace kvevict::cli {
 namespace {
 
-double mib(std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+double mib(std::int64_t bytes) {
+  return static_cast<double>(bytes) / (1 << 20);
+}
 
 std::map<std::string, std::int64_t> values_of(const StrategySpec& spec) {
   const PolicyInfo& info = policy_info(spec.name);
@@ -51,14 +54,16 @@ std::vector<std::string> summary_row(const std::string& strategy, const DatasetR
           fmt::format("{:.2f}", d.score()),
           fmt::format("{:.0f}", prompt),
           fmt::format("{:.0f}", kept),
-          fmt::format("{:.1f}", mib(static_cast<std::int64_t>(mean(d, [](const auto& e) { return e.kv_bytes_after_eviction; })))),
+          fmt::format("{:.1f}", mib(static_cast<std::int64_t>(
+                                    mean(d, [](const auto& e) { return e.kv_bytes_after_eviction; })))),
           fmt::format("{:.1f}", prompt > 0 ? 100 * (1 - kept / prompt) : 0.0),
           fmt::format("{:.2f}", mean(d, [](const auto& e) { return e.seconds_prefill; })),
           fmt::format("{:.1f}", seconds_decode > 0 ? n_generated / seconds_decode : 0.0)};
 }
 
 /// Tokens that the cache of `policy` holds at most with a prompt of `n_prompt` and `n_new` new tokens.
-std::int64_t most_held(const Policy& policy, const SessionOptions& session, std::int64_t n_prompt, std::int64_t n_new) {
+std::int64_t most_held(const Policy& policy, const SessionOptions& session, std::int64_t n_prompt,
+                       std::int64_t n_new) {
   PolicyState state;
   const std::int64_t n_kept = policy.plan(n_prompt, state).layer(0).count();
   const auto budget = policy.budget_tokens(state);
@@ -92,14 +97,17 @@ RunInfo describe_run(const Model& model, const Policy& policy) {
   return info;
 }
 
-std::string describe_example(const std::string& strategy, const std::string& dataset, const ExampleResult& e) {
-  return fmt::format("{} {} {}: F1 {:.2f}, kept {} of {} tokens{}, prefill {:.1f} s, decode {:.1f} tok/s", strategy, dataset,
-                     e.id, e.score, e.n_kept_tokens, e.n_prompt_tokens, e.is_truncated ? " (prompt cut in the middle)" : "",
+std::string describe_example(const std::string& strategy, const std::string& dataset,
+                             const ExampleResult& e) {
+  return fmt::format("{} {} {}: {} {:.2f}, kept {} of {} tokens{}, prefill {:.1f} s, decode {:.1f} tok/s",
+                     strategy, dataset, e.id, metric_label(longbench_dataset(dataset).metric), e.score,
+                     e.n_kept_tokens, e.n_prompt_tokens, e.is_truncated ? " (prompt cut in the middle)" : "",
                      e.seconds_prefill, e.decode_tokens_per_second());
 }
 
 std::string summary_table(const Results& results) {
-  Table table({"strategy", "data set", "n", "F1", "prompt tokens", "kept", "KV MiB", "saved %", "prefill s", "decode tok/s"});
+  Table table({"strategy", "data set", "n", "score", "prompt tokens", "kept", "KV MiB", "saved %",
+               "prefill s", "decode tok/s"});
   for (const RunResult& run : results.runs) {
     for (const DatasetResult& dataset : run.datasets) {
       if (!dataset.examples.empty()) table.add(summary_row(run.info.name, dataset));
@@ -124,16 +132,17 @@ std::string memory_table(const LongBenchJob& job) {
     }
   }
   const SessionOptions& session = job.settings.session;
-  std::string text = fmt::format("dry run: the longest prompt has {} tokens, its answer up to {}; {} bytes of K and V a token\n",
-                                 n_longest, n_new, job.model->kv_bytes_per_token(session.type_k, session.type_v));
+  std::string text = fmt::format(
+      "dry run: the longest prompt has {} tokens, its answer up to {}; {} bytes of K and V a token\n",
+      n_longest, n_new, job.model->kv_bytes_per_token(session.type_k, session.type_v));
   Table table({"strategy", "weights MiB", "KV full MiB", "KV in budget MiB", "compute buffers MiB"});
   for (const auto& policy : job.policies) {
     const std::int64_t n_held = most_held(*policy, session, n_longest, n_new);
     const bool evicts = n_held < n_longest + n_new;
     const MemoryEstimate full = estimate_memory(job.model, session, evicts ? n_longest : n_longest + n_new);
     const MemoryEstimate evicted = estimate_memory(job.model, session, n_held);
-    table.add({to_string(policy->spec()), fmt::format("{:.1f}", mib(full.weight_bytes)), fmt::format("{:.1f}", mib(full.kv_bytes)),
-               fmt::format("{:.1f}", mib(evicted.kv_bytes)),
+    table.add({to_string(policy->spec()), fmt::format("{:.1f}", mib(full.weight_bytes)),
+               fmt::format("{:.1f}", mib(full.kv_bytes)), fmt::format("{:.1f}", mib(evicted.kv_bytes)),
                full.compute_bytes ? fmt::format("{:.1f}", mib(*full.compute_bytes)) : "unknown"});
   }
   return text + table.text();
@@ -147,7 +156,8 @@ std::int64_t count_examples(const LongBenchJob& job) {
 
 bool has_examples(const Results& results) {
   return std::any_of(results.runs.begin(), results.runs.end(), [](const RunResult& run) {
-    return std::any_of(run.datasets.begin(), run.datasets.end(), [](const DatasetResult& d) { return !d.examples.empty(); });
+    return std::any_of(run.datasets.begin(), run.datasets.end(),
+                       [](const DatasetResult& d) { return !d.examples.empty(); });
   });
 }
 

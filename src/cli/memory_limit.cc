@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -38,7 +39,8 @@ std::int64_t parse_bytes(const std::string& flag, const std::string& text) {
               fmt::format("--{} is \"{}\": a size such as 512MiB, 1.5GiB or 200MB is needed", flag, text));
 }
 
-void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model, const SessionOptions& options) {
+void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model, const SessionOptions& options,
+                   bool is_bounded) {
   const PolicyInfo& info = policy_info(spec.name);
   const std::int64_t bytes = parse_bytes("kv_memory", kv_memory);
   if (!info.uses_sink_and_recent) {
@@ -48,7 +50,7 @@ void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model
   const std::int64_t per_token = model.kv_bytes_per_token(options.type_k, options.type_v);
   const bool is_packed = make_policy(spec)->required_positions().value_or(options.positions) == PositionMode::kPacked;
   const std::int64_t n_cells = bytes / per_token / kCellPadding * kCellPadding;
-  const std::int64_t n_slack = is_packed ? options.n_decode_slack : 0;
+  const std::int64_t n_slack = std::max<std::int64_t>(is_packed ? options.n_decode_slack : 0, is_bounded ? options.n_chunk : 0);
   SimpleEvictConfig& config = spec.config;
   std::int64_t& free_part = info.uses_middle ? config.middle_budget_tokens : config.recent_tokens;
   const std::int64_t n_fixed = config.sink_tokens + n_slack + (info.uses_middle ? config.recent_tokens : 0);

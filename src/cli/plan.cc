@@ -4,10 +4,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/attention_mask.h"
 #include "cli/flags.h"
 #include "cli/strategy_flags.h"
 #include "cli/subcommands.h"
 #include "kvevict/error.h"
+#include "kvevict/modes.h"
 #include "kvevict/policy.h"
 
 namespace kvevict::cli {
@@ -16,6 +18,9 @@ namespace {
 struct PlanFlags {
   StrategyFlags strategy;
   std::int64_t total_len = 4096;
+  std::string prefill = "full";
+  std::int64_t chunk = 512;
+  std::string mask;
   bool json = false;
 };
 
@@ -41,9 +46,19 @@ void run_plan(const PlanFlags& flags) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("--total_len is {}: a number of tokens from 0 to {} is needed", flags.total_len, kMaxTokens));
   }
+  const bool is_bounded = flags.prefill == to_string(PrefillMode::kBounded);
+  if (!flags.mask.empty() && !is_bounded) {
+    throw Error(ErrorCode::kInvalidArgument, "--mask shows what the tokens of a bounded prefill see: it needs --prefill bounded");
+  }
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
+  const auto policy = make_policy(spec);
   PolicyState state;
-  const KeepSet kept = make_policy(spec)->plan(flags.total_len, state).layer(0);
+  if (is_bounded) {
+    state.schedule = Schedule::kStreaming;
+    note_streaming_middle(spec);
+  }
+  const KeepSet kept = policy->plan(flags.total_len, state).layer(0);
+  if (!flags.mask.empty()) write_attention_mask(*policy, flags.total_len, flags.chunk, flags.mask);
   if (flags.json) {
     print_json(flags.total_len, kept);
   } else {
@@ -58,6 +73,10 @@ void add_plan(CLI::App& app) {
   CLI::App* command = app.add_subcommand("plan", "Show which tokens a strategy keeps (no model needed)");
   add_count(*command, "total_len", flags->total_len, "Tokens in the cache before the eviction")->capture_default_str();
   flags->strategy.add_to(*command, false);
+  add_option(*command, "prefill", flags->prefill, "full: one eviction of a whole cache; bounded: a cache that was evicted all along")
+      ->check(CLI::IsMember({"full", "bounded"}))->capture_default_str();
+  add_count(*command, "chunk", flags->chunk, "Bounded prefill: tokens between two evictions, for --mask")->capture_default_str();
+  add_option(*command, "mask", flags->mask, "Draw which token sees which during a bounded prefill: *.png or *.npy")->option_text("FILE");
   add_flag(*command, "json", flags->json, "Print {\"total_len\", \"kept\", \"ranges\"} and nothing else");
   command->callback([flags] { run_plan(*flags); });
 }

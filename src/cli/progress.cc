@@ -3,34 +3,39 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace kvevict::cli {
 
-Progress::Progress(std::int64_t n_steps) : n_steps_(n_steps), is_terminal_(isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(std::int64_t n_steps, std::int64_t n_done)
+    : n_steps_(n_steps), n_before_(n_done), n_done_(n_done), is_terminal_(isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() {
-  if (is_terminal_ && n_done_ > 0) std::fputc('\n', stderr);
+  if (is_terminal_ && n_done_ > n_before_) std::fputc('\n', stderr);
 }
 
-std::string Progress::remaining() const {
+std::string Progress::rate_and_remaining() const {
   const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  const auto seconds = static_cast<std::int64_t>(elapsed / static_cast<double>(n_done_) * static_cast<double>(n_steps_ - n_done_));
-  if (seconds < 60) return fmt::format("{} s left", seconds);
-  return seconds < 3600 ? fmt::format("{} min left", (seconds + 59) / 60)
-                        : fmt::format("{:.1f} h left", static_cast<double>(seconds) / 3600);
+  const double per_second = static_cast<double>(n_done_ - n_before_) / std::max(elapsed, 1e-9);
+  const auto seconds = static_cast<std::int64_t>(static_cast<double>(n_steps_ - n_done_) / per_second);
+  const std::string rate =
+      per_second >= 1 ? fmt::format("{:.1f}/s", per_second) : fmt::format("{:.1f}/min", 60 * per_second);
+  if (seconds < 60) return fmt::format("{}, {} s left", rate, seconds);
+  return seconds < 3600 ? fmt::format("{}, {} min left", rate, (seconds + 59) / 60)
+                        : fmt::format("{}, {:.1f} h left", rate, static_cast<double>(seconds) / 3600);
 }
 
 void Progress::step(const std::string& what) {
   ++n_done_;
   if (!is_terminal_) {
-    fmt::print(stderr, "[{}/{}] {}\n", n_done_, n_steps_, what);
+    fmt::print(stderr, "[{}/{}, {}] {}\n", n_done_, n_steps_, rate_and_remaining(), what);
     return;
   }
   constexpr std::int64_t kWidth = 24;
   const auto n_full = static_cast<std::size_t>(n_done_ * kWidth / n_steps_);
   const std::string bar = std::string(n_full, '#') + std::string(kWidth - n_full, '-');
-  fmt::print(stderr, "\r\x1b[K[{}] {}/{}, {}: {}", bar, n_done_, n_steps_, remaining(), what);
+  fmt::print(stderr, "\r\x1b[K[{}] {}/{}, {}: {}", bar, n_done_, n_steps_, rate_and_remaining(), what);
   std::fflush(stderr);
 }
 

@@ -9,7 +9,8 @@ namespace kvevict::cli {
 /// Progress on stderr: a bar that is drawn over itself on a terminal, a line for each step elsewhere.
 class Progress {
  public:
-  explicit Progress(std::int64_t n_steps);
+  /// `n_done` of the steps were done by an earlier run.
+  explicit Progress(std::int64_t n_steps, std::int64_t n_done = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -18,10 +19,11 @@ class Progress {
   void step(const std::string& what);
 
  private:
-  [[nodiscard]] std::string remaining() const;
+  [[nodiscard]] std::string rate_and_remaining() const;
 
   std::int64_t n_steps_;
-  std::int64_t n_done_ = 0;
+  std::int64_t n_before_;
+  std::int64_t n_done_;
   bool is_terminal_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

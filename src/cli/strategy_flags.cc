@@ -5,6 +5,7 @@
 #include "cli/flags.h"
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
+#include "kvevict/ruler_order.h"
 
 namespace kvevict::cli {
 namespace {
@@ -51,6 +52,14 @@ void apply_single_flags(const StrategyFlags& flags, std::vector<StrategySpec>& s
 
 }  // namespace
 
+void note_streaming_middle(const StrategySpec& spec) {
+  const SimpleEvictConfig& config = spec.config;
+  if (!policy_info(spec.name).uses_middle || config.middle_budget_tokens == 0 || config.uniform_stride > 0) return;
+  if (ruler_middle_tokens(spec.block_n, config) > 0) return;
+  spdlog::warn("a middle budget of {} tokens is less than one block of {}: while tokens stream in, no middle token is kept; "
+               "lower --block_n or raise --middle_budget", config.middle_budget_tokens, spec.block_n);
+}
+
 std::vector<std::string> split_at_commas(const std::string& text) {
   std::vector<std::string> parts;
   for (std::size_t from = 0;;) {
@@ -61,7 +70,21 @@ std::vector<std::string> split_at_commas(const std::string& text) {
   }
 }
 
-void StrategyFlags::add_to(CLI::App& app, bool takes_several) {
+void add_auto_sink(CLI::App& app, StrategyFlags& flags) {
+  app.add_option_function<std::string>(
+         both_spellings("sink_tokens"),
+         [&flags](const std::string& text) {
+           flags.has_auto_sink = text == "auto";
+           if (flags.has_auto_sink) return;
+           const std::string problem = check_whole_number(text);
+           if (!problem.empty()) throw CLI::ValidationError("--sink_tokens", problem + ", nor is it auto");
+           flags.sink_tokens = std::stoll(text);
+         },
+         "First tokens, always kept; auto: those of the system prompt (auto)")
+      ->option_text("auto|N");
+}
+
+void StrategyFlags::add_to(CLI::App& app, bool takes_several, bool takes_auto_sink) {
   add_option(app, "strategy", strategy,
              "full, sink_recent, sink_recent_uniform or streaming_llm, with values if you like: "
              "name[:sink[:recent[:budget]]][:key=value...]")
@@ -70,7 +93,11 @@ void StrategyFlags::add_to(CLI::App& app, bool takes_several) {
     add_option(app, "strategies", strategies, "Several strategies, separated by commas, on the same examples")
         ->option_text("NAME,NAME,...");
   }
-  add_count(app, "sink_tokens", sink_tokens, "First tokens, always kept (256; streaming_llm 4)");
+  if (takes_auto_sink) {
+    add_auto_sink(app, *this);
+  } else {
+    add_count(app, "sink_tokens", sink_tokens, "First tokens, always kept (256; streaming_llm 4)");
+  }
   add_count(app, "recent_tokens", recent_tokens, "Last tokens, always kept (512; streaming_llm 1020)");
   add_count(app, "middle_budget", middle_budget, "Most middle tokens kept by sink_recent_uniform (0)");
   add_count(app, "uniform_stride", uniform_stride, "Keep every N-th middle block instead of a budget (0: off)");

@@ -13,14 +13,19 @@ namespace kvevict::cli {
 /// "a,b" -> "a", "b"; "" -> "".
 [[nodiscard]] std::vector<std::string> split_at_commas(const std::string& text);
 
+/// Says on stderr where a stream cannot keep a middle that was asked for: a budget below one block.
+void note_streaming_middle(const StrategySpec& spec);
+
 /// The flags that name a strategy and its values, on every command that takes one.
 struct StrategyFlags {
   std::string strategy;
   std::string strategies;  ///< Several, separated by commas.
   std::optional<std::int64_t> sink_tokens, recent_tokens, middle_budget, uniform_stride, block_n;
+  bool has_auto_sink = false;  ///< `--sink_tokens auto`: the command itself counts the tokens.
 
-  /// Adds the flags; `--strategies` only where the command can run several.
-  void add_to(CLI::App& app, bool takes_several);
+  /// Adds the flags; `--strategies` only where the command can run several, the word "auto" for
+  /// `--sink_tokens` only where it can count them.
+  void add_to(CLI::App& app, bool takes_several, bool takes_auto_sink = false);
 
   /// The strategies asked for: the texts' own values, then the single flags over them. A flag that
   /// none of the strategies uses is named once on stderr, as is a choice that cannot have an effect.

@@ -43,6 +43,9 @@ class KvContext {
   /// error the old context is there again, whole. Cost: two copies of the held rows.
   void resize(std::int64_t n_cells);
 
+  /// Moves the held cells to the front of a new context of the same size, in their order.
+  void close_holes() { rebuild(n_cells_); }
+
   /// Makes room for the logits of `n_tokens` tokens of a batch: moves the cells where the context was
   /// made for fewer. Errors: as `resize`.
   void ensure_outputs(int n_tokens);

@@ -41,7 +41,7 @@ void require_fitting(const Model& model, const SessionOptions& options, const Se
 
 }  // namespace
 
-SessionSnapshot Session::snapshot() const {
+SessionSnapshot Session::snapshot() {
   const SequenceRecord& record = impl_->record;
   SessionSnapshot snapshot;
   snapshot.engine_version = engine_version();
@@ -56,6 +56,7 @@ SessionSnapshot Session::snapshot() const {
   snapshot.policy_state = record.policy_state();
   snapshot.logits = impl_->logits;
   if (impl_->context) {
+    if (impl_->is_alone()) impl_->context->close_holes();
     snapshot.cells = impl_->context->copy(impl_->sequence);
     const auto waiting = impl_->context->waiting_shifts();
     snapshot.waiting_shifts.clear();

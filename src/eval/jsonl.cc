@@ -13,7 +13,10 @@ using Json = nlohmann::json;
 std::string short_reason(const std::string& what) {
   const std::size_t at = what.find("column ");
   const std::size_t colon = at == std::string::npos ? std::string::npos : what.find(": ", at);
-  return colon == std::string::npos ? what : what.substr(colon + 2);
+  if (what.find("ill-formed UTF-8") != std::string::npos)
+    return "it is not UTF-8 (Latin-1?), save the file as UTF-8";
+  constexpr std::size_t kLongest = 120;  // the parser quotes all of what it read last
+  return (colon == std::string::npos ? what : what.substr(colon + 2)).substr(0, kLongest);
 }
 
 /// nlohmann's "column" counts bytes; people count characters.
@@ -55,7 +58,8 @@ std::string JsonlRow::text_or_empty(const char* name) const {
 std::int64_t JsonlRow::integer_or_zero(const char* name) const {
   const auto field = value_.find(name);
   if (field == value_.end() || field->is_null()) return 0;
-  if (!field->is_number_integer()) refuse(name, std::string("is ") + field->type_name() + ", an integer is needed");
+  if (!field->is_number_integer())
+    refuse(name, std::string("is ") + field->type_name() + ", an integer is needed");
   return field->get<std::int64_t>();
 }
 
@@ -65,18 +69,22 @@ std::vector<std::string> JsonlRow::texts(const char* name, bool is_required) con
     if (is_required) refuse(name, "is missing");
     return {};
   }
-  if (!field->is_array()) refuse(name, std::string("is ") + field->type_name() + ", a list of strings is needed");
+  if (!field->is_array())
+    refuse(name, std::string("is ") + field->type_name() + ", a list of strings is needed");
   std::vector<std::string> texts;
   for (const Json& item : *field) {
-    if (!item.is_string()) refuse(name, std::string("holds ") + item.type_name() + ", a list of strings is needed");
+    if (!item.is_string())
+      refuse(name, std::string("holds ") + item.type_name() + ", a list of strings is needed");
     texts.push_back(item.get<std::string>());
   }
   return texts;
 }
 
-void for_each_jsonl_row(const std::filesystem::path& path, const std::function<bool(const JsonlRow&)>& visit) {
+void for_each_jsonl_row(const std::filesystem::path& path,
+                        const std::function<bool(const JsonlRow&)>& visit) {
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) throw Error(ErrorCode::kNotFound, "there is no file " + path.string());
+  if (!std::filesystem::exists(path, ignored))
+    throw Error(ErrorCode::kNotFound, "there is no file " + path.string());
   std::ifstream file(path, std::ios::binary);
   if (!file || std::filesystem::is_directory(path, ignored)) {
     throw Error(ErrorCode::kIo, "cannot read " + path.string());
@@ -88,7 +96,8 @@ void for_each_jsonl_row(const std::filesystem::path& path, const std::function<b
     const std::string place = path.string() + ", line " + std::to_string(number);
     Json value = parse_line(line, place);
     if (!value.is_object()) {
-      throw Error(ErrorCode::kBadData, place + ", column 1: " + value.type_name() + " found, an object {…} is needed");
+      throw Error(ErrorCode::kBadData,
+                  place + ", column 1: " + value.type_name() + " found, an object {…} is needed");
     }
     if (!visit(JsonlRow(std::move(value), place))) return;
   }

@@ -22,7 +22,8 @@ struct LongBenchExample {
 
 /// The first `n_most` examples of a JSONL file (all without it), in the file's order. Blank lines
 /// and a byte-order mark are passed over. Errors: kNotFound; kBadData naming file, line and column
-/// of what does not parse, or the line and the field that is missing or of another type.
+/// of what does not parse, the line and the field that is missing or of another type, or the lines of an
+/// id that stands twice.
 [[nodiscard]] std::vector<LongBenchExample> read_longbench_file(const std::filesystem::path& path,
                                                                 std::optional<std::int64_t> n_most);
 

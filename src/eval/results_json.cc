@@ -1,5 +1,6 @@
 #include "eval/results_json.h"
 
+#include "eval/run_json.h"
 #include "kvevict/longbench_dataset.h"
 #include "kvevict/scorer.h"
 
@@ -40,24 +41,6 @@ std::vector<KeepSet> kept_ranges_from(const JsonReader& json) {
   std::vector<KeepSet> layers;
   json.member("layers").for_each_item([&](const JsonReader& layer) { layers.push_back(ranges_from(layer)); });
   return layers;
-}
-
-Json run_json(const RunInfo& info) {
-  return {{"name", info.name},
-          {"strategy", {{"name", info.strategy}, {"policy", info.policy}, {"values", info.strategy_values}}},
-          {"configuration", info.configuration},
-          {"model",
-           {{"name", info.model_name},
-            {"file", info.model_file},
-            {"bytes", info.model_bytes},
-            {"sha256", info.model_sha256},
-            {"architecture", info.model_architecture},
-            {"description", info.model_description}}},
-          {"versions", info.versions},
-          {"machine", info.machine},
-          {"started_utc", info.started_utc},
-          {"seconds_total", info.seconds_total},
-          {"status", info.status}};
 }
 
 RunInfo run_from(const JsonReader& json) {
@@ -115,6 +98,24 @@ RunResult run_result_from(const JsonReader& json) {
 }
 
 }  // namespace
+
+Json run_json(const RunInfo& info) {
+  return {{"name", info.name},
+          {"strategy", {{"name", info.strategy}, {"policy", info.policy}, {"values", info.strategy_values}}},
+          {"configuration", info.configuration},
+          {"model",
+           {{"name", info.model_name},
+            {"file", info.model_file},
+            {"bytes", info.model_bytes},
+            {"sha256", info.model_sha256},
+            {"architecture", info.model_architecture},
+            {"description", info.model_description}}},
+          {"versions", info.versions},
+          {"machine", info.machine},
+          {"started_utc", info.started_utc},
+          {"seconds_total", info.seconds_total},
+          {"status", info.status}};
+}
 
 Json example_json(const ExampleResult& e) {
   return {{"id", e.id},

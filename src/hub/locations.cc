@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 
+#include "hub/hub_cache.h"
+#include "hub/hub_repository.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -34,22 +36,57 @@ std::vector<fs::path> default_model_places() {
   const fs::path named = folder_from("KVEVICT_MODEL");
   if (!named.empty()) return {named};
   const fs::path cache = cache_folder();
-  return cache.empty() ? std::vector<fs::path>() : std::vector<fs::path>{cache / "models" / kDefaultModelFile};
+  return cache.empty() ? std::vector<fs::path>()
+                       : std::vector<fs::path>{cache / "models" / kDefaultModelFile};
+}
+
+namespace {
+
+/// A model of the hub's cache. Errors: kNotFound that says how to get it.
+fs::path find_hub_model(const ModelName& name, const std::string& text) {
+  const HubCache cache = HubCache::from_environment();
+  fs::path folder;
+  const std::vector<std::string> paths = cache.newest_snapshot(HubKind::kModel, name.repository, folder);
+  const std::vector<std::string> chosen = choose_gguf(paths, name.quant);
+  if (!chosen.empty()) return folder / chosen.front();
+  if (!paths.empty())
+    throw Error(ErrorCode::kNotFound, no_gguf_sentence(name, paths) + "; looked in " + folder.string());
+  throw Error(
+      ErrorCode::kNotFound,
+      fmt::format(
+          "the model {} is neither a file nor in {}: kvevict fetch {} downloads it, where it is a repository "
+          "of "
+          "GGUF files (their names mostly end in -GGUF); a model in another format must be converted with "
+          "llama.cpp's convert_hf_to_gguf.py first",
+          text, cache.root().string(), text));
+}
+
+}  // namespace
+
+fs::path longbench_folder() {
+  const fs::path cache = cache_folder();
+  return cache.empty() ? fs::path() : cache / "longbench";
 }
 
 fs::path find_model(const std::string& name) {
   std::error_code ignored;
   if (name != "default") {
     if (fs::exists(name, ignored)) return name;
-    throw Error(ErrorCode::kNotFound, fmt::format("there is no model \"{}\": --model takes the path of a GGUF file, or "
-                                                  "\"default\" (see kvevict models)", name));
+    if (const auto hub_name = parse_model_name(name); hub_name && !name.ends_with(".gguf"))
+      return find_hub_model(*hub_name, name);
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("there is no model \"{}\": --model takes the path of a GGUF file, "
+                            "\"default\", or a repository org/repo[:quant] (see kvevict models)",
+                            name));
   }
   const std::vector<fs::path> places = default_model_places();
   for (const fs::path& place : places) {
     if (fs::exists(place, ignored)) return place;
   }
-  throw Error(ErrorCode::kNotFound, fmt::format("the default model is not there: looked for {}; run scripts/setup.sh, or "
-                                                "set KVEVICT_MODEL to a GGUF file", listed(places)));
+  throw Error(ErrorCode::kNotFound,
+              fmt::format("the default model is not there: looked for {}; run scripts/setup.sh, or "
+                          "set KVEVICT_MODEL to a GGUF file",
+                          listed(places)));
 }
 
 fs::path data_folder() {
@@ -66,8 +103,10 @@ fs::path data_folder() {
   for (const fs::path& place : places) {
     if (fs::exists(place / "longbench", ignored)) return place;
   }
-  throw Error(ErrorCode::kNotFound, fmt::format("the data of kvevict are not there: looked in {}; set KVEVICT_DATA to the "
-                                                "folder that holds longbench, jieba and demo", listed(places)));
+  throw Error(ErrorCode::kNotFound,
+              fmt::format("the data of kvevict are not there: looked in {}; set KVEVICT_DATA to the "
+                          "folder that holds longbench, jieba and demo",
+                          listed(places)));
 }
 
 }  // namespace kvevict

@@ -16,8 +16,11 @@ inline constexpr const char* kDefaultModelFile = "SmolLM2-135M-Instruct.Q4_1.ggu
 /// Where the default model is looked for, in order: `$KVEVICT_MODEL`, the cache folder's `models`.
 [[nodiscard]] std::vector<std::filesystem::path> default_model_places();
 
-/// The file that `name` means: `default`, or a path. Errors: kNotFound that says where was looked and
-/// how to get the model.
+/// Where kvevict fetch puts LongBench's data files: `longbench` in the cache folder; empty without one.
+[[nodiscard]] std::filesystem::path longbench_folder();
+
+/// The file that `name` means: `default`, a path, or a repository `org/repo[:quant]` of the hub's cache.
+/// Errors: kNotFound that says where was looked and how to get the model.
 [[nodiscard]] std::filesystem::path find_model(const std::string& name);
 
 /// The folder with the shipped data (`longbench`, `jieba`, `demo`): `$KVEVICT_DATA`, else beside the

@@ -146,16 +146,19 @@ std::string to_hex(Colour colour) {
 }
 
 std::string gnuplot_quoted(std::string_view text) {
-  std::string quoted = "'";
+  std::string quoted = "\"";
   for (const char c : encode_utf8(decode_utf8(text))) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '\'') {
-      quoted += "''";
+    const bool is_letter = (byte | 0x20U) >= 'a' && (byte | 0x20U) <= 'z';
+    if (byte < 0x20 || byte == 0x7F) {
+      quoted += ' ';
+    } else if (byte >= 0x80 || is_letter || (byte >= '0' && byte <= '9') || c == ' ') {
+      quoted += c;
     } else {
-      quoted += byte < 0x20 || byte == 0x7F ? ' ' : c;
+      quoted += fmt::format("\\{:03o}", byte);
     }
   }
-  return quoted + "'";
+  return quoted + "\"";
 }
 
 void GnuplotScript::begin_data(std::string_view name) {

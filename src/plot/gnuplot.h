@@ -24,8 +24,9 @@ using Colour = unsigned;
 /// "#rrggbb"
 [[nodiscard]] std::string to_hex(Colour colour);
 
-/// `text` as a gnuplot string that shows exactly these characters: in single quotes, where gnuplot replaces
-/// nothing; bytes that are not UTF-8 and control characters give "\uFFFD" and spaces.
+/// `text` as a gnuplot string that shows exactly these characters. Every ASCII character but letters, digits
+/// and blanks is written as its octal code, so that nothing is left that gnuplot could take for a quote, a
+/// command in backquotes or a macro. Bytes that are not UTF-8 give U+FFFD, control characters blanks.
 [[nodiscard]] std::string gnuplot_quoted(std::string_view text);
 
 /// A gnuplot script while it is written. Text that comes from outside enters through `gnuplot_quoted`

@@ -76,9 +76,9 @@ TEST(Gnuplot, PassesItsComplaintsOn) {
 }
 
 TEST(GnuplotQuoted, KeepsTextAndDropsControl) {
-  EXPECT_EQ(gnuplot_quoted("it's"), "'it''s'");
-  EXPECT_EQ(gnuplot_quoted("a\nb\x01"), "'a b '");
-  EXPECT_EQ(gnuplot_quoted("\xff\xe4\xb8\xad"), "'\xef\xbf\xbd\xe4\xb8\xad'");
+  EXPECT_EQ(gnuplot_quoted("it's"), R"("it\047s")");
+  EXPECT_EQ(gnuplot_quoted("a\nb\x01"), R"("a b ")");
+  EXPECT_EQ(gnuplot_quoted("\xff\xe4\xb8\xad"), "\"\xef\xbf\xbd\xe4\xb8\xad\"");
 }
 
 TEST(Colours, AreTheSameForAStrategyWhereverItStands) {

@@ -3,6 +3,8 @@
 #include <gguf.h>
 #include <llama.h>
 
+#include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -18,20 +20,40 @@ fs::path default_model_path() {
   return fs::path(KVEVICT_TEST_MODELS_DIR) / "SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
-fs::path f32_model_path() {
-  const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / "default-f32.gguf";
+namespace {
+
+/// The default model written anew by llama.cpp with `params`, once, in the build folder.
+fs::path rewritten_model_path(const char* name, llama_model_quantize_params params) {
+  const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / name;
   if (fs::exists(path)) return path;
   fs::create_directories(path.parent_path());
   const fs::path unfinished = path.string() + "." + std::to_string(std::rand());
-  llama_model_quantize_params params = llama_model_quantize_default_params();
-  params.ftype = LLAMA_FTYPE_ALL_F32;
-  params.allow_requantize = true;
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
   if (llama_model_quantize(default_model_path().c_str(), unfinished.c_str(), &params) != 0) {
-    throw std::runtime_error("cannot requantise " + default_model_path().string());
+    throw std::runtime_error("cannot rewrite " + default_model_path().string());
   }
   fs::rename(unfinished, path);
   return path;
+}
+
+}  // namespace
+
+fs::path f32_model_path() {
+  llama_model_quantize_params params = llama_model_quantize_default_params();
+  params.ftype = LLAMA_FTYPE_ALL_F32;
+  params.allow_requantize = true;
+  return rewritten_model_path("default-f32.gguf", params);
+}
+
+fs::path short_context_model_path() {
+  std::array<llama_model_kv_override, 2> overrides{};  // the last one, without a key, ends the list
+  overrides[0].tag = LLAMA_KV_OVERRIDE_TYPE_INT;
+  std::snprintf(overrides[0].key, sizeof overrides[0].key, "llama.context_length");
+  overrides[0].val_i64 = 512;
+  llama_model_quantize_params params = llama_model_quantize_default_params();
+  params.only_copy = true;
+  params.kv_overrides = overrides.data();
+  return rewritten_model_path("default-context-512.gguf", params);
 }
 
 namespace {

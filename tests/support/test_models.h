@@ -15,6 +15,9 @@ namespace kvevict::test {
 /// once, in the build folder.
 [[nodiscard]] std::filesystem::path f32_model_path();
 
+/// The default model with `context_length` 512 in its metadata: a short trained context.
+[[nodiscard]] std::filesystem::path short_context_model_path();
+
 /// A tiny random model of a recurrent architecture (Mamba), made in the build folder.
 [[nodiscard]] std::filesystem::path recurrent_model_path();
 

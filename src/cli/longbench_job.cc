@@ -1,0 +1,154 @@
+#include "cli/longbench_job.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "cli/longbench_report.h"
+#include "eval/example_selection.h"
+#include "eval/sha256.h"
+#include "hub/locations.h"
+#include "kvevict/error.h"
+
+namespace kvevict::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+ChatMode chat_mode(const std::string& text) {
+  if (text == "on") return ChatMode::kOn;
+  return text == "off" ? ChatMode::kOff : ChatMode::kAuto;
+}
+
+fs::path data_dir(const LongBenchFlags& flags) {
+  if (!flags.data_dir.empty()) return flags.data_dir;
+  if (!flags.demo_mode)
+    spdlog::warn(
+        "no --data_dir, and kvevict fetch longbench was not run: the shipped demo set is used, whose scores "
+        "are not LongBench scores");
+  return data_folder() / "demo";
+}
+
+/// The data sets that were named, or all known ones that have a file in the folder.
+std::vector<std::string> dataset_names(const LongBenchFlags& flags, const fs::path& folder) {
+  std::vector<std::string> names = flags.datasets;
+  std::error_code ignored;
+  for (const LongBenchDataset& dataset : longbench_datasets()) {
+    const std::string name(dataset.name);
+    if (flags.datasets.empty() && fs::exists(folder / (name + ".jsonl"), ignored)) names.push_back(name);
+  }
+  if (names.empty()) names.push_back("qasper");  // whose absence is then said in full
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
+        names.begin() + static_cast<std::ptrdiff_t>(i)) {
+      throw Error(ErrorCode::kInvalidArgument, "the data set " + names[i] + " is given twice");
+    }
+  }
+  return names;
+}
+
+/// With --ids the whole file is read, so that --num_examples counts what was chosen.
+std::vector<LongBenchExample> read_examples(const LongBenchFlags& flags, const fs::path& file,
+                                            std::vector<std::string>& missing) {
+  auto examples = read_longbench_file(file, flags.ids.empty() ? flags.num_examples : std::nullopt);
+  if (examples.empty()) throw Error(ErrorCode::kBadData, file.string() + " holds no example");
+  keep_ids(examples, flags.ids, missing);
+  if (flags.num_examples && static_cast<std::int64_t>(examples.size()) > *flags.num_examples) {
+    examples.resize(static_cast<std::size_t>(*flags.num_examples));
+  }
+  return examples;
+}
+
+std::map<std::string, std::string> configuration(const LongBenchFlags& flags, const LongBenchJob& job,
+                                                 const Policy& policy, const fs::path& folder) {
+  const SessionOptions& session = job.settings.session;
+  std::map<std::string, std::string> values = {
+      {"prefill", "full"},
+      {"positions", std::string(to_string(policy.required_positions().value_or(session.positions)))},
+      {"decode_slack", std::to_string(session.n_decode_slack)},
+      {"first_token", flags.first_token},
+      {"flash_attention", flags.engine.flash_attention},
+      {"kv_type_k", std::string(to_string(session.type_k))},
+      {"kv_type_v", std::string(to_string(session.type_v))},
+      {"batch", std::to_string(session.n_batch)},
+      {"ubatch", std::to_string(session.n_ubatch)},
+      {"threads", session.n_threads == 0 ? "auto" : std::to_string(session.n_threads)},
+      {"gpu_layers", std::to_string(job.model->info().n_gpu_layers)},
+      {"chat", flags.chat},
+      {"max_length", flags.max_length ? std::to_string(*flags.max_length) : "trained context"},
+      {"temperature", fmt::format("{}", flags.sampling.temperature)},
+      {"seed", std::to_string(flags.sampling.seed)},
+      {"data_dir", folder.string()},
+      {"demo_mode", flags.demo_mode ? "true" : "false"}};
+  if (!flags.shard.empty()) values["shard"] = flags.shard;
+  for (const DatasetJob& dataset : job.datasets) {
+    const std::string name = dataset.name;
+    values["max_new_tokens." + name] = std::to_string(dataset.max_new_tokens);
+    values["prompt_template_sha256." + name] =
+        job.templates->template_sha256(std::string(dataset.dataset->name));
+  }
+  return values;
+}
+
+}  // namespace
+
+ChosenData choose_data(const LongBenchFlags& flags, const PromptTemplates& templates) {
+  ChosenData data{.folder = data_dir(flags), .jobs = {}, .info = {}};
+  const std::optional<Shard> shard =
+      flags.shard.empty() ? std::nullopt : std::optional(parse_shard(flags.shard));
+  std::vector<std::string> missing = flags.ids;
+  std::int64_t n_documents = 0;
+  for (const std::string& name : dataset_names(flags, data.folder)) {
+    const LongBenchDataset& dataset = longbench_dataset(name);
+    const fs::path file = find_longbench_file(data.folder, name);
+    DatasetJob job{
+        .name = name,
+        .dataset = &dataset,
+        .examples = read_examples(flags, file, missing),
+        .max_new_tokens = flags.max_new_tokens.value_or(templates.max_new_tokens(std::string(dataset.name)))};
+    DataInfo info{.dataset = name, .sha256 = sha256_of_file(file), .ids = {}};
+    for (const LongBenchExample& example : job.examples) info.ids.push_back(example.id);
+    if (shard) keep_shard(job.examples, *shard, n_documents);
+    data.info.push_back(std::move(info));
+    data.jobs.push_back(std::move(job));
+  }
+  if (!missing.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("--ids names {}, which no example of {} has",
+                                                         fmt::join(missing, ", "), data.folder.string()));
+  }
+  return data;
+}
+
+/// The job as the flags ask for it; the model is loaded.
+LongBenchJob make_job(const LongBenchFlags& flags, std::vector<StrategySpec> specs,
+                      std::vector<DatasetJob> datasets) {
+  LongBenchJob job;
+  job.datasets = std::move(datasets);
+  job.settings.session = flags.engine.session_options();
+  job.settings.prompt.chat = chat_mode(flags.chat);
+  job.settings.prompt.max_length = flags.max_length;
+  job.settings.first_token = flags.first_token == "full" ? FirstToken::kFull : FirstToken::kEvicted;
+  job.settings.sampling = flags.sampling;
+  job.model = Model::load(flags.engine.model_options());
+  for (StrategySpec& spec : specs) {
+    if (!flags.engine.kv_memory.empty())
+      fit_to_memory(spec, flags.engine.kv_memory, *job.model, job.settings.session);
+    job.policies.push_back(make_policy(spec));
+  }
+  return job;
+}
+
+Results empty_results(const LongBenchFlags& flags, const LongBenchJob& job, const ChosenData& data) {
+  Results results;
+  results.data = data.info;
+  for (const auto& policy : job.policies) {
+    RunResult run;
+    run.info = describe_run(*job.model, *policy);
+    run.info.configuration = configuration(flags, job, *policy, data.folder);
+    results.runs.push_back(std::move(run));
+  }
+  return results;
+}
+
+}  // namespace kvevict::cli

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/engine_flags.h"
+#include "cli/strategy_flags.h"
+#include "eval/longbench_runner.h"
+
+namespace kvevict::cli {
+
+/// The flags of kvevict longbench.
+struct LongBenchFlags {
+  EngineFlags engine;
+  StrategyFlags strategy;
+  bool demo_mode = false;
+  std::vector<std::string> datasets;
+  std::string data_dir;
+  std::string longbench_config;
+  std::optional<std::int64_t> num_examples, max_new_tokens, max_length;
+  std::string chat = "auto";
+  std::string first_token = "evicted";
+  SamplingOptions sampling;
+  std::vector<std::string> ids;
+  std::string shard;
+  std::string output;
+  bool restart = false;
+};
+
+/// What of the data the flags choose.
+struct ChosenData {
+  std::filesystem::path folder;
+  std::vector<DatasetJob> jobs;
+  std::vector<DataInfo> info;  ///< Before sharding.
+};
+
+/// Reads the data sets and leaves the examples that --num_examples, --ids and --shard choose. Errors: those
+/// of reading; kInvalidArgument for a data set given twice and for ids that no data set has.
+[[nodiscard]] ChosenData choose_data(const LongBenchFlags& flags, const PromptTemplates& templates);
+
+/// The job as the flags ask for it; loads the model.
+[[nodiscard]] LongBenchJob make_job(const LongBenchFlags& flags, std::vector<StrategySpec> specs,
+                                    std::vector<DatasetJob> datasets);
+
+/// A results file with a run for each strategy, without examples and without the model's checksum.
+[[nodiscard]] Results empty_results(const LongBenchFlags& flags, const LongBenchJob& job,
+                                    const ChosenData& data);
+
+}  // namespace kvevict::cli

@@ -1,0 +1,185 @@
+#include "cli/longbench_run.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <future>
+
+#include "cli/interrupt.h"
+#include "cli/longbench_report.h"
+#include "cli/progress.h"
+#include "eval/machine_info.h"
+#include "eval/results_identity.h"
+#include "eval/results_journal.h"
+#include "eval/sha256.h"
+#include "kvevict/error.h"
+
+namespace kvevict::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kResultsFolder = "results";
+
+/// Where the results go, and what was there before.
+struct Output {
+  fs::path path;
+  std::unique_ptr<ResultsJournal> journal;
+  std::optional<Results> before;  ///< Of an earlier run of the same configuration.
+  bool is_in_journal = false;     ///< Whether `before` is (also) in the journal.
+};
+
+/// An unfinished run of the same configuration among the journals in results/.
+std::optional<Output> find_unfinished(const Results& wanted) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(kResultsFolder, ignored)) {
+    if (entry.path().extension() != ".journal") continue;
+    try {
+      auto journal = std::make_unique<ResultsJournal>(entry.path());
+      std::optional<Results> before = journal->read();
+      if (!before || first_difference(*before, wanted)) continue;
+      return Output{entry.path().parent_path() / entry.path().stem(), std::move(journal), std::move(before),
+                    true};
+    } catch (const Error&) {  // another run's, or not readable: not ours to judge
+      continue;
+    }
+  }
+  return std::nullopt;
+}
+
+[[noreturn]] void refuse_output(const fs::path& path, const std::string& why) {
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("{} holds results of another configuration ({}): choose another "
+                          "--output, or --restart to replace it",
+                          path.string(), why));
+}
+
+Output open_output(const LongBenchFlags& flags, const Results& wanted) {
+  if (flags.output.empty() && !flags.restart) {
+    if (auto unfinished = find_unfinished(wanted)) return std::move(*unfinished);
+  }
+  Output output;
+  output.path = flags.output.empty() ? fs::path(kResultsFolder) / ("longbench-" + utc_now() + ".json")
+                                     : fs::path(flags.output);
+  require_writable_results(output.path);
+  output.journal = std::make_unique<ResultsJournal>(ResultsJournal::path_for(output.path));
+  if (flags.restart) {
+    output.journal->clear();
+    return output;
+  }
+  output.before = output.journal->read();
+  output.is_in_journal = output.before.has_value();
+  std::error_code ignored;
+  if (!output.before && fs::exists(output.path, ignored)) output.before = read_results(output.path);
+  if (!output.before) return output;
+  if (const auto difference = first_difference(*output.before, wanted))
+    refuse_output(output.path, *difference);
+  return output;
+}
+
+std::int64_t count_done(const Results& results) {
+  std::int64_t n = 0;
+  for (const RunResult& run : results.runs) {
+    for (const DatasetResult& dataset : run.datasets) n += static_cast<std::int64_t>(dataset.examples.size());
+  }
+  return n;
+}
+
+/// What was done before becomes part of `results`, and stands in the journal.
+void take_over(Output& output, Results& results) {
+  for (std::size_t i = 0; i < results.runs.size(); ++i) {
+    results.runs[i].datasets = std::move(output.before->runs[i].datasets);
+    results.runs[i].info.seconds_total = output.before->runs[i].info.seconds_total;
+    results.runs[i].info.started_utc = output.before->runs[i].info.started_utc;
+  }
+  results.prompts = std::move(output.before->prompts);
+}
+
+void set_checksum(Results& results, const std::string& sha256) {
+  for (RunResult& run : results.runs) run.info.model_sha256 = sha256;
+}
+
+/// The model file's SHA-256, computed while the first example is answered.
+class Checksum {
+ public:
+  explicit Checksum(fs::path path)
+      : future_(std::async(std::launch::async, [path = std::move(path)] {
+                  return sha256_of_file(path);
+                }).share()) {}
+  [[nodiscard]] const std::string& get() const { return future_.get(); }
+
+ private:
+  std::shared_future<std::string> future_;
+};
+
+void run_with_journal(const LongBenchJob& job, Results& results, Output& output, const Checksum& checksum) {
+  Results header = results;  // what the journal's first line says: all but what is about to be done
+  bool is_started = output.is_in_journal;
+  Progress progress(count_examples(job), count_done(results));
+  run_longbench(job, results, [&](std::size_t run, const std::string& dataset, const ExampleResult& example) {
+    if (!is_started) {
+      set_checksum(header, checksum.get());
+      output.journal->start(header);
+      is_started = true;
+    }
+    const RunInfo& info = results.runs[run].info;
+    output.journal->append(info.name, dataset, example, results.prompts[example.prompt_sha256],
+                           info.seconds_total);
+    progress.step(describe_example(info.name, dataset, example));
+  });
+}
+
+bool has_unfinished(const fs::path& output) {
+  std::error_code ignored;
+  if (!output.empty())
+    return fs::exists(output, ignored) || fs::exists(ResultsJournal::path_for(output), ignored);
+  for (const fs::directory_entry& entry : fs::directory_iterator(kResultsFolder, ignored)) {
+    if (entry.path().extension() == ".journal") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void check_output(const LongBenchFlags& flags) {
+  require_writable_results(flags.output.empty() ? fs::path(kResultsFolder) / "longbench.json"
+                                                : fs::path(flags.output));
+}
+
+void run_and_report(const LongBenchFlags& flags, LongBenchJob& job, const ChosenData& data) {
+  const InterruptGuard interrupt;
+  job.settings.session.cancel = interrupt.flag();
+  const Checksum checksum(job.model->path());
+  Results results = empty_results(flags, job, data);
+  if (!flags.restart && has_unfinished(flags.output)) set_checksum(results, checksum.get());
+  Output output = open_output(flags, results);
+  if (output.before) {
+    take_over(output, results);
+    const std::int64_t n_done = count_done(results);
+    if (n_done == count_examples(job) && !output.is_in_journal) {
+      fmt::print("{}complete already: {} (--restart runs it anew)\n", summary_table(results),
+                 output.path.string());
+      return;
+    }
+    spdlog::info("continuing {}: {} of {} answers are there", output.path.string(), n_done,
+                 count_examples(job));
+  }
+  try {
+    run_with_journal(job, results, output, checksum);
+  } catch (const Error&) {
+    if (has_examples(results)) {
+      set_checksum(results, checksum.get());
+      write_results(results, output.path);
+      fmt::print("{}", summary_table(results));
+      spdlog::warn("stopped before the end; what is done is in {}, the same command continues",
+                   output.path.string());
+    }
+    throw;
+  }
+  set_checksum(results, checksum.get());
+  write_results(results, output.path);
+  output.journal->remove();
+  fmt::print("{}results: {}\n", summary_table(results), output.path.string());
+}
+
+}  // namespace kvevict::cli

@@ -1,0 +1,78 @@
+#include "cli/model_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "eval/utf8_stream.h"
+#include "kvevict/bounded_schedule.h"
+#include "kvevict/error.h"
+#include "kvevict/memory_estimate.h"
+
+namespace kvevict::cli {
+namespace {
+
+/// Most tokens that the cache holds with the run's prefill.
+std::int64_t most_held(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new) {
+  PolicyState state;
+  if (run.prefill == PrefillMode::kFull) return n_prompt + (run.policy->budget_tokens(state) ? 0 : n_new);
+  state.schedule = Schedule::kStreaming;
+  const int n_spare = run.options.positions == PositionMode::kPacked ? std::max(run.options.n_chunk, run.options.n_decode_slack)
+                                                                     : run.options.n_chunk;
+  const auto bound = bounded_tokens(*run.policy, state, n_spare);
+  return bound ? *bound : n_prompt + n_new;
+}
+
+}  // namespace
+
+std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec, const Model& model) {
+  if (!engine.kv_memory.empty()) fit_to_memory(spec, engine.kv_memory, model, engine.session_options(), engine.is_bounded());
+  std::shared_ptr<const Policy> policy = make_policy(spec);
+  if (engine.is_bounded()) {
+    PolicyState state;
+    state.schedule = Schedule::kStreaming;
+    static_cast<void>(policy->budget_tokens(state));  // refuses a stride
+    note_streaming_middle(spec);
+  }
+  return policy;
+}
+
+ModelRun make_run(const EngineFlags& engine, StrategySpec spec) {
+  ModelRun run;
+  run.options = engine.session_options();
+  run.prefill = engine.is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
+  run.model = Model::load(engine.model_options());
+  run.policy = make_run_policy(engine, std::move(spec), *run.model);
+  run.options = options_for(*run.policy, run.options);
+  return run;
+}
+
+std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new) {
+  const std::int64_t n_held = most_held(run, n_prompt, n_new);
+  const MemoryEstimate estimate = estimate_memory(run.model, run.options, n_held);
+  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  return fmt::format("dry run: {} holds at most {} tokens with a {} prefill\nweights          {:.1f} MiB\nKV cache         {:.1f} MiB\n"
+                     "compute buffers  {}\n",
+                     to_string(run.policy->spec()), n_held, to_string(run.prefill), mib(estimate.weight_bytes), mib(estimate.kv_bytes),
+                     estimate.compute_bytes ? fmt::format("{:.1f} MiB", mib(*estimate.compute_bytes)) : "unknown");
+}
+
+std::string read_text(const std::string& file) {
+  std::string text;
+  if (file == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else {
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream) throw Error(ErrorCode::kNotFound, "cannot open the text " + file);
+    text.assign(std::istreambuf_iterator<char>(stream), {});
+    if (stream.bad()) throw Error(ErrorCode::kIo, "cannot read the text " + file);
+  }
+  require_utf8(text, file == "-" ? "standard input" : file);
+  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+  return text;
+}
+
+}  // namespace kvevict::cli

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/engine_flags.h"
+#include "cli/strategy_flags.h"
+
+namespace kvevict::cli {
+
+/// What a command that runs one strategy over one text needs.
+struct ModelRun {
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<const Policy> policy;
+  SessionOptions options;
+  PrefillMode prefill = PrefillMode::kFull;
+};
+
+/// Loads the model and makes the policy of `spec` as the flags ask for it. Errors: those of the flags
+/// and of Model::load; kInvalidArgument for a stride with a bounded prefill.
+[[nodiscard]] ModelRun make_run(const EngineFlags& engine, StrategySpec spec);
+
+/// The policy of `spec` for a model that is loaded already, within --kv_memory.
+[[nodiscard]] std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec, const Model& model);
+
+/// What --dry_run prints for a prompt of `n_prompt` tokens and an answer of `n_new`.
+[[nodiscard]] std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new);
+
+/// The text of a file ("-": standard input), as valid UTF-8 without a byte-order mark. Errors: kNotFound,
+/// kIo, kBadData that names the first byte which is wrong.
+[[nodiscard]] std::string read_text(const std::string& file);
+
+}  // namespace kvevict::cli

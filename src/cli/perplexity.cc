@@ -1,0 +1,156 @@
+// kvevict perplexity: the same text through several strategies.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+
+#include "cli/flags.h"
+#include "cli/interrupt.h"
+#include "cli/longbench_report.h"
+#include "cli/model_run.h"
+#include "cli/subcommands.h"
+#include "cli/table.h"
+#include "eval/atomic_file.h"
+#include "eval/machine_info.h"
+#include "eval/perplexity_run.h"
+#include "eval/sha256.h"
+#include "kvevict/error.h"
+
+namespace kvevict::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The StreamingLLM paper's cases at a budget of 1,024: everything, the window alone, four sinks, and this project's own.
+constexpr const char* kDefaultStrategies =
+    "full,sink_recent:0:1024,streaming_llm:4:1020,sink_recent:256:768,sink_recent_uniform:256:512:256";
+
+struct PerplexityFlags {
+  EngineFlags engine;
+  StrategyFlags strategy;
+  std::string file;
+  std::int64_t window = 1024;
+  std::optional<std::int64_t> total_tokens;
+  std::string output;
+};
+
+RunInfo describe(const PerplexityFlags& flags, const Model& model, const Policy& policy, const SessionOptions& options) {
+  RunInfo info = describe_run(model, policy);
+  info.configuration = {{"prefill", "bounded"},
+                        {"chunk", std::to_string(options.n_chunk)},
+                        {"positions", std::string(to_string(options.positions))},
+                        {"decode_slack", std::to_string(options.n_decode_slack)},
+                        {"flash_attention", flags.engine.flash_attention},
+                        {"kv_type_k", std::string(to_string(options.type_k))},
+                        {"kv_type_v", std::string(to_string(options.type_v))},
+                        {"threads", options.n_threads == 0 ? "auto" : std::to_string(options.n_threads)},
+                        {"total_tokens", flags.total_tokens ? std::to_string(*flags.total_tokens) : "all"}};
+  return info;
+}
+
+std::string table_of(const std::vector<PerplexityRun>& runs, std::int64_t n_window) {
+  Table table({"strategy", "positions", "tokens", "perplexity", fmt::format("first {}", n_window), fmt::format("last {}", n_window),
+               fmt::format("worst {}", n_window), "most held", "KV MiB", "tokens/s"});
+  for (const PerplexityRun& run : runs) {
+    if (run.windows.empty()) continue;
+    const auto worst = std::max_element(run.windows.begin(), run.windows.end(),
+                                        [](const auto& a, const auto& b) { return a.perplexity < b.perplexity; });
+    table.add({run.info.name + (run.reached_trained_context ? " *" : ""), run.positions, std::to_string(run.n_tokens),
+               fmt::format("{:.3f}", run.perplexity), fmt::format("{:.3f}", run.windows.front().perplexity),
+               fmt::format("{:.3f}", run.windows.back().perplexity), fmt::format("{:.3f}", worst->perplexity),
+               std::to_string(run.n_tokens_held_peak), fmt::format("{:.1f}", static_cast<double>(run.kv_bytes_peak) / (1 << 20)),
+               fmt::format("{:.1f}", run.seconds > 0 ? static_cast<double>(run.n_tokens) / run.seconds : 0)});
+  }
+  const bool has_limited = std::any_of(runs.begin(), runs.end(), [](const auto& run) { return run.reached_trained_context; });
+  return table.text() + (has_limited ? "* keeps every token, so it stops at the trained context\n" : "");
+}
+
+/// Runs one strategy behind the others in `runs`.
+void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Model>& model, const StrategySpec& spec,
+                  const std::string& model_sha256, const std::atomic<bool>* cancel, std::vector<PerplexityRun>& runs) {
+  const auto policy = make_run_policy(flags.engine, spec, *model);
+  SessionOptions options = options_for(*policy, flags.engine.session_options());
+  options.cancel = cancel;
+  runs.emplace_back();
+  PerplexityRun& run = runs.back();
+  run.info = describe(flags, *model, *policy, options);
+  run.info.model_sha256 = model_sha256;
+  std::ifstream file(flags.file, std::ios::binary);
+  TokenStream tokens(*model, file, flags.file);
+  spdlog::info("{} ({})", run.info.name, to_string(options.positions));
+  const std::int64_t n_total = flags.total_tokens.value_or(kMaxTokens);
+  try {
+    run_perplexity(model, options, policy, tokens, {.n_window = flags.window, .n_total = n_total}, run);
+    run.info.status = "complete";
+  } catch (const Error& error) {
+    run.info.status = error.code() == ErrorCode::kCancelled ? "interrupted" : "failed";
+    throw;
+  }
+  run.info.seconds_total = run.seconds;
+}
+
+void run_all(const PerplexityFlags& flags, const std::vector<StrategySpec>& specs, const std::shared_ptr<const Model>& model,
+             const fs::path& output) {
+  const InterruptGuard interrupt;
+  const std::string model_sha256 = sha256_of_file(model->path());
+  const PerplexityText text{fs::path(flags.file).filename().string(), sha256_of_file(flags.file), flags.window};
+  std::vector<PerplexityRun> runs;
+  try {
+    for (const StrategySpec& spec : specs) {
+      run_strategy(flags, model, spec, model_sha256, interrupt.flag(), runs);
+      write_perplexity(text, runs, output);
+    }
+  } catch (const Error&) {
+    if (!runs.empty() && !runs.front().windows.empty()) {
+      write_perplexity(text, runs, output);
+      fmt::print("{}", table_of(runs, flags.window));
+      spdlog::warn("stopped before the end; what is done is in {}", output.string());
+    }
+    throw;
+  }
+  fmt::print("{}results: {}\n", table_of(runs, flags.window), output.string());
+}
+
+void run_perplexity_command(const PerplexityFlags& flags) {
+  if (flags.window < 1 || (flags.total_tokens && *flags.total_tokens < 1)) {
+    throw Error(ErrorCode::kInvalidArgument, "--window and --total_tokens take 1 or more tokens");
+  }
+  if (!flags.engine.is_bounded()) {
+    throw Error(ErrorCode::kInvalidArgument, "perplexity is measured while the text streams in: --prefill bounded is needed");
+  }
+  if (!fs::is_regular_file(flags.file)) {
+    throw Error(ErrorCode::kNotFound, "there is no text file " + flags.file + " (several strategies read it one after the other)");
+  }
+  StrategyFlags strategy = flags.strategy;
+  if (strategy.strategy.empty() && strategy.strategies.empty()) strategy.strategies = kDefaultStrategies;
+  const std::vector<StrategySpec> specs = strategy.specs("full");
+  const fs::path output = flags.output.empty() ? fs::path("results") / ("perplexity-" + utc_now() + ".json") : fs::path(flags.output);
+  if (!flags.engine.dry_run) require_writable(output);
+  const auto model = Model::load(flags.engine.model_options());
+  for (const StrategySpec& spec : specs) {  // refuses what cannot run before anything does
+    const auto policy = make_run_policy(flags.engine, spec, *model);
+    if (!flags.engine.dry_run) continue;
+    const ModelRun run{model, policy, options_for(*policy, flags.engine.session_options()), PrefillMode::kBounded};
+    fmt::print("{}", dry_run_text(run, model->info().n_context_trained, 0));
+  }
+  if (!flags.engine.dry_run) run_all(flags, specs, model, output);
+}
+
+}  // namespace
+
+void add_perplexity(CLI::App& app) {
+  auto flags = std::make_shared<PerplexityFlags>();
+  flags->engine.prefill = "bounded";
+  CLI::App* command = app.add_subcommand("perplexity", "Streaming perplexity of several strategies over the same text");
+  command->add_option("file", flags->file, "The text")->required()->option_text("FILE");
+  flags->strategy.add_to(*command, true);
+  add_count(*command, "window", flags->window, "Tokens of text over which each perplexity is taken")->capture_default_str();
+  add_count(*command, "total_tokens", flags->total_tokens, "Stop after so many tokens of the text (its end)");
+  add_option(*command, "output", flags->output, "Results file (results/perplexity-<time>.json)")->option_text("FILE");
+  flags->engine.add_to(*command);
+  command->callback([flags] { run_perplexity_command(*flags); });
+}
+
+}  // namespace kvevict::cli

@@ -1,0 +1,117 @@
+#include "eval/utf8_stream.h"
+
+#include <unicode/utf8.h>
+
+#include <algorithm>
+#include <array>
+
+#include "kvevict/error.h"
+
+namespace kvevict {
+namespace {
+
+constexpr std::size_t kReadBytes = 32768;
+
+bool is_white(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f' || c == '\v'; }
+bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+/// Whether the model's tokenizer itself puts a space before a text that has none (SentencePiece).
+bool adds_a_space(const Model& model) {
+  const auto tokens = [&](std::string_view text) { return model.tokenize(text, false, false); };
+  const std::vector<Token> whole = tokens("one two");
+  std::vector<Token> parts = tokens("one");
+  for (const Token token : tokens(" two")) parts.push_back(token);
+  return parts != whole;
+}
+
+}  // namespace
+
+Utf8Prefix valid_utf8_prefix(std::string_view bytes) {
+  const auto* const data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  constexpr std::size_t kLongest = 4;
+  Utf8Prefix prefix;
+  while (prefix.n_bytes < bytes.size()) {
+    const std::size_t n_left = bytes.size() - prefix.n_bytes;
+    std::int32_t offset = 0;
+    UChar32 c = 0;
+    U8_NEXT(data + prefix.n_bytes, offset, static_cast<std::int32_t>(std::min(n_left, kLongest)), c);
+    if (c < 0) {
+      // ICU stops where a sequence turns wrong: at the end of the bytes it may still become right.
+      prefix.is_broken = static_cast<std::size_t>(offset) < n_left || U8_IS_SINGLE(bytes.back()) || n_left >= kLongest ||
+                         !U8_IS_LEAD(data[prefix.n_bytes]);
+      return prefix;
+    }
+    prefix.n_bytes += static_cast<std::size_t>(offset);
+  }
+  return prefix;
+}
+
+void require_utf8(std::string_view text, const std::string& name, std::int64_t n_before) {
+  const std::size_t n_valid = valid_utf8_prefix(text).n_bytes;
+  if (n_valid == text.size()) return;
+  throw Error(ErrorCode::kBadData, name + " is not UTF-8 at byte " + std::to_string(n_before + static_cast<std::int64_t>(n_valid)) +
+                                       ": convert it first (iconv -f latin1 -t utf-8, say)");
+}
+
+TokenStream::TokenStream(const Model& model, std::istream& text, std::string name)
+    : model_(model), text_(text), name_(std::move(name)), drops_space_(adds_a_space(model)) {}
+
+void TokenStream::fill() {
+  std::array<char, kReadBytes> piece{};
+  text_.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+  if (text_.bad()) throw Error(ErrorCode::kIo, "cannot read " + name_);
+  buffer_.append(piece.data(), static_cast<std::size_t>(text_.gcount()));
+  if (is_first_ && buffer_.starts_with("\xEF\xBB\xBF")) {
+    buffer_.erase(0, 3);
+    n_before_ = 3;
+  }
+  const Utf8Prefix prefix = valid_utf8_prefix(buffer_);
+  n_valid_ = prefix.n_bytes;
+  if (prefix.is_broken || !text_) require_utf8(buffer_, name_, n_before_);
+}
+
+/// Where the buffer is cut: everything at the end of the text, else the last safe place.
+std::size_t TokenStream::cut() const {
+  if (!text_) return n_valid_;
+  for (std::size_t i = n_valid_; i-- > 2;) {
+    if (buffer_[i - 1] == ' ' && is_ascii_letter(buffer_[i]) && is_ascii_letter(buffer_[i - 2])) return i - 1;
+  }
+  const std::size_t line_feed = buffer_.rfind('\n', n_valid_ == 0 ? 0 : n_valid_ - 1);
+  if (line_feed != std::string::npos && line_feed + 1 < n_valid_ && !is_white(buffer_[line_feed + 1])) return line_feed + 1;
+  return n_valid_;
+}
+
+std::vector<Token> TokenStream::take(std::size_t n_tokens) {
+  std::vector<Token> taken;
+  while (taken.size() < n_tokens) {
+    if (n_taken_ == waiting_.size()) {
+      waiting_ = next_part();
+      n_taken_ = 0;
+      if (waiting_.empty()) break;
+    }
+    const std::size_t n = std::min(n_tokens - taken.size(), waiting_.size() - n_taken_);
+    const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(n_taken_);
+    taken.insert(taken.end(), first, first + static_cast<std::ptrdiff_t>(n));
+    n_taken_ += n;
+  }
+  return taken;
+}
+
+std::vector<Token> TokenStream::next_part() {
+  std::vector<Token> tokens;
+  while (tokens.empty()) {
+    if (text_) fill();
+    if (buffer_.empty()) return tokens;
+    const std::size_t n = cut();
+    std::string_view part = std::string_view(buffer_).substr(0, n);
+    if (drops_space_ && !is_first_ && part.starts_with(' ')) part.remove_prefix(1);
+    tokens = model_.tokenize(part, is_first_, false);
+    is_first_ = false;
+    n_before_ += static_cast<std::int64_t>(n);
+    buffer_.erase(0, n);
+    n_valid_ -= n;
+  }
+  return tokens;
+}
+
+}  // namespace kvevict

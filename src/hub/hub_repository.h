@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kvevict {
+
+/// A file of a repository on the hub.
+struct HubFile {
+  std::string path;  ///< Within the repository, with "/".
+  std::int64_t n_bytes = 0;
+  std::string sha256;    ///< Of large files; else empty.
+  std::string git_sha1;  ///< Of the others: Git's blob id.
+};
+
+/// What the hub says about a repository at one commit.
+struct HubRepository {
+  std::string name;    ///< "org/repo"
+  std::string commit;  ///< 40 hexadecimal digits.
+  std::vector<HubFile> files;
+};
+
+/// Reads the hub's JSON answer (`/api/models/…?blobs=true`). Errors: kBadData.
+[[nodiscard]] HubRepository parse_repository(const std::string& name, const std::string& json);
+
+/// "org/repo" or "org/repo:quant".
+struct ModelName {
+  std::string repository;
+  std::string quant;  ///< May be empty.
+};
+
+/// Nothing where `text` is not of that form.
+[[nodiscard]] std::optional<ModelName> parse_model_name(const std::string& text);
+
+/// The GGUF file (all parts of one that is split, in order) that `quant` names, compared without
+/// regard to case; without `quant`: Q4_K_M, else Q8_0, else the first. Empty where there is none.
+[[nodiscard]] std::vector<std::string> choose_gguf(const std::vector<std::string>& paths,
+                                                   const std::string& quant);
+
+/// One sentence for a repository whose `paths` hold no GGUF file that fits: what to do instead.
+[[nodiscard]] std::string no_gguf_sentence(const ModelName& name, const std::vector<std::string>& paths);
+
+}  // namespace kvevict

@@ -1,0 +1,159 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kvevict/error.h"
+#include "kvevict/session.h"
+#include "support/test_models.h"
+
+namespace kvevict {
+namespace {
+
+std::shared_ptr<const Policy> policy(const char* text) { return make_policy(parse_strategy(text)); }
+
+SessionOptions exact(int n_sequences, PositionMode positions = PositionMode::kAbsolute) {
+  SessionOptions options;
+  options.flash_attention = FlashAttention::kOff;
+  options.type_k = options.type_v = KvType::kF32;
+  options.n_sequences = n_sequences;
+  options.positions = positions;
+  return options;
+}
+
+double max_difference(std::span<const float> a, std::span<const float> b) {
+  EXPECT_EQ(a.size(), b.size());
+  double most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
+  return most;
+}
+
+/// A session alone that did what a fork did.
+Session alone(const std::shared_ptr<const Model>& model, std::span<const Token> prompt, const char* strategy,
+              std::span<const Token> more, PositionMode positions) {
+  Session session(model, exact(1, positions));
+  session.append(prompt);
+  if (strategy != nullptr) session.evict(*policy(strategy));
+  for (const Token& token : more) session.append({&token, 1});
+  return session;
+}
+
+void expect_forks_equal_sessions_alone(PositionMode positions) {
+  const auto model = test::load_model(test::f32_model_path());
+  const std::vector<Token> prompt = test::prose_tokens(*model, 203);
+  const auto head = std::span(prompt).first(200);
+  const auto tail = std::span(prompt).subspan(200);
+  Session trunk(model, exact(4, positions));
+  trunk.reserve(240);
+  trunk.append(head);
+  EXPECT_EQ(trunk.count_occupied_cells(), 200);
+  const std::vector<const char*> strategies = {nullptr, "sink_recent:4:60", "sink_recent_uniform:4:40:32:block=16"};
+  std::vector<Session> forks;
+  for (const char* strategy : strategies) {
+    forks.push_back(trunk.fork());
+    if (strategy != nullptr) forks.back().evict(*policy(strategy));
+  }
+  EXPECT_EQ(trunk.count_occupied_cells(), 200) << "forks copy no cells, and the trunk still holds them";
+  std::vector<Session*> pointers;
+  for (Session& fork : forks) pointers.push_back(&fork);
+  const std::int64_t n_calls = trunk.stats().n_decode_calls;
+  for (const Token token : tail) Session::append_each(pointers, std::vector<Token>(pointers.size(), token));
+  if (positions == PositionMode::kAbsolute) {
+    EXPECT_EQ(trunk.stats().n_decode_calls - n_calls, 3) << "one call for all forks";
+    EXPECT_EQ(trunk.count_occupied_cells(), 200 + 9);
+  }
+  for (std::size_t i = 0; i < forks.size(); ++i) {
+    const Session reference = alone(model, head, strategies[i], tail, positions);
+    EXPECT_LE(max_difference(forks[i].logits(), reference.logits()), 1e-4) << i;
+    EXPECT_EQ(forks[i].held(), reference.held());
+  }
+  trunk.append(std::span(tail).first(1));  // the trunk is as it was
+  EXPECT_LE(max_difference(trunk.logits(), alone(model, head, nullptr, tail.first(1), positions).logits()), 1e-4);
+}
+
+TEST(Sequences, ForksEqualSessionsAlone) { expect_forks_equal_sessions_alone(PositionMode::kAbsolute); }
+
+TEST(Sequences, PackedForksMoveOutAndEqualSessionsAlone) { expect_forks_equal_sessions_alone(PositionMode::kPacked); }
+
+TEST(Sequences, AForkOfASessionWhoseKeysWaitToBeTurned) {
+  const auto model = test::load_model(test::f32_model_path());
+  const std::vector<Token> prompt = test::prose_tokens(*model, 152);
+  const auto head = std::span(prompt).first(150);
+  Session trunk(model, exact(2, PositionMode::kPacked));
+  trunk.append(head);
+  trunk.evict(*policy("streaming_llm:4:60"));
+  Session fork = trunk.fork();
+  fork.append(std::span(prompt).subspan(150, 1));
+  fork.detach(16);
+  EXPECT_EQ(trunk.count_occupied_cells(), 64);
+  EXPECT_EQ(fork.count_occupied_cells(), 65);
+  fork.append(std::span(prompt).subspan(151, 1));
+  const Session reference = alone(model, head, "streaming_llm:4:60", std::span(prompt).subspan(150), PositionMode::kPacked);
+  EXPECT_LE(max_difference(fork.logits(), reference.logits()), 1e-4);
+}
+
+TEST(Sequences, AContextThatGrowsKeepsItsForks) {
+  const auto model = test::load_model(test::f32_model_path());
+  const std::vector<Token> prompt = test::prose_tokens(*model, 300);
+  Session trunk(model, exact(2));
+  trunk.append(std::span(prompt).first(200));
+  Session fork = trunk.fork();
+  trunk.append(std::span(prompt).subspan(200));  // 300 cells: more than the 256 there are
+  EXPECT_EQ(trunk.count_occupied_cells(), 300);
+  fork.append(std::span(prompt).subspan(200));
+  EXPECT_EQ(trunk.count_occupied_cells(), 400) << "the first 200 are still shared";
+  EXPECT_LE(max_difference(trunk.logits(), fork.logits()), 1e-4);
+}
+
+TEST(Sequences, TrimGoesBackAndClearForgets) {
+  const auto model = test::load_model(test::f32_model_path());
+  const std::vector<Token> prompt = test::prose_tokens(*model, 120);
+  Session session(model, exact(1));
+  session.append(prompt);
+  const std::vector<float> logits(session.logits().begin(), session.logits().end());
+  session.append(std::span(prompt).first(30));
+  session.trim(119);
+  EXPECT_TRUE(session.logits().empty());
+  EXPECT_EQ(session.count_occupied_cells(), 119);
+  session.append(std::span(prompt).last(1));
+  EXPECT_LE(max_difference(session.logits(), logits), 1e-4);
+  session.evict(*policy("sink_recent:4:20"));
+  EXPECT_THROW(session.trim(50), Error) << "token 49 is gone: nothing can go on behind it";
+  session.clear();
+  EXPECT_EQ(session.count_occupied_cells(), 0);
+  EXPECT_EQ(session.stats().n_tokens_seen, 0);
+  session.append(prompt);
+  EXPECT_LE(max_difference(session.logits(), logits), 1e-4);
+}
+
+TEST(Sequences, ClosedForksGiveTheirCellsBack) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::vector<Token> prompt = test::prose_tokens(*model, 60);
+  SessionOptions options;
+  options.n_sequences = 2;
+  Session trunk(model, options);
+  trunk.append(prompt);
+  for (int round = 0; round < 3; ++round) {
+    Session fork = trunk.fork();
+    EXPECT_THROW((void)trunk.fork(), Error) << "two sequences, both in use";
+    fork.append(std::span(prompt).first(10));
+    EXPECT_EQ(trunk.count_occupied_cells(), 70);
+  }
+  EXPECT_EQ(trunk.count_occupied_cells(), 60);
+}
+
+TEST(Sequences, RefusesImpossibleNumbers) {
+  const auto model = test::load_model(test::default_model_path());
+  SessionOptions options;
+  options.n_sequences = 257;
+  EXPECT_THROW(Session(model, options), Error);
+  options.n_sequences = 0;
+  EXPECT_THROW(Session(model, options), Error);
+  Session one(model, {});
+  Session* const twice[] = {&one, &one};
+  EXPECT_THROW(Session::append_each(twice, std::vector<Token>{1, 2}), Error);
+  EXPECT_THROW(Session::append_each(std::span(twice).first(1), std::vector<Token>{1, 2}), Error);
+}
+
+}  // namespace
+}  // namespace kvevict
