@@ -81,6 +81,7 @@ int run(int argc, char** argv) {
     add_segment(app);
     add_models(app);
     add_visualize(app);
+    add_report(app);
     try {
       app.parse(argc, argv);
     } catch (const CLI::Success& success) {

@@ -14,6 +14,7 @@ void add_merge(CLI::App& app);
 void add_models(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_plan(CLI::App& app);
+void add_report(CLI::App& app);
 void add_score(CLI::App& app);
 void add_segment(CLI::App& app);
 void add_stream(CLI::App& app);

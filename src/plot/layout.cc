@@ -2,30 +2,35 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "eval/unicode_text.h"
 
 namespace kvevict {
 
-void add_margins(GnuplotScript& script, const Margins& margins, PictureSize size) {
-  const double width = size.width;
-  const double height = size.height;
-  script.add(fmt::format("set lmargin at screen {:.6f}\nset rmargin at screen {:.6f}", margins.left / width,
-                         1 - margins.right / width));
-  script.add(fmt::format("set tmargin at screen {:.6f}\nset bmargin at screen {:.6f}",
-                         1 - margins.top / height, margins.bottom / height));
+void add_margins(GnuplotScript& script, const Margins& margins, const Strip& strip) {
+  script.add(fmt::format("set lmargin at screen {:.6f}\nset rmargin at screen {:.6f}", strip.x(margins.left),
+                         strip.x(strip.picture.width - margins.right)));
+  script.add(fmt::format("set tmargin at screen {:.6f}\nset bmargin at screen {:.6f}", strip.y(margins.top),
+                         strip.y(strip.height - margins.bottom)));
 }
 
 void add_titles(GnuplotScript& script, std::string_view title, std::string_view second,
-                const Margins& margins, PictureSize size) {
-  const double left = static_cast<double>(margins.left) / size.width;
-  const auto place = [&](int from_top) { return 1 - static_cast<double>(from_top) / size.height; };
-  const int room = size.width - margins.left - margins.right;
+                const Margins& margins, const Strip& strip) {
+  const double left = strip.x(std::min(margins.left, 64));
+  const int room = strip.picture.width - std::min(margins.left, 64) - margins.right;
   const auto n_title = static_cast<std::size_t>(room / 8.5);
   const auto n_second = static_cast<std::size_t>(room / 7.0);
-  script.add(fmt::format("set label 1 {} at screen {:.6f},{:.6f} left font ',{}'",
-                         gnuplot_quoted(shortened(title, n_title)), left, place(22), 13));
+  script.add(fmt::format("set label 1 {} at screen {:.6f},{:.6f} left font ',13'",
+                         gnuplot_quoted(shortened(title, n_title)), left, strip.y(22)));
   script.add(fmt::format("set label 2 {} at screen {:.6f},{:.6f} left textcolor rgb '{}'",
-                         gnuplot_quoted(shortened(second, n_second)), left, place(44), to_hex(0x555555)));
+                         gnuplot_quoted(shortened(second, n_second)), left, strip.y(44), to_hex(0x555555)));
+}
+
+std::string quoted_tick(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) escaped += c == '%' ? std::string("%%") : std::string(1, c);
+  return gnuplot_quoted(escaped);
 }
 
 std::string shortened(std::string_view text, std::size_t n) {

@@ -16,12 +16,28 @@ struct Margins {
   int bottom = 84;
 };
 
-/// Fixes the axes' place in a picture of `size`.
-void add_margins(GnuplotScript& script, const Margins& margins, PictureSize size);
+/// A horizontal strip of a picture, in pixels: several panels stand under each other.
+struct Strip {
+  PictureSize picture;
+  int top = 0;
+  int height = 0;
+
+  Strip(PictureSize whole) : picture(whole), height(whole.height) {}  // NOLINT: a whole picture is a strip
+  Strip(PictureSize whole, int from_top, int n_high) : picture(whole), top(from_top), height(n_high) {}
+  /// gnuplot's screen coordinates of a place given in pixels from the strip's upper left corner.
+  [[nodiscard]] double x(double from_left) const { return from_left / picture.width; }
+  [[nodiscard]] double y(double from_top) const { return 1 - (top + from_top) / picture.height; }
+};
+
+/// Fixes the axes' place in a strip.
+void add_margins(GnuplotScript& script, const Margins& margins, const Strip& strip);
 
 /// A title and a quieter second line above the axes, each cut with "…" where the picture is too narrow.
 void add_titles(GnuplotScript& script, std::string_view title, std::string_view second,
-                const Margins& margins, PictureSize size);
+                const Margins& margins, const Strip& strip);
+
+/// `text` as the label of a tick, where gnuplot would replace what begins with "%".
+[[nodiscard]] std::string quoted_tick(std::string_view text);
 
 /// `text`, cut with "…" to at most `n` characters.
 [[nodiscard]] std::string shortened(std::string_view text, std::size_t n);
