@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include "kvevict/error.h"
+#include "kvevict/policy.h"
 #include "kvevict/results.h"
+#include "kvevict/session_file.h"
 
 namespace kvevict::cli {
 namespace {
@@ -34,9 +36,33 @@ std::int64_t value_or(const RunInfo& info, const char* key, std::int64_t otherwi
   return found == info.strategy_values.end() ? otherwise : found->second;
 }
 
+/// The cache of a saved session as it was when it was saved.
+CachePicture picture_of_session(const PictureSource& source, const std::optional<int>& n_layers) {
+  if (!source.run.empty() || !source.dataset.empty() || !source.example.empty()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                source.file + " is a saved session: --run, --dataset and --example choose from results");
+  }
+  const SavedSession saved = inspect_session(source.file);
+  CachePicture picture;
+  const std::size_t blank = saved.policy.find(' ');
+  const std::string strategy = blank == std::string::npos ? saved.policy : saved.policy.substr(blank + 1);
+  picture.title = fmt::format("{}, {}", source.file, strategy.empty() ? "no eviction so far" : strategy);
+  picture.total_len = saved.n_tokens_seen;
+  picture.layers = {saved.held};
+  picture.n_layers = n_layers.value_or(1);
+  picture.has_layer_count = n_layers.has_value();
+  if (strategy.empty()) return picture;
+  const StrategySpec spec = parse_strategy(strategy);
+  if (policy_info(spec.name).uses_sink_and_recent) {
+    set_boundaries(picture, spec.config.sink_tokens, spec.config.recent_tokens);
+  }
+  return picture;
+}
+
 }  // namespace
 
 CachePicture read_picture(const PictureSource& source, const std::optional<int>& n_layers) {
+  if (is_session_file(source.file)) return picture_of_session(source, n_layers);
   const Results results = read_results(source.file);
   const RunResult& run =
       choose(results.runs, source.run, "run", source.file, [](const RunResult& r) { return r.info.name; });

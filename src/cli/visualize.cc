@@ -14,6 +14,7 @@
 #include "plot/cache_picture.h"
 #include "plot/cache_preview.h"
 #include "plot/mask_picture.h"
+#include "plot/needle_picture.h"
 #include "plot/stream_animation.h"
 
 namespace kvevict::cli {
@@ -69,6 +70,16 @@ void require_consistent(const VisualizeFlags& flags) {
   }
 }
 
+void draw_needle_map(const VisualizeFlags& flags) {
+  if (flags.save.empty()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{} is a needle map, which is drawn into a file: --save FILE is missing",
+                            flags.from.file));
+  }
+  save_needle_picture(read_needle_picture(flags.from.file), flags.save);
+  fmt::print("picture: {}\n", flags.save);
+}
+
 void run_visualize(VisualizeFlags flags) {
   require_consistent(flags);
   // by its name alone the strategy has the middle budget of the default
@@ -83,6 +94,10 @@ void run_visualize(VisualizeFlags flags) {
   if (flags.mode == "mask") {
     save_mask_picture({.spec = spec, .n_tokens = flags.total_len, .n_chunk = flags.chunk}, flags.save);
     fmt::print("picture: {}\n", flags.save);
+    return;
+  }
+  if (!flags.from.file.empty() && is_needle_file(flags.from.file)) {
+    draw_needle_map(flags);
     return;
   }
   const CachePicture picture = picture_for(flags, spec);
@@ -117,7 +132,8 @@ void add_visualize(CLI::App& app) {
              "Also draw the cache over time in a stream of --total_len tokens: *.gif")
       ->option_text("FILE");
   add_count(*command, "frames", flags->frames, "Frames of --animate")->capture_default_str();
-  add_option(*command, "from", flags->from.file, "Draw what happened: an example of a results file")
+  add_option(*command, "from", flags->from.file,
+             "Draw what happened: an example of a results file, a saved session or a map of kvevict needle")
       ->option_text("FILE");
   add_option(*command, "run", flags->from.run, "The run in --from, by its strategy")->option_text("NAME");
   add_option(*command, "dataset", flags->from.dataset, "The data set in --from")->option_text("NAME");

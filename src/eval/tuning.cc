@@ -38,7 +38,8 @@ Groups differences(const RunResult& from, const RunResult& to) {
 double mean_kv_bytes_of(const RunResult& run) {
   std::vector<double> bytes;
   for (const DatasetResult& dataset : run.datasets) {
-    for (const ExampleResult& e : dataset.examples) bytes.push_back(static_cast<double>(e.kv_bytes_after_eviction));
+    for (const ExampleResult& e : dataset.examples)
+      bytes.push_back(static_cast<double>(e.kv_bytes_after_eviction));
   }
   return mean_of(bytes);
 }
@@ -98,7 +99,9 @@ std::vector<bool> hopeless_runs(const std::vector<RunResult>& runs, const Tuning
     if (goal.least_score) {
       hopeless[i] = score_of(runs[i]).interval.high < *goal.least_score;
     } else {
-      hopeless[i] = compare_pairs(differences(runs[best], runs[i]), {.confidence = kStoppingConfidence}).interval.high < 0;
+      hopeless[i] =
+          compare_pairs(differences(runs[best], runs[i]), {.confidence = kStoppingConfidence}).interval.high <
+          0;
     }
   }
   return hopeless;

@@ -59,7 +59,7 @@ double add_score_data(GnuplotScript& script, const PlottedRuns& runs,
 }
 
 void draw_scores(GnuplotScript& script, const PlottedRuns& runs, const Strip& strip) {
-  const Margins margins = {.left = 170, .right = 56, .top = 60, .bottom = 30};
+  const Margins margins = {.left = 170, .right = 56, .top = 64, .bottom = 34};
   const std::vector<std::string> datasets = dataset_names(runs);
   const std::size_t n_rows = runs.runs.size() + 1;
   add_margins(script, margins, strip);
@@ -88,7 +88,7 @@ void draw_scores(GnuplotScript& script, const PlottedRuns& runs, const Strip& st
 }
 
 void draw_memory(GnuplotScript& script, const PlottedRuns& runs, const Strip& strip) {
-  const Margins margins = {.left = 64, .right = 24, .top = 60, .bottom = 50};
+  const Margins margins = {.left = 64, .right = 24, .top = 64, .bottom = 60};
   add_margins(script, margins, strip);
   add_titles(script, "Quality against KV memory",
              "mean score over the data sets, 95 % interval; the line joins what no other run beats in both",
@@ -126,32 +126,44 @@ void draw_memory(GnuplotScript& script, const PlottedRuns& runs, const Strip& st
 
 using Speed = double (ExampleResult::*)() const;
 
+/// The examples of a run that were answered by themselves: tokens of the prompt, tokens a second.
+std::vector<std::pair<double, double>> speed_points(const RunResult& run, Speed speed) {
+  std::vector<std::pair<double, double>> points;
+  for (const DatasetResult& dataset : run.datasets) {
+    for (const ExampleResult& example : dataset.examples) {
+      if (example.has_shared_timings() || (example.*speed)() <= 0) continue;
+      points.emplace_back(static_cast<double>(example.n_prompt_tokens), (example.*speed)());
+    }
+  }
+  return points;
+}
+
 void draw_speed(GnuplotScript& script, const PlottedRuns& runs, const Strip& strip, const char* title,
                 Speed speed) {
-  const Margins margins = {.left = 64, .right = 24, .top = 60, .bottom = 50};
+  const Margins margins = {.left = 64, .right = 24, .top = 64, .bottom = 60};
   add_margins(script, margins, strip);
   add_titles(script, title, "tokens a second; a point for each example answered by itself", margins, strip);
   add_plain_axes(script);
-  script.add(
-      "set xlabel 'tokens of the prompt'\nset ylabel 'tokens a second'\nset xrange [0:*]\nset yrange "
-      "[0:*]\nunset key");
+  double most_tokens = 1;
+  double most_speed = 1e-3;
   std::string plots;
   for (std::size_t r = 0; r < runs.runs.size(); ++r) {
-    std::size_t n_points = 0;
+    const auto points = speed_points(*runs.runs[r].run, speed);
+    if (points.empty()) continue;
     script.begin_data(fmt::format("speed{}", r));
-    for (const DatasetResult& dataset : runs.runs[r].run->datasets) {
-      for (const ExampleResult& example : dataset.examples) {
-        if (example.has_shared_timings() || (example.*speed)() <= 0) continue;
-        script.row({static_cast<double>(example.n_prompt_tokens), (example.*speed)()});
-        ++n_points;
-      }
+    for (const auto& [n_tokens, per_second] : points) {
+      script.row({n_tokens, per_second});
+      most_tokens = std::max(most_tokens, n_tokens);
+      most_speed = std::max(most_speed, per_second);
     }
     script.end_data();
-    if (n_points == 0) continue;
     plots +=
         fmt::format("{}$speed{} using 1:2 with points pointtype {} pointsize 0.9 linecolor rgb '{}' notitle",
                     plots.empty() ? "plot " : ", ", r, runs.styles[r].point, to_hex(runs.styles[r].colour));
   }
+  script.add(
+      fmt::format("set xrange [0:{:.6g}]\nset yrange [0:{:.6g}]", most_tokens * 1.06, most_speed * 1.1));
+  script.add("set xlabel 'tokens of the prompt'\nset ylabel 'tokens a second'\nunset key");
   script.add(plots);
 }
 
@@ -166,14 +178,8 @@ void draw_decode(GnuplotScript& script, const PlottedRuns& runs, const Strip& st
 }
 
 bool has_speed(const PlottedRuns& runs, Speed speed) {
-  for (const NamedRun& run : runs.runs) {
-    for (const DatasetResult& dataset : run.run->datasets) {
-      for (const ExampleResult& e : dataset.examples) {
-        if (!e.has_shared_timings() && (e.*speed)() > 0) return true;
-      }
-    }
-  }
-  return false;
+  return std::any_of(runs.runs.begin(), runs.runs.end(),
+                     [&](const NamedRun& run) { return !speed_points(*run.run, speed).empty(); });
 }
 
 }  // namespace

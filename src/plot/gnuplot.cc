@@ -152,7 +152,7 @@ std::string gnuplot_quoted(std::string_view text) {
     const bool is_letter = (byte | 0x20U) >= 'a' && (byte | 0x20U) <= 'z';
     if (byte < 0x20 || byte == 0x7F) {
       quoted += ' ';
-    } else if (byte >= 0x80 || is_letter || (byte >= '0' && byte <= '9') || c == ' ') {
+    } else if (byte >= 0x80 || is_letter || c == ' ') {
       quoted += c;
     } else {
       quoted += fmt::format("\\{:03o}", byte);

@@ -46,8 +46,10 @@ std::string html_escaped(std::string_view text) {
 
 std::string HtmlTable::html() const {
   std::string html = "<div class=\"scroll\"><table class=\"sortable\"><thead><tr>";
-  for (const std::string& name : header_) {
-    html += "<th scope=\"col\"><button type=\"button\">" + html_escaped(name) + "</button></th>";
+  for (std::size_t i = 0; i < header_.size(); ++i) {
+    const bool is_number = !rows_.empty() && i < rows_.back().size() && rows_.back()[i].number;
+    html += fmt::format("<th scope=\"col\"{}><button type=\"button\">{}</button></th>",
+                        is_number ? " class=\"number\"" : "", html_escaped(header_[i]));
   }
   html += "</tr></thead><tbody>\n";
   for (const auto& row : rows_) {

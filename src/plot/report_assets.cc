@@ -20,7 +20,7 @@ button { font: inherit; color: inherit; background: none; border: 1px solid var(
 th, td { text-align: left; padding: .3em .6em; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th button { border: 0; padding: 0; font-weight: 600; } th[aria-sort=ascending] button::after { content: " ▲"; }
 th[aria-sort=descending] button::after { content: " ▼"; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .chip { display: inline-block; width: .75em; height: .75em; margin-right: .45em; border-radius: 2px; }
 figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; max-width: 800px; display: block; }
 figure svg text { fill: currentColor; } figure svg [fill=black] { fill: currentColor; }

@@ -9,7 +9,8 @@ namespace kvevict {
 namespace {
 
 /// A run for each list of scores, over the same examples.
-std::vector<RunResult> runs_of(const std::vector<std::vector<double>>& scores, const std::vector<std::int64_t>& bytes) {
+std::vector<RunResult> runs_of(const std::vector<std::vector<double>>& scores,
+                               const std::vector<std::int64_t>& bytes) {
   std::vector<RunResult> runs;
   for (std::size_t r = 0; r < scores.size(); ++r) {
     runs.push_back(example_results({"run" + std::to_string(r)}, scores[r]).runs[0]);
@@ -48,9 +49,12 @@ TEST(HopelessRuns, AreThoseThatAreSurelyWorse) {
   const std::vector<double> bad(12, 0.1);
   std::vector<double> uneven(12, 0.9);
   uneven[3] = 0.2;
-  EXPECT_EQ(hopeless_runs(runs_of({good, bad, uneven}, {3, 1, 1}), {}), (std::vector<bool>{false, true, false}));
-  EXPECT_EQ(hopeless_runs(runs_of({good, bad}, {3, 1}), {.least_score = 5}), (std::vector<bool>{false, false}));
-  EXPECT_EQ(hopeless_runs(runs_of({good, bad}, {3, 1}), {.least_score = 50}), (std::vector<bool>{false, true}));
+  EXPECT_EQ(hopeless_runs(runs_of({good, bad, uneven}, {3, 1, 1}), {}),
+            (std::vector<bool>{false, true, false}));
+  EXPECT_EQ(hopeless_runs(runs_of({good, bad}, {3, 1}), {.least_score = 5}),
+            (std::vector<bool>{false, false}));
+  EXPECT_EQ(hopeless_runs(runs_of({good, bad}, {3, 1}), {.least_score = 50}),
+            (std::vector<bool>{false, true}));
 }
 
 TEST(HopelessRuns, NeedEnoughExamples) {
@@ -58,7 +62,8 @@ TEST(HopelessRuns, NeedEnoughExamples) {
 }
 
 TEST(WinningRun, HasTheBestScoreOrTheLeastMemoryThatIsGoodEnough) {
-  const std::vector<RunResult> runs = runs_of({{0.9, 0.9}, {0.9, 0.9}, {0.6, 0.6}, {0.1, 0.1}}, {40, 30, 20, 10});
+  const std::vector<RunResult> runs =
+      runs_of({{0.9, 0.9}, {0.9, 0.9}, {0.6, 0.6}, {0.1, 0.1}}, {40, 30, 20, 10});
   EXPECT_EQ(winning_run(runs, {}), 1U);
   EXPECT_EQ(winning_run(runs, {.least_score = 50}), 2U);
   EXPECT_EQ(winning_run(runs, {.least_score = 95}), std::nullopt);
