@@ -37,6 +37,17 @@ run_tests() {
   return "$failed"
 }
 
+# long_check COMMAND: one more test, that takes long.
+long_check() {
+  say "$1"
+  if "$@"; then
+    n_passed=$((n_passed + 1))
+  else
+    n_failed=$((n_failed + 1))
+    return 1
+  fi
+}
+
 # stage NAME COMMAND...: runs it once for a state of the files.
 stage() {
   local name=$1 state stamp
@@ -59,13 +70,19 @@ case "$mode" in
     ;;
   ordinary)
     scripts/setup.sh || exit 1
+    scripts/fetch_texts.sh || exit 1
     run_tests asan-quick
     run_tests release -j 1
     ;;
   --full)
     scripts/setup.sh || exit 1
     install_packages clang-tidy clang-format
+    scripts/fetch_texts.sh || exit 1
     stage release run_tests release -j 1
+    stage parity long_check scripts/long/parity.sh
+    stage long-document long_check scripts/long/long_document.py
+    stage chat-200 long_check scripts/long/chat_200.py
+    stage million-tokens long_check scripts/long/million_tokens.py
     for preset in asan ubsan tsan; do stage "$preset" run_tests "$preset" -j 1; done
     stage dev run_tests dev -L quick
     ;;

@@ -34,9 +34,9 @@ struct LlamaCacheStats {
 ///     llama_decode(context, batch);
 ///
 /// The context needs budget + the largest batch cells (padded to 256), n_seq_max 1 or kv_unified,
-/// `swa_full` where the model has sliding windows, and batches without positions of their own (`llama_batch_get_one`)
-/// or with those that follow llama_memory_seq_pos_max. What the program decodes or removes at the
-/// end of the sequence in between is seen at the next call.
+/// `swa_full` where the model has sliding windows, and batches without positions of their own
+/// (`llama_batch_get_one`) or with those that follow llama_memory_seq_pos_max. What the program decodes or
+/// removes at the end of the sequence in between is seen at the next call.
 ///
 /// Owner: borrows the context, which must outlive the object. Thread safety: as the context's.
 class LlamaCache {

@@ -23,15 +23,16 @@ using Token = std::int32_t;
 enum class SplitMode { kNone, kLayer, kRow };
 
 struct ModelOptions {
-  std::filesystem::path path{};            ///< A GGUF file.
-  std::optional<int> gpu_layers{};          ///< Layers to offload; nothing: as many as fit ("auto").
-  std::vector<std::string> devices{};       ///< Names of ggml devices to use; empty: all.
+  std::filesystem::path path{};        ///< A GGUF file.
+  std::optional<int> gpu_layers{};     ///< Layers to offload; nothing: as many as fit ("auto").
+  std::vector<std::string> devices{};  ///< Names of ggml devices to use; empty: all.
   SplitMode split_mode = SplitMode::kLayer;
-  int main_gpu = 0;                        ///< Device of the whole model where the mode is kNone.
-  bool use_mmap = true;                    ///< Map the file instead of reading it.
-  bool weights = true;                     ///< false: metadata, vocabulary and sizes only (a dry run).
-  std::int64_t n_context_for_fit = 0;      ///< Tokens of KV cache that "auto" leaves room for; 0: the trained context.
-  std::function<bool(double)> on_progress{}; ///< Called with 0 … 1 while loading; false cancels.
+  int main_gpu = 0;      ///< Device of the whole model where the mode is kNone.
+  bool use_mmap = true;  ///< Map the file instead of reading it.
+  bool weights = true;   ///< false: metadata, vocabulary and sizes only (a dry run).
+  std::int64_t n_context_for_fit =
+      0;  ///< Tokens of KV cache that "auto" leaves room for; 0: the trained context.
+  std::function<bool(double)> on_progress{};  ///< Called with 0 … 1 while loading; false cancels.
 };
 
 /// What is known about a loaded model. Sizes in bytes.
@@ -45,7 +46,7 @@ struct ModelInfo {
   int n_layers = 0;
   int n_context_trained = 0;  ///< Tokens.
   int n_vocab = 0;
-  int n_gpu_layers = 0;           ///< Layers offloaded; -1 where there is no device to offload to.
+  int n_gpu_layers = 0;  ///< Layers offloaded; -1 where there is no device to offload to.
   /// Whether packed and automatic positions are possible: one rotary position a token, no sliding window.
   bool can_shift_positions = false;
   bool has_chat_template = false;
@@ -82,7 +83,8 @@ class Model {
 
   /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token where it has
   /// one; `parse_special`: read control tokens such as <|im_start|> as such, not as text.
-  [[nodiscard]] std::vector<Token> tokenize(std::string_view text, bool add_special, bool parse_special) const;
+  [[nodiscard]] std::vector<Token> tokenize(std::string_view text, bool add_special,
+                                            bool parse_special) const;
 
   /// Tokens to UTF-8 text; control tokens give nothing unless `with_special`.
   [[nodiscard]] std::string detokenize(std::span<const Token> tokens, bool with_special = false) const;

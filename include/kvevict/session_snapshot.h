@@ -30,8 +30,8 @@ struct SessionSnapshot {
   std::vector<HeldRun> runs;  ///< Ascending in indices and in positions.
   std::string policy;         ///< Version and values of the policy whose memory follows; or empty.
   PolicyState policy_state;
-  std::vector<float> logits;        ///< `[n_vocab]`, or empty.
-  std::vector<std::uint8_t> cells;  ///< Empty for an empty cache.
+  std::vector<float> logits;               ///< `[n_vocab]`, or empty.
+  std::vector<std::uint8_t> cells;         ///< Empty for an empty cache.
   std::vector<SavedShift> waiting_shifts;  ///< Not yet carried out in `cells`, in order.
 };
 

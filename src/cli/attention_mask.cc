@@ -31,7 +31,8 @@ void for_each_row(const Policy& policy, std::int64_t n_tokens, std::int64_t n_ch
 }
 
 std::string npy_header(std::int64_t n_tokens) {
-  std::string text = fmt::format("{{'descr': '|b1', 'fortran_order': False, 'shape': ({0}, {0}), }}", n_tokens);
+  std::string text =
+      fmt::format("{{'descr': '|b1', 'fortran_order': False, 'shape': ({0}, {0}), }}", n_tokens);
   constexpr std::size_t kPrefix = 10;
   constexpr std::size_t kAlignment = 64;
   text.append(kAlignment - (kPrefix + text.size() + 1) % kAlignment, ' ');
@@ -44,9 +45,9 @@ std::string npy_header(std::int64_t n_tokens) {
 
 std::string npy_file(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk) {
   if (n_tokens > kMostNpyTokens) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("a mask of {} tokens is too large for an .npy file: --total_len of at most {} is needed, or a .png",
-                            n_tokens, kMostNpyTokens));
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("a mask of {} tokens is too large for an .npy file: "
+                                                         "--total_len of at most {} is needed, or a .png",
+                                                         n_tokens, kMostNpyTokens));
   }
   std::string file = npy_header(n_tokens);
   for_each_row(policy, n_tokens, n_chunk, [&](std::int64_t, const KeepSet& seen) {
@@ -73,7 +74,8 @@ class Pixels {
     for (std::int64_t from = seen.begin; from < seen.end;) {
       const std::int64_t column = from / n_per_pixel_;
       const std::int64_t to = std::min(seen.end, (column + 1) * n_per_pixel_);
-      sums_[static_cast<std::size_t>(row / n_per_pixel_ * n_side_ + column)] += static_cast<std::uint32_t>(to - from);
+      sums_[static_cast<std::size_t>(row / n_per_pixel_ * n_side_ + column)] +=
+          static_cast<std::uint32_t>(to - from);
       from = to;
     }
   }
@@ -84,7 +86,8 @@ class Pixels {
     for (std::int64_t y = 0; y < n_side_; ++y) {
       for (std::int64_t x = 0; x < n_side_; ++x) {
         const auto i = static_cast<std::size_t>(y * n_side_ + x);
-        levels[i] = static_cast<std::uint8_t>(255 - 255 * std::uint64_t{sums_[i]} / static_cast<std::uint64_t>(extent(y) * extent(x)));
+        levels[i] = static_cast<std::uint8_t>(255 - 255 * std::uint64_t{sums_[i]} /
+                                                        static_cast<std::uint64_t>(extent(y) * extent(x)));
       }
     }
     return levels;
@@ -126,15 +129,17 @@ std::string png_file(const Policy& policy, std::int64_t n_tokens, std::int64_t n
 void write_attention_mask(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk,
                           const std::filesystem::path& path) {
   if (n_tokens < 1) {
-    throw Error(ErrorCode::kInvalidArgument, "a mask of no tokens has no picture: a --total_len of 1 or more is needed");
+    throw Error(ErrorCode::kInvalidArgument,
+                "a mask of no tokens has no picture: a --total_len of 1 or more is needed");
   }
   if (path.extension() == ".npy") {
     write_file_atomically(path, npy_file(policy, n_tokens, n_chunk));
   } else if (path.extension() == ".png") {
     write_file_atomically(path, png_file(policy, n_tokens, n_chunk));
   } else {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("--mask is \"{}\": a file name that ends in .png or .npy is needed", path.string()));
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("--mask is \"{}\": a file name that ends in .png or .npy is needed", path.string()));
   }
 }
 

@@ -72,6 +72,8 @@ int run(int argc, char** argv) {
     add_compare(app);
     add_merge(app);
     add_fetch(app);
+    add_needle(app);
+    add_rpc_worker(app);
     add_generate(app);
     add_chat(app);
     add_stream(app);
@@ -82,6 +84,7 @@ int run(int argc, char** argv) {
     add_models(app);
     add_visualize(app);
     add_report(app);
+    add_tune(app);
     try {
       app.parse(argc, argv);
     } catch (const CLI::Success& success) {

@@ -6,6 +6,7 @@
 #include "hub/locations.h"
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
+#include "kvevict/rpc.h"
 
 namespace kvevict::cli {
 namespace {
@@ -55,6 +56,9 @@ void EngineFlags::add_to(CLI::App& app) {
   in_group(add_option(app, "devices", devices, "Devices to use (kvevict --version lists them)")
                ->delimiter(',')
                ->option_text("NAME,..."));
+  in_group(add_option(app, "rpc", rpc, "Workers to use (kvevict rpc-worker), for models larger than this machine")
+               ->delimiter(',')
+               ->option_text("HOST:PORT,..."));
   in_group(add_choice(app, "split_mode", split_mode, "How several GPUs share the model", {"none", "layer", "row"}));
   in_group(add_count(app, "main_gpu", main_gpu, "The GPU of the whole model with --split_mode none"));
   in_group(add_count(app, "threads", threads, "Threads (0: the processors that this process may use)"));
@@ -85,6 +89,7 @@ ModelOptions EngineFlags::model_options() const {
   options.path = find_model(model);
   options.gpu_layers = parse_gpu_layers(gpu_layers);
   options.devices = devices;
+  for (const std::string& name : add_rpc_workers(rpc)) options.devices.push_back(name);
   options.split_mode = parse_split_mode(split_mode);
   options.main_gpu = main_gpu;
   options.use_mmap = !no_mmap;

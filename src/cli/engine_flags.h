@@ -16,6 +16,7 @@ struct EngineFlags {
   std::string model = "default";
   std::string gpu_layers = "auto";
   std::vector<std::string> devices;
+  std::vector<std::string> rpc;  ///< Workers, "host:port".
   std::string split_mode = "layer";
   int main_gpu = 0;
   int threads = 0;

@@ -13,6 +13,7 @@
 #include "cli/subcommands.h"
 #include "eval/process_info.h"
 #include "eval/prompt_prefill.h"
+#include "eval/utf8.h"
 #include "kvevict/error.h"
 
 namespace kvevict::cli {
@@ -35,7 +36,8 @@ std::string prompt_text(const GenerateFlags& flags) {
     require_utf8(flags.prompt, "--prompt");
     text += (text.empty() ? "" : "\n\n") + flags.prompt;
   }
-  if (text.empty()) throw Error(ErrorCode::kInvalidArgument, "there is no prompt: give --prompt TEXT, --file FILE, or both");
+  if (text.empty())
+    throw Error(ErrorCode::kInvalidArgument, "there is no prompt: give --prompt TEXT, --file FILE, or both");
   return text;
 }
 
@@ -43,10 +45,12 @@ std::string prompt_text(const GenerateFlags& flags) {
 std::vector<Token> prompt_tokens(const GenerateFlags& flags, const Model& model) {
   std::string text = prompt_text(flags);
   std::vector<Token> tokens = model.tokenize(text, true, false);
-  const auto n_most = static_cast<std::size_t>(flags.max_length.value_or(static_cast<std::int64_t>(tokens.size())));
+  const auto n_most =
+      static_cast<std::size_t>(flags.max_length.value_or(static_cast<std::int64_t>(tokens.size())));
   if (tokens.size() > n_most) {
     spdlog::warn("the prompt of {} tokens is cut to {} in the middle (--max_length)", tokens.size(), n_most);
-    tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(n_most - n_most / 2), tokens.end() - static_cast<std::ptrdiff_t>(n_most / 2));
+    tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(n_most - n_most / 2),
+                 tokens.end() - static_cast<std::ptrdiff_t>(n_most / 2));
     text = model.detokenize(tokens);
   }
   if (!flags.chat) return tokens;
@@ -54,9 +58,12 @@ std::vector<Token> prompt_tokens(const GenerateFlags& flags, const Model& model)
   return model.tokenize(model.apply_chat_template({&message, 1}), true, true);
 }
 
-double per_second(std::int64_t n, double seconds) { return seconds > 0 ? static_cast<double>(n) / seconds : 0; }
+double per_second(std::int64_t n, double seconds) {
+  return seconds > 0 ? static_cast<double>(n) / seconds : 0;
+}
 
-void print_stats(const Session& session, const PrefillReport& prefill, std::int64_t n_prompt, std::int64_t n_new, double seconds_decode) {
+void print_stats(const Session& session, const PrefillReport& prefill, std::int64_t n_prompt,
+                 std::int64_t n_new, double seconds_decode) {
   const SessionStats stats = session.stats();
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   fmt::print(stderr,
@@ -68,16 +75,18 @@ void print_stats(const Session& session, const PrefillReport& prefill, std::int6
              "evictions         {} ({} packs)\n"
              "prefill           {:.2f} s ({:.1f} tokens/s), eviction {:.3f} s\n"
              "decode            {:.2f} s ({:.1f} tokens/s)\n",
-             n_prompt, prefill.kept.count(), n_new, stats.n_tokens_held, stats.n_cells, stats.n_tokens_held_peak,
-             to_string(session.options().positions), mib(stats.kv_bytes), mib(stats.kv_bytes_peak), mib(peak_resident_bytes()),
-             stats.n_evictions, stats.n_packs, prefill.seconds_prefill, per_second(n_prompt, prefill.seconds_prefill),
-             prefill.seconds_eviction, seconds_decode, per_second(n_new, seconds_decode));
+             n_prompt, prefill.kept.count(), n_new, stats.n_tokens_held, stats.n_cells,
+             stats.n_tokens_held_peak, to_string(session.options().positions), mib(stats.kv_bytes),
+             mib(stats.kv_bytes_peak), mib(peak_resident_bytes()), stats.n_evictions, stats.n_packs,
+             prefill.seconds_prefill, per_second(n_prompt, prefill.seconds_prefill), prefill.seconds_eviction,
+             seconds_decode, per_second(n_new, seconds_decode));
 }
 
 void run_generate(const GenerateFlags& flags) {
   flags.generation.validate();
   if (flags.max_length && *flags.max_length < 1) {
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("--max_length is {}: 1 or more is needed", *flags.max_length));
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("--max_length is {}: 1 or more is needed", *flags.max_length));
   }
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
   ModelRun run = make_run(flags.engine, spec);
@@ -90,8 +99,8 @@ void run_generate(const GenerateFlags& flags) {
   const InterruptGuard interrupt;
   run.options.cancel = interrupt.flag();
   Session session(run.model, run.options);
-  const PrefillReport prefill =
-      prefill_prompt(session, run.policy, prompt, {.mode = run.prefill, .n_new_tokens = flags.generation.max_new_tokens});
+  const PrefillReport prefill = prefill_prompt(
+      session, run.policy, prompt, {.mode = run.prefill, .n_new_tokens = flags.generation.max_new_tokens});
   const auto start = std::chrono::steady_clock::now();
   const Generation answer = session.generate({.max_new_tokens = flags.generation.max_new_tokens,
                                               .sampling = flags.generation.sampling,
@@ -103,7 +112,8 @@ void run_generate(const GenerateFlags& flags) {
                                               }});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   fmt::print("\n");
-  if (flags.verbose) print_stats(session, prefill, n_prompt, static_cast<std::int64_t>(answer.tokens.size()), seconds);
+  if (flags.verbose)
+    print_stats(session, prefill, n_prompt, static_cast<std::int64_t>(answer.tokens.size()), seconds);
 }
 
 }  // namespace
@@ -111,10 +121,14 @@ void run_generate(const GenerateFlags& flags) {
 void add_generate(CLI::App& app) {
   auto flags = std::make_shared<GenerateFlags>();
   CLI::App* command = app.add_subcommand("generate", "Go on from a prompt under a KV budget");
-  add_option(*command, "prompt", flags->prompt, "The prompt; with --file, what comes behind the file's text")->option_text("TEXT");
-  command->add_option("-f,--file", flags->file, "A file with the prompt (-: standard input)")->option_text("FILE");
-  add_flag(*command, "chat", flags->chat, "Put the prompt into the model's chat template, as a user's message");
-  add_count(*command, "max_length", flags->max_length, "Longest prompt in tokens; longer ones are cut in the middle (no cut)");
+  add_option(*command, "prompt", flags->prompt, "The prompt; with --file, what comes behind the file's text")
+      ->option_text("TEXT");
+  command->add_option("-f,--file", flags->file, "A file with the prompt (-: standard input)")
+      ->option_text("FILE");
+  add_flag(*command, "chat", flags->chat,
+           "Put the prompt into the model's chat template, as a user's message");
+  add_count(*command, "max_length", flags->max_length,
+            "Longest prompt in tokens; longer ones are cut in the middle (no cut)");
   flags->generation.add_to(*command);
   flags->strategy.add_to(*command, false);
   add_flag(*command, "verbose", flags->verbose, "Print memory, evictions and times on stderr at the end");

@@ -8,6 +8,7 @@
 #include "cli/longbench_job.h"
 #include "cli/longbench_report.h"
 #include "cli/longbench_run.h"
+#include "cli/strategy_file.h"
 #include "cli/subcommands.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
@@ -30,6 +31,7 @@ void require_at_least_one(const char* flag, const std::optional<std::int64_t>& v
 
 /// Gives the names in a list of strategies that come without values demo mode's small budgets.
 std::string with_demo_budgets(const std::string& names) {
+  if (is_strategy_file(names)) return names;
   std::string text;
   for (const std::string& name : split_at_commas(names)) {
     std::string chosen = name;
@@ -56,14 +58,14 @@ void run_longbench_command(LongBenchFlags flags) {
   require_at_least_one("max_new_tokens", flags.max_new_tokens);
   require_at_least_one("max_length", flags.max_length);
   if (flags.demo_mode) apply_demo_mode(flags);
-  const std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
+  const std::vector<ChosenStrategy> strategies = flags.strategy.chosen("sink_recent");
   static_cast<void>(flags.engine.session_options());  // bad values before anything is read
   if (!flags.engine.dry_run) check_output(flags);
 
   const PromptTemplates templates(data_folder() / "longbench", flags.longbench_config);
   const Scorer scorer(data_folder() / "jieba");
   ChosenData data = choose_data(flags, templates);
-  LongBenchJob job = make_job(flags, specs, std::move(data.jobs));
+  LongBenchJob job = make_job(flags, strategies, std::move(data.jobs));
   job.templates = &templates;
   job.scorer = &scorer;
   if (flags.engine.dry_run) {
@@ -110,6 +112,11 @@ void add_longbench(CLI::App& app) {
   add_option(*command, "temperature", flags->sampling.temperature, "Sampling temperature (0: greedy)")
       ->option_text("T");
   add_count(*command, "seed", flags->sampling.seed, "Seed of the sampler, where the temperature is above 0");
+  add_option(*command, "share_prefill", flags->share_prefill,
+             "One prefill for all strategies and for questions on one document: on, or off to time each "
+             "strategy alone")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
   add_option(*command, "ids", flags->ids, "Only the examples with these ids")
       ->delimiter(',')
       ->option_text("ID,...");

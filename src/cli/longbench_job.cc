@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cli/longbench_report.h"
+#include "cli/model_run.h"
 #include "eval/example_selection.h"
 #include "eval/sha256.h"
 #include "hub/locations.h"
@@ -61,11 +62,12 @@ std::vector<LongBenchExample> read_examples(const LongBenchFlags& flags, const f
 }
 
 std::map<std::string, std::string> configuration(const LongBenchFlags& flags, const LongBenchJob& job,
-                                                 const Policy& policy, const fs::path& folder) {
+                                                 const RunStrategy& strategy, const fs::path& folder) {
   const SessionOptions& session = job.settings.session;
   std::map<std::string, std::string> values = {
-      {"prefill", "full"},
-      {"positions", std::string(to_string(policy.required_positions().value_or(session.positions)))},
+      {"prefill", std::string(to_string(strategy.prefill))},
+      {"share_prefill", flags.share_prefill},
+      {"positions", std::string(to_string(strategy.positions))},
       {"decode_slack", std::to_string(session.n_decode_slack)},
       {"first_token", flags.first_token},
       {"flash_attention", flags.engine.flash_attention},
@@ -81,6 +83,7 @@ std::map<std::string, std::string> configuration(const LongBenchFlags& flags, co
       {"seed", std::to_string(flags.sampling.seed)},
       {"data_dir", folder.string()},
       {"demo_mode", flags.demo_mode ? "true" : "false"}};
+  if (strategy.prefill == PrefillMode::kBounded) values["chunk"] = std::to_string(session.n_chunk);
   if (!flags.shard.empty()) values["shard"] = flags.shard;
   for (const DatasetJob& dataset : job.datasets) {
     const std::string name = dataset.name;
@@ -120,8 +123,17 @@ ChosenData choose_data(const LongBenchFlags& flags, const PromptTemplates& templ
   return data;
 }
 
-/// The job as the flags ask for it; the model is loaded.
-LongBenchJob make_job(const LongBenchFlags& flags, std::vector<StrategySpec> specs,
+RunStrategy make_strategy(const EngineFlags& engine, const ChosenStrategy& strategy, const Model& model) {
+  EngineFlags own = engine;
+  if (strategy.prefill) own.prefill = to_string(*strategy.prefill);
+  RunStrategy run;
+  run.policy = make_run_policy(own, strategy.spec, model);
+  run.prefill = own.is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
+  run.positions = options_for(*run.policy, own.session_options()).positions;
+  return run;
+}
+
+LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrategy> strategies,
                       std::vector<DatasetJob> datasets) {
   LongBenchJob job;
   job.datasets = std::move(datasets);
@@ -130,22 +142,32 @@ LongBenchJob make_job(const LongBenchFlags& flags, std::vector<StrategySpec> spe
   job.settings.prompt.max_length = flags.max_length;
   job.settings.first_token = flags.first_token == "full" ? FirstToken::kFull : FirstToken::kEvicted;
   job.settings.sampling = flags.sampling;
+  job.shares_prefill = flags.share_prefill == "on";
   job.model = Model::load(flags.engine.model_options());
-  for (StrategySpec& spec : specs) {
-    if (!flags.engine.kv_memory.empty())
-      fit_to_memory(spec, flags.engine.kv_memory, *job.model, job.settings.session);
-    job.policies.push_back(make_policy(spec));
+  for (const ChosenStrategy& strategy : strategies) {
+    job.strategies.push_back(make_strategy(flags.engine, strategy, *job.model));
   }
   return job;
 }
 
+namespace {
+
+/// Whether another strategy of the job differs from this one in its prefill alone.
+bool has_twin(const LongBenchJob& job, const RunStrategy& strategy) {
+  return std::count_if(job.strategies.begin(), job.strategies.end(),
+                       [&](const RunStrategy& s) { return s.policy->spec() == strategy.policy->spec(); }) > 1;
+}
+
+}  // namespace
+
 Results empty_results(const LongBenchFlags& flags, const LongBenchJob& job, const ChosenData& data) {
   Results results;
   results.data = data.info;
-  for (const auto& policy : job.policies) {
+  for (const RunStrategy& strategy : job.strategies) {
     RunResult run;
-    run.info = describe_run(*job.model, *policy);
-    run.info.configuration = configuration(flags, job, *policy, data.folder);
+    run.info = describe_run(*job.model, *strategy.policy);
+    if (has_twin(job, strategy)) run.info.name += ":prefill=" + std::string(to_string(strategy.prefill));
+    run.info.configuration = configuration(flags, job, strategy, data.folder);
     results.runs.push_back(std::move(run));
   }
   return results;

@@ -24,6 +24,7 @@ struct LongBenchFlags {
   std::string chat = "auto";
   std::string first_token = "evicted";
   SamplingOptions sampling;
+  std::string share_prefill = "on";
   std::vector<std::string> ids;
   std::string shard;
   std::string output;
@@ -41,8 +42,11 @@ struct ChosenData {
 /// of reading; kInvalidArgument for a data set given twice and for ids that no data set has.
 [[nodiscard]] ChosenData choose_data(const LongBenchFlags& flags, const PromptTemplates& templates);
 
+/// The strategy as the flags ask for it, for a model that is loaded: policy, prefill and positions.
+[[nodiscard]] RunStrategy make_strategy(const EngineFlags& engine, const ChosenStrategy& strategy, const Model& model);
+
 /// The job as the flags ask for it; loads the model.
-[[nodiscard]] LongBenchJob make_job(const LongBenchFlags& flags, std::vector<StrategySpec> specs,
+[[nodiscard]] LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrategy> strategies,
                                     std::vector<DatasetJob> datasets);
 
 /// A results file with a run for each strategy, without examples and without the model's checksum.

@@ -6,6 +6,7 @@
 
 #include "cli/table.h"
 #include "eval/machine_info.h"
+#include "kvevict/bounded_schedule.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/longbench_dataset.h"
 #include "kvevict/memory_estimate.h"
@@ -39,6 +40,11 @@ double mean(const DatasetResult& dataset, Get get) {
   return sum / static_cast<double>(dataset.examples.size());
 }
 
+bool has_shared_timings(const DatasetResult& dataset) {
+  return std::any_of(dataset.examples.begin(), dataset.examples.end(),
+                     [](const auto& e) { return e.has_shared_timings(); });
+}
+
 std::vector<std::string> summary_row(const std::string& strategy, const DatasetResult& d) {
   const double prompt = mean(d, [](const auto& e) { return e.n_prompt_tokens; });
   const double kept = mean(d, [](const auto& e) { return e.n_kept_tokens; });
@@ -48,6 +54,7 @@ std::vector<std::string> summary_row(const std::string& strategy, const DatasetR
     n_generated += static_cast<double>(example.n_generated_tokens);
     seconds_decode += example.seconds_decode;
   }
+  const char* const shared = has_shared_timings(d) ? " shared" : "";
   return {strategy,
           d.name,
           std::to_string(d.examples.size()),
@@ -57,19 +64,32 @@ std::vector<std::string> summary_row(const std::string& strategy, const DatasetR
           fmt::format("{:.1f}", mib(static_cast<std::int64_t>(
                                     mean(d, [](const auto& e) { return e.kv_bytes_after_eviction; })))),
           fmt::format("{:.1f}", prompt > 0 ? 100 * (1 - kept / prompt) : 0.0),
-          fmt::format("{:.2f}", mean(d, [](const auto& e) { return e.seconds_prefill; })),
-          fmt::format("{:.1f}", seconds_decode > 0 ? n_generated / seconds_decode : 0.0)};
+          fmt::format("{:.2f}{}", mean(d, [](const auto& e) { return e.seconds_prefill; }), shared),
+          fmt::format("{:.1f}{}", seconds_decode > 0 ? n_generated / seconds_decode : 0.0, shared)};
 }
 
-/// Tokens that the cache of `policy` holds at most with a prompt of `n_prompt` and `n_new` new tokens.
-std::int64_t most_held(const Policy& policy, const SessionOptions& session, std::int64_t n_prompt,
-                       std::int64_t n_new) {
+/// Tokens that the cache of a strategy holds at most with a prompt of `n_prompt` and `n_new` new tokens: once
+/// the prompt is in it, and at any time.
+struct MostHeld {
+  std::int64_t evicted, peak;
+};
+
+MostHeld most_held(const RunStrategy& strategy, const SessionOptions& session, std::int64_t n_prompt,
+                   std::int64_t n_new) {
   PolicyState state;
-  const std::int64_t n_kept = policy.plan(n_prompt, state).layer(0).count();
-  const auto budget = policy.budget_tokens(state);
-  const bool is_packed = policy.required_positions().value_or(session.positions) == PositionMode::kPacked;
-  if (!budget) return n_kept + n_new;
-  return std::max(n_kept, std::min(n_kept + n_new, *budget + (is_packed ? session.n_decode_slack : 0)));
+  const std::int64_t n_all = n_prompt + n_new;
+  const int slack = strategy.positions == PositionMode::kPacked ? session.n_decode_slack : 0;
+  if (strategy.prefill == PrefillMode::kBounded) {
+    state.schedule = Schedule::kStreaming;
+    const std::int64_t n =
+        bounded_tokens(*strategy.policy, state, std::max(session.n_chunk, slack)).value_or(n_all);
+    return {n, n};
+  }
+  const std::int64_t n_kept = strategy.policy->plan(n_prompt, state).layer(0).count();
+  const auto budget = strategy.policy->budget_tokens(state);
+  const std::int64_t n_evicted =
+      budget ? std::max(n_kept, std::min(n_kept + n_new, *budget + slack)) : n_kept + n_new;
+  return {n_evicted, n_evicted < n_all ? n_prompt : n_all};
 }
 
 }  // namespace
@@ -99,10 +119,11 @@ RunInfo describe_run(const Model& model, const Policy& policy) {
 
 std::string describe_example(const std::string& strategy, const std::string& dataset,
                              const ExampleResult& e) {
-  return fmt::format("{} {} {}: {} {:.2f}, kept {} of {} tokens{}, prefill {:.1f} s, decode {:.1f} tok/s",
+  return fmt::format("{} {} {}: {} {:.2f}, kept {} of {} tokens{}, prefill {:.1f} s, decode {:.1f} tok/s{}",
                      strategy, dataset, e.id, metric_label(longbench_dataset(dataset).metric), e.score,
                      e.n_kept_tokens, e.n_prompt_tokens, e.is_truncated ? " (prompt cut in the middle)" : "",
-                     e.seconds_prefill, e.decode_tokens_per_second());
+                     e.seconds_prefill, e.decode_tokens_per_second(),
+                     e.has_shared_timings() ? " (shared)" : "");
 }
 
 std::string summary_table(const Results& results) {
@@ -136,12 +157,11 @@ std::string memory_table(const LongBenchJob& job) {
       "dry run: the longest prompt has {} tokens, its answer up to {}; {} bytes of K and V a token\n",
       n_longest, n_new, job.model->kv_bytes_per_token(session.type_k, session.type_v));
   Table table({"strategy", "weights MiB", "KV full MiB", "KV in budget MiB", "compute buffers MiB"});
-  for (const auto& policy : job.policies) {
-    const std::int64_t n_held = most_held(*policy, session, n_longest, n_new);
-    const bool evicts = n_held < n_longest + n_new;
-    const MemoryEstimate full = estimate_memory(job.model, session, evicts ? n_longest : n_longest + n_new);
-    const MemoryEstimate evicted = estimate_memory(job.model, session, n_held);
-    table.add({to_string(policy->spec()), fmt::format("{:.1f}", mib(full.weight_bytes)),
+  for (const RunStrategy& strategy : job.strategies) {
+    const MostHeld held = most_held(strategy, session, n_longest, n_new);
+    const MemoryEstimate full = estimate_memory(job.model, session, held.peak);
+    const MemoryEstimate evicted = estimate_memory(job.model, session, held.evicted);
+    table.add({to_string(strategy.policy->spec()), fmt::format("{:.1f}", mib(full.weight_bytes)),
                fmt::format("{:.1f}", mib(full.kv_bytes)), fmt::format("{:.1f}", mib(evicted.kv_bytes)),
                full.compute_bytes ? fmt::format("{:.1f}", mib(*full.compute_bytes)) : "unknown"});
   }
@@ -151,7 +171,7 @@ std::string memory_table(const LongBenchJob& job) {
 std::int64_t count_examples(const LongBenchJob& job) {
   std::int64_t n = 0;
   for (const DatasetJob& dataset : job.datasets) n += static_cast<std::int64_t>(dataset.examples.size());
-  return n * static_cast<std::int64_t>(job.policies.size());
+  return n * static_cast<std::int64_t>(job.strategies.size());
 }
 
 bool has_examples(const Results& results) {

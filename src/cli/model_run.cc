@@ -7,7 +7,7 @@
 #include <iostream>
 #include <iterator>
 
-#include "eval/utf8_stream.h"
+#include "eval/utf8.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 #include "kvevict/memory_estimate.h"
@@ -20,16 +20,19 @@ std::int64_t most_held(const ModelRun& run, std::int64_t n_prompt, std::int64_t 
   PolicyState state;
   if (run.prefill == PrefillMode::kFull) return n_prompt + (run.policy->budget_tokens(state) ? 0 : n_new);
   state.schedule = Schedule::kStreaming;
-  const int n_spare = run.options.positions == PositionMode::kPacked ? std::max(run.options.n_chunk, run.options.n_decode_slack)
-                                                                     : run.options.n_chunk;
+  const int n_spare = run.options.positions == PositionMode::kPacked
+                          ? std::max(run.options.n_chunk, run.options.n_decode_slack)
+                          : run.options.n_chunk;
   const auto bound = bounded_tokens(*run.policy, state, n_spare);
   return bound ? *bound : n_prompt + n_new;
 }
 
 }  // namespace
 
-std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec, const Model& model) {
-  if (!engine.kv_memory.empty()) fit_to_memory(spec, engine.kv_memory, model, engine.session_options(), engine.is_bounded());
+std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec,
+                                              const Model& model) {
+  if (!engine.kv_memory.empty())
+    fit_to_memory(spec, engine.kv_memory, model, engine.session_options(), engine.is_bounded());
   std::shared_ptr<const Policy> policy = make_policy(spec);
   if (engine.is_bounded()) {
     PolicyState state;
@@ -54,10 +57,13 @@ std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_
   const std::int64_t n_held = most_held(run, n_prompt, n_new);
   const MemoryEstimate estimate = estimate_memory(run.model, run.options, n_held);
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  return fmt::format("dry run: {} holds at most {} tokens with a {} prefill\nweights          {:.1f} MiB\nKV cache         {:.1f} MiB\n"
-                     "compute buffers  {}\n",
-                     to_string(run.policy->spec()), n_held, to_string(run.prefill), mib(estimate.weight_bytes), mib(estimate.kv_bytes),
-                     estimate.compute_bytes ? fmt::format("{:.1f} MiB", mib(*estimate.compute_bytes)) : "unknown");
+  return fmt::format(
+      "dry run: {} holds at most {} tokens with a {} prefill\nweights          {:.1f} MiB\nKV cache         "
+      "{:.1f} MiB\n"
+      "compute buffers  {}\n",
+      to_string(run.policy->spec()), n_held, to_string(run.prefill), mib(estimate.weight_bytes),
+      mib(estimate.kv_bytes),
+      estimate.compute_bytes ? fmt::format("{:.1f} MiB", mib(*estimate.compute_bytes)) : "unknown");
 }
 
 std::string read_text(const std::string& file) {

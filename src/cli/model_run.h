@@ -21,7 +21,8 @@ struct ModelRun {
 [[nodiscard]] ModelRun make_run(const EngineFlags& engine, StrategySpec spec);
 
 /// The policy of `spec` for a model that is loaded already, within --kv_memory.
-[[nodiscard]] std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec, const Model& model);
+[[nodiscard]] std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec,
+                                                            const Model& model);
 
 /// What --dry_run prints for a prompt of `n_prompt` tokens and an answer of `n_new`.
 [[nodiscard]] std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new);

@@ -23,7 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The StreamingLLM paper's cases at a budget of 1,024: everything, the window alone, four sinks, and this project's own.
+/// The StreamingLLM paper's cases at a budget of 1,024: everything, the window alone, four sinks, and this
+/// project's own.
 constexpr const char* kDefaultStrategies =
     "full,sink_recent:0:1024,streaming_llm:4:1020,sink_recent:256:768,sink_recent_uniform:256:512:256";
 
@@ -36,7 +37,8 @@ struct PerplexityFlags {
   std::string output;
 };
 
-RunInfo describe(const PerplexityFlags& flags, const Model& model, const Policy& policy, const SessionOptions& options) {
+RunInfo describe(const PerplexityFlags& flags, const Model& model, const Policy& policy,
+                 const SessionOptions& options) {
   RunInfo info = describe_run(model, policy);
   info.configuration = {{"prefill", "bounded"},
                         {"chunk", std::to_string(options.n_chunk)},
@@ -51,25 +53,31 @@ RunInfo describe(const PerplexityFlags& flags, const Model& model, const Policy&
 }
 
 std::string table_of(const std::vector<PerplexityRun>& runs, std::int64_t n_window) {
-  Table table({"strategy", "positions", "tokens", "perplexity", fmt::format("first {}", n_window), fmt::format("last {}", n_window),
-               fmt::format("worst {}", n_window), "most held", "KV MiB", "tokens/s"});
+  Table table({"strategy", "positions", "tokens", "perplexity", fmt::format("first {}", n_window),
+               fmt::format("last {}", n_window), fmt::format("worst {}", n_window), "most held", "KV MiB",
+               "tokens/s"});
   for (const PerplexityRun& run : runs) {
     if (run.windows.empty()) continue;
-    const auto worst = std::max_element(run.windows.begin(), run.windows.end(),
-                                        [](const auto& a, const auto& b) { return a.perplexity < b.perplexity; });
-    table.add({run.info.name + (run.reached_trained_context ? " *" : ""), run.positions, std::to_string(run.n_tokens),
-               fmt::format("{:.3f}", run.perplexity), fmt::format("{:.3f}", run.windows.front().perplexity),
+    const auto worst =
+        std::max_element(run.windows.begin(), run.windows.end(),
+                         [](const auto& a, const auto& b) { return a.perplexity < b.perplexity; });
+    table.add({run.info.name + (run.reached_trained_context ? " *" : ""), run.positions,
+               std::to_string(run.n_tokens), fmt::format("{:.3f}", run.perplexity),
+               fmt::format("{:.3f}", run.windows.front().perplexity),
                fmt::format("{:.3f}", run.windows.back().perplexity), fmt::format("{:.3f}", worst->perplexity),
-               std::to_string(run.n_tokens_held_peak), fmt::format("{:.1f}", static_cast<double>(run.kv_bytes_peak) / (1 << 20)),
+               std::to_string(run.n_tokens_held_peak),
+               fmt::format("{:.1f}", static_cast<double>(run.kv_bytes_peak) / (1 << 20)),
                fmt::format("{:.1f}", run.seconds > 0 ? static_cast<double>(run.n_tokens) / run.seconds : 0)});
   }
-  const bool has_limited = std::any_of(runs.begin(), runs.end(), [](const auto& run) { return run.reached_trained_context; });
+  const bool has_limited =
+      std::any_of(runs.begin(), runs.end(), [](const auto& run) { return run.reached_trained_context; });
   return table.text() + (has_limited ? "* keeps every token, so it stops at the trained context\n" : "");
 }
 
 /// Runs one strategy behind the others in `runs`.
-void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Model>& model, const StrategySpec& spec,
-                  const std::string& model_sha256, const std::atomic<bool>* cancel, std::vector<PerplexityRun>& runs) {
+void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Model>& model,
+                  const StrategySpec& spec, const std::string& model_sha256, const std::atomic<bool>* cancel,
+                  std::vector<PerplexityRun>& runs) {
   const auto policy = make_run_policy(flags.engine, spec, *model);
   SessionOptions options = options_for(*policy, flags.engine.session_options());
   options.cancel = cancel;
@@ -91,11 +99,12 @@ void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Mode
   run.info.seconds_total = run.seconds;
 }
 
-void run_all(const PerplexityFlags& flags, const std::vector<StrategySpec>& specs, const std::shared_ptr<const Model>& model,
-             const fs::path& output) {
+void run_all(const PerplexityFlags& flags, const std::vector<StrategySpec>& specs,
+             const std::shared_ptr<const Model>& model, const fs::path& output) {
   const InterruptGuard interrupt;
   const std::string model_sha256 = sha256_of_file(model->path());
-  const PerplexityText text{fs::path(flags.file).filename().string(), sha256_of_file(flags.file), flags.window};
+  const PerplexityText text{fs::path(flags.file).filename().string(), sha256_of_file(flags.file),
+                            flags.window};
   std::vector<PerplexityRun> runs;
   try {
     for (const StrategySpec& spec : specs) {
@@ -118,21 +127,25 @@ void run_perplexity_command(const PerplexityFlags& flags) {
     throw Error(ErrorCode::kInvalidArgument, "--window and --total_tokens take 1 or more tokens");
   }
   if (!flags.engine.is_bounded()) {
-    throw Error(ErrorCode::kInvalidArgument, "perplexity is measured while the text streams in: --prefill bounded is needed");
+    throw Error(ErrorCode::kInvalidArgument,
+                "perplexity is measured while the text streams in: --prefill bounded is needed");
   }
   if (!fs::is_regular_file(flags.file)) {
-    throw Error(ErrorCode::kNotFound, "there is no text file " + flags.file + " (several strategies read it one after the other)");
+    throw Error(ErrorCode::kNotFound,
+                "there is no text file " + flags.file + " (several strategies read it one after the other)");
   }
   StrategyFlags strategy = flags.strategy;
   if (strategy.strategy.empty() && strategy.strategies.empty()) strategy.strategies = kDefaultStrategies;
   const std::vector<StrategySpec> specs = strategy.specs("full");
-  const fs::path output = flags.output.empty() ? fs::path("results") / ("perplexity-" + utc_now() + ".json") : fs::path(flags.output);
+  const fs::path output = flags.output.empty() ? fs::path("results") / ("perplexity-" + utc_now() + ".json")
+                                               : fs::path(flags.output);
   if (!flags.engine.dry_run) require_writable(output);
   const auto model = Model::load(flags.engine.model_options());
   for (const StrategySpec& spec : specs) {  // refuses what cannot run before anything does
     const auto policy = make_run_policy(flags.engine, spec, *model);
     if (!flags.engine.dry_run) continue;
-    const ModelRun run{model, policy, options_for(*policy, flags.engine.session_options()), PrefillMode::kBounded};
+    const ModelRun run{model, policy, options_for(*policy, flags.engine.session_options()),
+                       PrefillMode::kBounded};
     fmt::print("{}", dry_run_text(run, model->info().n_context_trained, 0));
   }
   if (!flags.engine.dry_run) run_all(flags, specs, model, output);
@@ -143,12 +156,15 @@ void run_perplexity_command(const PerplexityFlags& flags) {
 void add_perplexity(CLI::App& app) {
   auto flags = std::make_shared<PerplexityFlags>();
   flags->engine.prefill = "bounded";
-  CLI::App* command = app.add_subcommand("perplexity", "Streaming perplexity of several strategies over the same text");
+  CLI::App* command =
+      app.add_subcommand("perplexity", "Streaming perplexity of several strategies over the same text");
   command->add_option("file", flags->file, "The text")->required()->option_text("FILE");
   flags->strategy.add_to(*command, true);
-  add_count(*command, "window", flags->window, "Tokens of text over which each perplexity is taken")->capture_default_str();
+  add_count(*command, "window", flags->window, "Tokens of text over which each perplexity is taken")
+      ->capture_default_str();
   add_count(*command, "total_tokens", flags->total_tokens, "Stop after so many tokens of the text (its end)");
-  add_option(*command, "output", flags->output, "Results file (results/perplexity-<time>.json)")->option_text("FILE");
+  add_option(*command, "output", flags->output, "Results file (results/perplexity-<time>.json)")
+      ->option_text("FILE");
   flags->engine.add_to(*command);
   command->callback([flags] { run_perplexity_command(*flags); });
 }

@@ -2,7 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "cli/flags.h"
+#include "cli/strategy_file.h"
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
 #include "kvevict/ruler_order.h"
@@ -90,8 +93,8 @@ void StrategyFlags::add_to(CLI::App& app, bool takes_several, bool takes_auto_si
              "name[:sink[:recent[:budget]]][:key=value...]")
       ->option_text("NAME");
   if (takes_several) {
-    add_option(app, "strategies", strategies, "Several strategies, separated by commas, on the same examples")
-        ->option_text("NAME,NAME,...");
+    add_option(app, "strategies", strategies, "Several strategies on the same examples, separated by commas, or a YAML or JSON file of them")
+        ->option_text("NAME,NAME,...|FILE");
   }
   if (takes_auto_sink) {
     add_auto_sink(app, *this);
@@ -104,25 +107,60 @@ void StrategyFlags::add_to(CLI::App& app, bool takes_several, bool takes_auto_si
   add_count(app, "block_n", block_n, "Tokens per block of the middle (128)");
 }
 
-std::vector<StrategySpec> StrategyFlags::specs(const std::string& default_strategy) const {
-  if (!strategy.empty() && !strategies.empty()) {
+namespace {
+
+std::vector<std::string> texts_of(const StrategyFlags& flags, const std::string& default_strategy) {
+  if (!flags.strategy.empty() && !flags.strategies.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "--strategy and --strategies are both given: one of them is needed");
   }
+  if (flags.strategies.empty()) return {flags.strategy.empty() ? default_strategy : flags.strategy};
+  return is_strategy_file(flags.strategies) ? read_strategy_file(flags.strategies) : split_at_commas(flags.strategies);
+}
+
+/// Takes ":prefill=<mode>" out of `text`.
+std::optional<PrefillMode> take_prefill(std::string& text) {
+  constexpr std::string_view kKey = ":prefill=";
+  const std::size_t at = text.find(kKey);
+  if (at == std::string::npos) return std::nullopt;
+  const std::size_t from = at + kKey.size();
+  const std::size_t to = std::min(text.find(':', from), text.size());
+  const auto mode = parse_prefill_mode(text.substr(from, to - from));
+  if (!mode) throw Error(ErrorCode::kInvalidArgument, "the strategy \"" + text + "\" has another prefill than full or bounded");
+  text.erase(at, to - at);
+  return mode;
+}
+
+}  // namespace
+
+std::vector<ChosenStrategy> StrategyFlags::chosen(const std::string& default_strategy) const {
   std::vector<StrategySpec> specs;
-  if (!strategies.empty()) {
-    for (const std::string& text : split_at_commas(strategies)) specs.push_back(parse_strategy(text));
-  } else {
-    specs.push_back(parse_strategy(strategy.empty() ? default_strategy : strategy));
+  std::vector<std::optional<PrefillMode>> prefills;
+  for (std::string& text : texts_of(*this, default_strategy)) {
+    prefills.push_back(take_prefill(text));
+    specs.push_back(parse_strategy(text));
   }
   apply_single_flags(*this, specs);
+  std::vector<ChosenStrategy> all;
   for (std::size_t i = 0; i < specs.size(); ++i) {
     validate(specs[i].config, specs[i].block_n);
     note_empty_middle(specs[i]);
-    for (std::size_t j = 0; j < i; ++j) {
-      if (specs[i] == specs[j]) {
-        throw Error(ErrorCode::kInvalidArgument, "the strategy " + to_string(specs[i]) + " is given twice");
-      }
+    const ChosenStrategy strategy{specs[i], prefills[i]};
+    if (std::find(all.begin(), all.end(), strategy) != all.end()) {
+      throw Error(ErrorCode::kInvalidArgument, "the strategy " + to_string(specs[i]) + " is given twice");
     }
+    all.push_back(strategy);
+  }
+  return all;
+}
+
+std::vector<StrategySpec> StrategyFlags::specs(const std::string& default_strategy) const {
+  std::vector<StrategySpec> specs;
+  for (const ChosenStrategy& strategy : chosen(default_strategy)) {
+    if (strategy.prefill) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "the strategy " + to_string(strategy.spec) + " names its prefill: here --prefill says it for all");
+    }
+    specs.push_back(strategy.spec);
   }
   return specs;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kvevict/modes.h"
 #include "kvevict/strategy_spec.h"
 
 namespace kvevict::cli {
@@ -16,10 +17,18 @@ namespace kvevict::cli {
 /// Says on stderr where a stream cannot keep a middle that was asked for: a budget below one block.
 void note_streaming_middle(const StrategySpec& spec);
 
+/// A strategy as it was asked for, and its prefill where its text says one (":prefill=bounded").
+struct ChosenStrategy {
+  StrategySpec spec;
+  std::optional<PrefillMode> prefill;
+
+  friend bool operator==(const ChosenStrategy&, const ChosenStrategy&) = default;
+};
+
 /// The flags that name a strategy and its values, on every command that takes one.
 struct StrategyFlags {
   std::string strategy;
-  std::string strategies;  ///< Several, separated by commas.
+  std::string strategies;  ///< Several, separated by commas, or a YAML or JSON file of them.
   std::optional<std::int64_t> sink_tokens, recent_tokens, middle_budget, uniform_stride, block_n;
   bool has_auto_sink = false;  ///< `--sink_tokens auto`: the command itself counts the tokens.
 
@@ -30,6 +39,9 @@ struct StrategyFlags {
   /// The strategies asked for: the texts' own values, then the single flags over them. A flag that
   /// none of the strategies uses is named once on stderr, as is a choice that cannot have an effect.
   /// Errors: kInvalidArgument.
+  [[nodiscard]] std::vector<ChosenStrategy> chosen(const std::string& default_strategy) const;
+
+  /// The same for commands whose strategies share one prefill mode: a text that names one is refused.
   [[nodiscard]] std::vector<StrategySpec> specs(const std::string& default_strategy) const;
 };
 

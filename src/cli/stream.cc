@@ -15,7 +15,7 @@
 #include "cli/subcommands.h"
 #include "eval/process_info.h"
 #include "eval/running_perplexity.h"
-#include "eval/utf8_stream.h"
+#include "eval/token_stream.h"
 #include "kvevict/error.h"
 
 namespace kvevict::cli {
@@ -34,13 +34,15 @@ struct StreamFlags {
 };
 
 void require_at_least_one(const char* flag, std::int64_t value) {
-  if (value < 1) throw Error(ErrorCode::kInvalidArgument, fmt::format("--{} is {}: 1 or more is needed", flag, value));
+  if (value < 1)
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("--{} is {}: 1 or more is needed", flag, value));
 }
 
 /// What one line reports; counts since the beginning, rates since the last report.
 class Reports {
  public:
-  explicit Reports(bool as_json, std::int64_t n_tokens_before) : as_json_(as_json), n_reported_(n_tokens_before) {}
+  explicit Reports(bool as_json, std::int64_t n_tokens_before)
+      : as_json_(as_json), n_reported_(n_tokens_before) {}
 
   void print(const Session& session, const RunningPerplexity& perplexity) {
     const auto now = std::chrono::steady_clock::now();
@@ -52,8 +54,10 @@ class Reports {
     if (as_json_) {
       print_json(session, stats, rate, perplexity);
     } else {
-      fmt::print("{:>9} tokens  {:>6} cells used  {:>8.1f} MiB resident  {:>8.1f} tokens/s  perplexity {:.3f}\n", stats.n_tokens_seen,
-                 session.count_occupied_cells(), static_cast<double>(resident_bytes()) / (1 << 20), rate, perplexity.of_window());
+      fmt::print(
+          "{:>9} tokens  {:>6} cells used  {:>8.1f} MiB resident  {:>8.1f} tokens/s  perplexity {:.3f}\n",
+          stats.n_tokens_seen, session.count_occupied_cells(),
+          static_cast<double>(resident_bytes()) / (1 << 20), rate, perplexity.of_window());
     }
     std::fflush(stdout);
   }
@@ -61,7 +65,8 @@ class Reports {
   [[nodiscard]] std::int64_t n_reported() const { return n_reported_; }
 
  private:
-  void print_json(const Session& session, const SessionStats& stats, double rate, const RunningPerplexity& perplexity) const {
+  void print_json(const Session& session, const SessionStats& stats, double rate,
+                  const RunningPerplexity& perplexity) const {
     nlohmann::ordered_json line = {{"tokens_seen", stats.n_tokens_seen},
                                    {"cells_used", session.count_occupied_cells()},
                                    {"resident_bytes", resident_bytes()},
@@ -87,26 +92,32 @@ void skip(TokenStream& tokens, std::int64_t n_tokens, const std::string& file) {
   constexpr std::int64_t kPiece = 4096;
   while (n_tokens > 0) {
     const std::size_t n = tokens.take(static_cast<std::size_t>(std::min(kPiece, n_tokens))).size();
-    if (n == 0) throw Error(ErrorCode::kBadData, file + " ends before the place where its checkpoint was taken");
+    if (n == 0)
+      throw Error(ErrorCode::kBadData, file + " ends before the place where its checkpoint was taken");
     n_tokens -= static_cast<std::int64_t>(n);
   }
 }
 
-/// Feeds the text chunk by chunk. A report comes at the end of the chunk that reaches its token, so that how often is
-/// reported never changes what is computed.
-void feed(const StreamFlags& flags, const ModelRun& run, TokenStream& tokens, Session& session, StreamCheckpoint& checkpoint) {
-  const InterruptGuard interrupt;  // looked at between chunks, so that a run that goes on later cuts the same chunks
+/// Feeds the text chunk by chunk. A report comes at the end of the chunk that reaches its token, so that how
+/// often is reported never changes what is computed.
+void feed(const StreamFlags& flags, const ModelRun& run, TokenStream& tokens, Session& session,
+          StreamCheckpoint& checkpoint) {
+  const InterruptGuard
+      interrupt;  // looked at between chunks, so that a run that goes on later cuts the same chunks
   RunningPerplexity perplexity(flags.window);
   std::int64_t n_seen = session.stats().n_tokens_seen;
   std::int64_t n_saved = n_seen;
   const std::int64_t n_total = flags.total_tokens.value_or(kMaxTokens);
   Reports reports(flags.json, n_seen);
   while (n_seen < n_total && !*interrupt.flag()) {
-    const auto chunk = tokens.take(static_cast<std::size_t>(std::min<std::int64_t>(run.options.n_chunk, n_total - n_seen)));
+    const auto chunk =
+        tokens.take(static_cast<std::size_t>(std::min<std::int64_t>(run.options.n_chunk, n_total - n_seen)));
     if (chunk.empty()) break;
-    session.append(chunk, {.policy = run.policy, .on_log_probability = [&](std::int64_t, double p) { perplexity.add(p); }});
+    session.append(chunk, {.policy = run.policy,
+                           .on_log_probability = [&](std::int64_t, double p) { perplexity.add(p); }});
     n_seen += static_cast<std::int64_t>(chunk.size());
-    if (n_seen / flags.report_every > reports.n_reported() / flags.report_every) reports.print(session, perplexity);
+    if (n_seen / flags.report_every > reports.n_reported() / flags.report_every)
+      reports.print(session, perplexity);
     if (n_seen - n_saved >= flags.checkpoint_every) {
       checkpoint.save(session);
       n_saved = n_seen;
@@ -114,7 +125,8 @@ void feed(const StreamFlags& flags, const ModelRun& run, TokenStream& tokens, Se
   }
   if (n_seen > reports.n_reported()) reports.print(session, perplexity);
   if (n_seen > n_saved) checkpoint.save(session);
-  if (*interrupt.flag()) throw Error(ErrorCode::kCancelled, "the stream was stopped after " + std::to_string(n_seen) + " tokens");
+  if (*interrupt.flag())
+    throw Error(ErrorCode::kCancelled, "the stream was stopped after " + std::to_string(n_seen) + " tokens");
 }
 
 void run_stream(StreamFlags flags) {
@@ -123,7 +135,8 @@ void run_stream(StreamFlags flags) {
   if (flags.total_tokens) require_at_least_one("total_tokens", *flags.total_tokens);
   static_cast<void>(RunningPerplexity(flags.window));
   if (!flags.engine.is_bounded()) {
-    throw Error(ErrorCode::kInvalidArgument, "a stream has no end that a full prefill could wait for: --prefill bounded is needed");
+    throw Error(ErrorCode::kInvalidArgument,
+                "a stream has no end that a full prefill could wait for: --prefill bounded is needed");
   }
   std::ifstream file;
   if (flags.file != "-") {
@@ -136,7 +149,8 @@ void run_stream(StreamFlags flags) {
     fmt::print("{}", dry_run_text(run, 0, 0));
     return;
   }
-  TokenStream tokens(*run.model, flags.file == "-" ? std::cin : file, flags.file == "-" ? "standard input" : flags.file);
+  TokenStream tokens(*run.model, flags.file == "-" ? std::cin : file,
+                     flags.file == "-" ? "standard input" : flags.file);
   StreamCheckpoint checkpoint(flags.checkpoint, flags.file, run);
   std::optional<Session> session = checkpoint.load();
   if (session) {
@@ -155,13 +169,17 @@ void add_stream(CLI::App& app) {
   flags->engine.prefill = "bounded";
   CLI::App* command = app.add_subcommand("stream", "Feed any amount of text through a cache of fixed size");
   command->add_option("file", flags->file, "The text (-: standard input)")->required()->option_text("FILE|-");
-  add_count(*command, "report_every", flags->report_every, "Tokens between two reports; each comes at the end of a chunk")
+  add_count(*command, "report_every", flags->report_every,
+            "Tokens between two reports; each comes at the end of a chunk")
       ->capture_default_str();
-  add_count(*command, "window", flags->window, "Tokens that the running perplexity is taken over")->capture_default_str();
+  add_count(*command, "window", flags->window, "Tokens that the running perplexity is taken over")
+      ->capture_default_str();
   add_count(*command, "total_tokens", flags->total_tokens, "Stop after so many tokens (the end of the text)");
-  add_option(*command, "checkpoint", flags->checkpoint, "Save the stream here now and then, and go on from there if the file exists")
+  add_option(*command, "checkpoint", flags->checkpoint,
+             "Save the stream here now and then, and go on from there if the file exists")
       ->option_text("FILE");
-  add_count(*command, "checkpoint_every", flags->checkpoint_every, "Tokens between two checkpoints")->capture_default_str();
+  add_count(*command, "checkpoint_every", flags->checkpoint_every, "Tokens between two checkpoints")
+      ->capture_default_str();
   flags->strategy.add_to(*command, false);
   add_flag(*command, "json", flags->json, "A line of JSON for each report");
   flags->engine.add_to(*command);

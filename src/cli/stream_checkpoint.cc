@@ -25,14 +25,16 @@ std::optional<Session> StreamCheckpoint::load() {
   if (path_.empty() || !fs::exists(path_)) return std::nullopt;
   LoadedSession loaded = load_session(run_.model, run_.options, path_, model_sha256_);
   if (loaded.extras.application_data != description()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("{} is a checkpoint of {}, and this stream is {}: give another --checkpoint, or delete it", path_.string(),
-                            loaded.extras.application_data, description()));
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format(
+            "{} is a checkpoint of {}, and this stream is {}: give another --checkpoint, or delete it",
+            path_.string(), loaded.extras.application_data, description()));
   }
   return std::move(loaded.session);
 }
 
-void StreamCheckpoint::save(const Session& session) {
+void StreamCheckpoint::save(Session& session) {
   if (path_.empty()) return;
   SessionExtras extras;
   extras.application_data = description();

@@ -20,7 +20,7 @@ class StreamCheckpoint {
   [[nodiscard]] std::optional<Session> load();
 
   /// Writes the session in one step. Does nothing without a path.
-  void save(const Session& session);
+  void save(Session& session);
 
  private:
   [[nodiscard]] std::string description() const;

@@ -10,7 +10,8 @@ namespace kvevict {
 /// A llama_batch with the arrays that it borrows.
 class Batch {
  public:
-  explicit Batch(std::span<const BatchToken> tokens) : n_sequences_(tokens.size(), 1), sequences_(tokens.size()) {
+  explicit Batch(std::span<const BatchToken> tokens)
+      : n_sequences_(tokens.size(), 1), sequences_(tokens.size()) {
     for (const BatchToken& token : tokens) {
       tokens_.push_back(token.token);
       positions_.push_back(static_cast<llama_pos>(token.position));

@@ -13,15 +13,18 @@ CacheMap::CacheMap(std::span<const HeldRun> runs, std::int64_t n_seen, std::int6
   std::int64_t position = 0;
   bool is_sound = true;
   for (const HeldRun& run : runs) {
-    is_sound = is_sound && run.indices.begin >= index && run.indices.count() > 0 && run.first_position >= position;
+    is_sound =
+        is_sound && run.indices.begin >= index && run.indices.count() > 0 && run.first_position >= position;
     if (!is_sound) break;
     index = run.indices.end;
     position = run.first_position + run.indices.count();
     add_run(run);
   }
-  if (!is_sound || index > n_seen || position > next_position || (position < next_position && index == n_seen)) {
-    throw Error(ErrorCode::kBadData, "the record of a cache with " + std::to_string(n_seen) +
-                                         " tokens seen contradicts itself: ascending runs within them are needed");
+  if (!is_sound || index > n_seen || position > next_position ||
+      (position < next_position && index == n_seen)) {
+    throw Error(ErrorCode::kBadData,
+                "the record of a cache with " + std::to_string(n_seen) +
+                    " tokens seen contradicts itself: ascending runs within them are needed");
   }
 }
 
@@ -31,8 +34,8 @@ void CacheMap::add_run(const HeldRun& run) {
   n_held_ += run.indices.count();
   if (!runs_.empty()) {
     HeldRun& last = runs_.back();
-    const bool goes_on =
-        last.indices.end == run.indices.begin && last.first_position + last.indices.count() == run.first_position;
+    const bool goes_on = last.indices.end == run.indices.begin &&
+                         last.first_position + last.indices.count() == run.first_position;
     if (goes_on) {
       last.indices.end = run.indices.end;
       return;
@@ -87,7 +90,8 @@ std::vector<PositionShift> CacheMap::pack() {
   for (const HeldRun& run : before) {
     const std::int64_t target = n_held_;
     if (target != run.first_position) {
-      shifts.push_back({{run.first_position, run.first_position + run.indices.count()}, target - run.first_position});
+      shifts.push_back(
+          {{run.first_position, run.first_position + run.indices.count()}, target - run.first_position});
     }
     add_run({run.indices, target});
   }

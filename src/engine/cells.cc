@@ -9,10 +9,13 @@
 namespace kvevict {
 
 std::string reason_not_evictable(const llama_model* model) {
-  if (llama_model_is_recurrent(model)) return "it is a recurrent model and keeps a state, not a cache of tokens";
-  if (llama_model_is_hybrid(model)) return "it is a hybrid model, some of its layers keep a state instead of a cache";
+  if (llama_model_is_recurrent(model))
+    return "it is a recurrent model and keeps a state, not a cache of tokens";
+  if (llama_model_is_hybrid(model))
+    return "it is a hybrid model, some of its layers keep a state instead of a cache";
   if (llama_model_is_diffusion(model)) return "it is a diffusion model and does not generate token by token";
-  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model)) return "it is not a decoder-only model";
+  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model))
+    return "it is not a decoder-only model";
   return {};
 }
 
@@ -22,10 +25,12 @@ bool can_shift_positions(const llama_model* model) {
   return has_one_position && llama_model_n_swa(model) == 0;
 }
 
-void remove_positions(llama_context* context, llama_seq_id sequence, std::span<const PositionRange> positions) {
+void remove_positions(llama_context* context, llama_seq_id sequence,
+                      std::span<const PositionRange> positions) {
   llama_memory_t memory = llama_get_memory(context);
   for (const PositionRange& range : positions) {
-    if (!llama_memory_seq_rm(memory, sequence, static_cast<llama_pos>(range.begin), static_cast<llama_pos>(range.end))) {
+    if (!llama_memory_seq_rm(memory, sequence, static_cast<llama_pos>(range.begin),
+                             static_cast<llama_pos>(range.end))) {
       throw Error(ErrorCode::kUnsupported, "the cache of this model cannot drop single tokens");
     }
   }
@@ -47,7 +52,8 @@ std::int64_t count_cells(llama_context* context, llama_seq_id sequence) {
   const LlamaLogCapture log;
   llama_state_seq_get_data(context, reinterpret_cast<std::uint8_t*>(head.data()), sizeof head, sequence);
   if (head[0] != kMark || head[1] != static_cast<std::uint32_t>(sequence) || head[2] != 1) {
-    throw Error(ErrorCode::kEngine, "the state of this llama.cpp begins in another way than the one that is known here");
+    throw Error(ErrorCode::kEngine,
+                "the state of this llama.cpp begins in another way than the one that is known here");
   }
   return head[3];
 }

@@ -22,7 +22,8 @@ inline constexpr llama_seq_id kAllSequences = -1;
 [[nodiscard]] bool can_shift_positions(const llama_model* model);
 
 /// Removes positions of `sequence`. Errors: kUnsupported where llama.cpp says that it cannot.
-void remove_positions(llama_context* context, llama_seq_id sequence, std::span<const PositionRange> positions);
+void remove_positions(llama_context* context, llama_seq_id sequence,
+                      std::span<const PositionRange> positions);
 
 /// Moves positions of `sequence`, one after the other; llama.cpp turns the keys when it decodes next.
 /// REQUIRES: `can_shift_positions`.

@@ -19,19 +19,24 @@ constexpr std::int64_t kCellPadding = 256;
 
 llama_flash_attn_type to_llama(FlashAttention flash) {
   switch (flash) {
-    case FlashAttention::kOn: return LLAMA_FLASH_ATTN_TYPE_ENABLED;
-    case FlashAttention::kOff: return LLAMA_FLASH_ATTN_TYPE_DISABLED;
-    case FlashAttention::kAuto: break;
+    case FlashAttention::kOn:
+      return LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    case FlashAttention::kOff:
+      return LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    case FlashAttention::kAuto:
+      break;
   }
   return LLAMA_FLASH_ATTN_TYPE_AUTO;
 }
 
-bool is_cancelled(void* cancel) { return static_cast<const std::atomic<bool>*>(cancel)->load(std::memory_order_relaxed); }
+bool is_cancelled(void* cancel) {
+  return static_cast<const std::atomic<bool>*>(cancel)->load(std::memory_order_relaxed);
+}
 
 [[noreturn]] void throw_decode_error(std::int32_t code, std::size_t n_tokens, const std::string& reason) {
   if (code == 2) throw Error(ErrorCode::kCancelled, "decoding was cancelled");
-  const std::string what = "llama.cpp cannot decode a batch of " + std::to_string(n_tokens) + " tokens (code " +
-                           std::to_string(code) + "): ";
+  const std::string what = "llama.cpp cannot decode a batch of " + std::to_string(n_tokens) +
+                           " tokens (code " + std::to_string(code) + "): ";
   throw Error(ErrorCode::kEngine, what + (code == 1 ? "no free cells" : reason));
 }
 
@@ -78,9 +83,10 @@ LlamaContextHandle KvContext::make_context(std::int64_t n_cells) const {
                 "llama.cpp cannot make a context of " + std::to_string(n_cells) + " cells (" +
                     std::to_string(bytes >> 20) + " MiB of K and V): " + log.reason());
   }
-  if (options_.positions != PositionMode::kAbsolute && !llama_memory_can_shift(llama_get_memory(context.get()))) {
-    throw Error(ErrorCode::kUnsupported,
-                "the positions of " + model_->info().name + " cannot be shifted: use absolute positions with it");
+  if (options_.positions != PositionMode::kAbsolute &&
+      !llama_memory_can_shift(llama_get_memory(context.get()))) {
+    throw Error(ErrorCode::kUnsupported, "the positions of " + model_->info().name +
+                                             " cannot be shifted: use absolute positions with it");
   }
   return context;
 }
@@ -99,8 +105,9 @@ std::int64_t KvContext::kv_bytes() const noexcept {
 llama_seq_id KvContext::take_sequence() {
   const auto free = std::ranges::find(is_in_use_, false);
   if (free == is_in_use_.end()) {
-    throw Error(ErrorCode::kInvalidArgument, "the context has " + std::to_string(is_in_use_.size()) +
-                                                 " sequences and all are in use: make it with a larger n_sequences");
+    throw Error(ErrorCode::kInvalidArgument,
+                "the context has " + std::to_string(is_in_use_.size()) +
+                    " sequences and all are in use: make it with a larger n_sequences");
   }
   *free = true;
   return static_cast<llama_seq_id>(free - is_in_use_.begin());
@@ -112,7 +119,9 @@ void KvContext::release_sequence(llama_seq_id sequence) noexcept {
   if (sequence == shifted_sequence_) waiting_shifts_.clear();
 }
 
-int KvContext::n_sequences_in_use() const noexcept { return static_cast<int>(std::ranges::count(is_in_use_, true)); }
+int KvContext::n_sequences_in_use() const noexcept {
+  return static_cast<int>(std::ranges::count(is_in_use_, true));
+}
 
 void KvContext::share(llama_seq_id from, llama_seq_id to) {
   if (!waiting_shifts_.empty()) {
@@ -204,7 +213,8 @@ void KvContext::decode(std::span<const BatchToken> batch) {
 
 std::span<const float> KvContext::logits(std::size_t i) const {
   const float* const row = llama_get_logits_ith(context_.get(), static_cast<std::int32_t>(i));
-  if (row == nullptr) throw Error(ErrorCode::kEngine, "llama.cpp gave no logits for a token that should have them");
+  if (row == nullptr)
+    throw Error(ErrorCode::kEngine, "llama.cpp gave no logits for a token that should have them");
   return {row, static_cast<std::size_t>(model_->info().n_vocab)};
 }
 

@@ -34,8 +34,9 @@ struct LlamaCache::Impl {
     if (n_new < 0) static_cast<void>(record.trim(record.map().n_seen() + n_new));
     if (count_cells(context, options.sequence) != record.map().n_held()) {
       throw Error(ErrorCode::kUnsupported,
-                  "the cache holds " + std::to_string(count_cells(context, options.sequence)) + " tokens of sequence " +
-                      std::to_string(options.sequence) + " and not the " + std::to_string(record.map().n_held()) +
+                  "the cache holds " + std::to_string(count_cells(context, options.sequence)) +
+                      " tokens of sequence " + std::to_string(options.sequence) + " and not the " +
+                      std::to_string(record.map().n_held()) +
                       " that the record knows: remove tokens only at the end of the sequence");
     }
   }
@@ -65,8 +66,9 @@ void require_fitting(llama_context* context, const Policy& policy, const LlamaCa
   const llama_model* model = llama_get_model(context);
   if (const std::string why = reason_not_evictable(model); !why.empty()) refuse(ErrorCode::kUnsupported, why);
   if (options.sequence < 0 || options.sequence >= static_cast<std::int32_t>(llama_n_seq_max(context))) {
-    refuse(ErrorCode::kInvalidArgument, "it has the sequences 0 to " + std::to_string(llama_n_seq_max(context) - 1) +
-                                            ", not " + std::to_string(options.sequence));
+    refuse(ErrorCode::kInvalidArgument, "it has the sequences 0 to " +
+                                            std::to_string(llama_n_seq_max(context) - 1) + ", not " +
+                                            std::to_string(options.sequence));
   }
   if (options.n_slack < 0) refuse(ErrorCode::kInvalidArgument, "n_slack is below 0");
   const bool can_shift = can_shift_positions(model) && llama_memory_can_shift(llama_get_memory(context));
@@ -74,13 +76,15 @@ void require_fitting(llama_context* context, const Policy& policy, const LlamaCa
     refuse(ErrorCode::kUnsupported, "the positions of its model cannot be shifted: use absolute positions");
   }
   if (options.positions != PositionMode::kAbsolute && llama_n_seq_max(context) > 1) {
-    refuse(ErrorCode::kUnsupported, "its sequences may share keys, which cannot turn for one of them alone: use "
-                                    "absolute positions, or a context with n_seq_max 1");
+    refuse(ErrorCode::kUnsupported,
+           "its sequences may share keys, which cannot turn for one of them alone: use "
+           "absolute positions, or a context with n_seq_max 1");
   }
   try {
     static_cast<void>(count_cells(context, options.sequence));
   } catch (const Error&) {
-    refuse(ErrorCode::kUnsupported, "its sequences have cells of their own: make it with kv_unified, or n_seq_max 1");
+    refuse(ErrorCode::kUnsupported,
+           "its sequences have cells of their own: make it with kv_unified, or n_seq_max 1");
   }
   PolicyState state{.schedule = options.schedule, .frozen_middle = {}};
   static_cast<void>(policy.budget_tokens(state));  // refuses a stride in a stream
@@ -90,11 +94,12 @@ void require_fitting(llama_context* context, const Policy& policy, const LlamaCa
 
 LlamaCache LlamaCache::bind(llama_context* context, std::shared_ptr<const Policy> policy,
                             const LlamaCacheOptions& options) {
-  if (context == nullptr || !policy) throw Error(ErrorCode::kInvalidArgument, "a llama_context and a policy are needed");
+  if (context == nullptr || !policy)
+    throw Error(ErrorCode::kInvalidArgument, "a llama_context and a policy are needed");
   require_fitting(context, *policy, options);
   const std::int64_t n_trained = llama_model_n_ctx_train(llama_get_model(context));
-  LlamaCache cache(std::unique_ptr<Impl>(
-      new Impl{context, std::move(policy), options, SequenceRecord(options.positions, options.n_slack, n_trained)}));
+  LlamaCache cache(std::unique_ptr<Impl>(new Impl{
+      context, std::move(policy), options, SequenceRecord(options.positions, options.n_slack, n_trained)}));
   cache.impl_->catch_up();
   return cache;
 }
@@ -107,7 +112,8 @@ LlamaCache& LlamaCache::operator=(LlamaCache&&) noexcept = default;
 std::int64_t LlamaCache::before_decode(std::int64_t n_tokens) {
   impl_->catch_up();
   if (n_tokens < 1) {
-    throw Error(ErrorCode::kInvalidArgument, "a batch of " + std::to_string(n_tokens) + " tokens: 1 or more is needed");
+    throw Error(ErrorCode::kInvalidArgument,
+                "a batch of " + std::to_string(n_tokens) + " tokens: 1 or more is needed");
   }
   SequenceRecord& record = impl_->record;
   const std::optional<std::int64_t> budget = impl_->policy->budget_tokens(impl_->state());
@@ -115,9 +121,10 @@ std::int64_t LlamaCache::before_decode(std::int64_t n_tokens) {
   if (record.must_pack(n_tokens)) impl_->carry_out(record.pack());
   const std::int64_t n_free = impl_->n_cells() - count_cells(impl_->context, kAllSequences);
   if (n_tokens > n_free) {
-    throw Error(ErrorCode::kInvalidArgument, "a batch of " + std::to_string(n_tokens) + " tokens does not fit the " +
-                                                 std::to_string(n_free) + " free of " + std::to_string(impl_->n_cells()) +
-                                                 " cells: use smaller batches, a smaller budget or a larger n_ctx");
+    throw Error(ErrorCode::kInvalidArgument,
+                "a batch of " + std::to_string(n_tokens) + " tokens does not fit the " +
+                    std::to_string(n_free) + " free of " + std::to_string(impl_->n_cells()) +
+                    " cells: use smaller batches, a smaller budget or a larger n_ctx");
   }
   return record.map().next_position();
 }
@@ -135,7 +142,9 @@ KeepSet LlamaCache::plan() {
   return keep_before_chunk(*impl_->policy, state, impl_->record.map().held(), impl_->record.map().n_seen());
 }
 
-const KeepSet& LlamaCache::held() const noexcept { return impl_->record.map().held(); }
+const KeepSet& LlamaCache::held() const noexcept {
+  return impl_->record.map().held();
+}
 
 LlamaCacheStats LlamaCache::stats() const noexcept {
   const SequenceRecord& record = impl_->record;

@@ -15,7 +15,8 @@ void require(bool holds, const char* option, double value, const char* range) {
 
 /// A seed for one token: the finaliser of SplitMix64 (Steele, Lea and Flood 2014) over both numbers.
 std::uint32_t seed_of(std::uint32_t seed, std::int64_t index) {
-  std::uint64_t z = (static_cast<std::uint64_t>(seed) << 32) + static_cast<std::uint64_t>(index) + 0x9E3779B97F4A7C15U;
+  std::uint64_t z =
+      (static_cast<std::uint64_t>(seed) << 32) + static_cast<std::uint64_t>(index) + 0x9E3779B97F4A7C15U;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
   const auto mixed = static_cast<std::uint32_t>((z ^ (z >> 31)) >> 32);
@@ -23,7 +24,8 @@ std::uint32_t seed_of(std::uint32_t seed, std::int64_t index) {
 }
 
 void validate(const SamplingOptions& o) {
-  require(o.temperature >= 0.0 && o.temperature <= 100.0, "temperature", o.temperature, "a number from 0 to 100");
+  require(o.temperature >= 0.0 && o.temperature <= 100.0, "temperature", o.temperature,
+          "a number from 0 to 100");
   require(o.top_k >= 0, "top_k", o.top_k, "a whole number of tokens, 0 for all,");
   require(o.top_p > 0.0 && o.top_p <= 1.0, "top_p", o.top_p, "a number above 0 and up to 1");
   require(o.min_p >= 0.0 && o.min_p <= 1.0, "min_p", o.min_p, "a number from 0 to 1");
@@ -51,7 +53,8 @@ Token Sampler::sample(std::span<const float> logits, std::int64_t index) {
   for (std::size_t i = 0; i < logits.size(); ++i) {
     candidates_[i] = {.id = static_cast<llama_token>(i), .logit = logits[i], .p = 0.0F};
   }
-  llama_token_data_array array{.data = candidates_.data(), .size = candidates_.size(), .selected = -1, .sorted = false};
+  llama_token_data_array array{
+      .data = candidates_.data(), .size = candidates_.size(), .selected = -1, .sorted = false};
   llama_sampler_apply(chain_.get(), &array);
   if (!is_greedy_) {
     const LlamaSamplerHandle draw(llama_sampler_init_dist(seed_of(seed_, index)));

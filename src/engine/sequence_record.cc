@@ -69,7 +69,9 @@ void SequenceRecord::written(std::int64_t n_tokens) {
   n_held_peak_ = std::max(n_held_peak_, map_.n_held());
 }
 
-void SequenceRecord::clear() { *this = SequenceRecord(positions_, n_slack_, n_context_trained_); }
+void SequenceRecord::clear() {
+  *this = SequenceRecord(positions_, n_slack_, n_context_trained_);
+}
 
 void SequenceRecord::restore(CacheMap map, std::string policy_name, PolicyState policy_state) {
   map_ = std::move(map);

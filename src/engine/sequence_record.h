@@ -40,7 +40,9 @@ class SequenceRecord {
   [[nodiscard]] PolicyState& stream_of(const Policy& policy);
 
   /// Tokens by which the cache may outgrow its budget between evictions while decoding.
-  [[nodiscard]] std::int64_t slack() const noexcept { return positions_ == PositionMode::kPacked ? n_slack_ : 0; }
+  [[nodiscard]] std::int64_t slack() const noexcept {
+    return positions_ == PositionMode::kPacked ? n_slack_ : 0;
+  }
 
   /// The plan to carry out before `n_upcoming` tokens are decoded, if they would pass the budget
   /// and the slack.

@@ -11,13 +11,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 void require_in_range(const char* option, int value, int least, int most) {
   if (value >= least && value <= most) return;
   throw Error(ErrorCode::kInvalidArgument,
               std::string(option) + " is " + std::to_string(value) + ": " +
-                  (value < least ? std::to_string(least) + " or more" : std::to_string(most) + " or less") + " is needed");
+                  (value < least ? std::to_string(least) + " or more" : std::to_string(most) + " or less") +
+                  " is needed");
 }
 
 void validate(const Model& model, const SessionOptions& options) {
@@ -37,9 +40,10 @@ void validate(const Model& model, const SessionOptions& options) {
                                              " needs flash attention: leave it on, or use f32, f16 or bf16");
   }
   if (options.positions != PositionMode::kAbsolute && !model.info().can_shift_positions) {
-    throw Error(ErrorCode::kUnsupported, "the positions of " + model.info().name +
-                                             " cannot be shifted (several positions for each token, or a sliding "
-                                             "window): use absolute positions with it");
+    throw Error(ErrorCode::kUnsupported,
+                "the positions of " + model.info().name +
+                    " cannot be shifted (several positions for each token, or a sliding "
+                    "window): use absolute positions with it");
   }
 }
 
@@ -55,7 +59,9 @@ Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
-void Session::reserve(std::int64_t n_tokens) { impl_->ensure_cells(impl_->record.map().n_held() + n_tokens); }
+void Session::reserve(std::int64_t n_tokens) {
+  impl_->ensure_cells(impl_->record.map().n_held() + n_tokens);
+}
 
 void Session::append(std::span<const Token> tokens, const AppendOptions& options) {
   if (tokens.empty()) return;
@@ -83,19 +89,32 @@ EvictionReport Session::evict(const Policy& policy, const EvictOptions& options)
   if (!impl_->context) return report;
   const auto moving = Clock::now();
   const std::int64_t n_before = record.map().n_held();
-  if (impl_->retain(wanted) && impl_->is_alone()) impl_->context->resize(impl_->cells_needed(policy, options));
+  if (impl_->retain(wanted) && impl_->is_alone())
+    impl_->context->resize(impl_->cells_needed(policy, options));
   report.n_removed = n_before - record.map().n_held();
   report.seconds_move = seconds_since(moving);
   return report;
 }
 
-std::span<const float> Session::logits() const { return impl_->logits; }
-const KeepSet& Session::held() const noexcept { return impl_->record.map().held(); }
-std::span<const HeldRun> Session::record() const noexcept { return impl_->record.map().runs(); }
-const Model& Session::model() const noexcept { return *impl_->model; }
-const SessionOptions& Session::options() const noexcept { return impl_->options; }
+std::span<const float> Session::logits() const {
+  return impl_->logits;
+}
+const KeepSet& Session::held() const noexcept {
+  return impl_->record.map().held();
+}
+std::span<const HeldRun> Session::record() const noexcept {
+  return impl_->record.map().runs();
+}
+const Model& Session::model() const noexcept {
+  return *impl_->model;
+}
+const SessionOptions& Session::options() const noexcept {
+  return impl_->options;
+}
 
-std::int64_t Session::count_occupied_cells() const { return impl_->context ? impl_->context->count_occupied() : 0; }
+std::int64_t Session::count_occupied_cells() const {
+  return impl_->context ? impl_->context->count_occupied() : 0;
+}
 
 SessionStats Session::stats() const {
   const SequenceRecord& record = impl_->record;

@@ -8,7 +8,8 @@ namespace kvevict {
 
 Generation Session::generate(const GenerateOptions& options) {
   if (logits().empty()) {
-    throw Error(ErrorCode::kInvalidArgument, "nothing was appended to the session: there is nothing to go on from");
+    throw Error(ErrorCode::kInvalidArgument,
+                "nothing was appended to the session: there is nothing to go on from");
   }
   Sampler sampler(options.sampling);
   TextStream stream(*impl_->model);

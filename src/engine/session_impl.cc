@@ -31,8 +31,9 @@ void Session::Impl::ensure_cells(std::int64_t n_tokens_held) {
   const std::int64_t n_trained = model->info().n_context_trained;
   if (n_trained > 0 && n_tokens_held > n_trained) {
     throw Error(ErrorCode::kInvalidArgument, "the cache would hold " + std::to_string(n_tokens_held) +
-                                                 " tokens, but " + model->info().name + " was trained on contexts of " +
-                                                 std::to_string(n_trained) + ": shorten the text or evict earlier");
+                                                 " tokens, but " + model->info().name +
+                                                 " was trained on contexts of " + std::to_string(n_trained) +
+                                                 ": shorten the text or evict earlier");
   }
   if (!context) {
     context = std::make_shared<KvContext>(model, options, n_tokens_held);
@@ -40,7 +41,8 @@ void Session::Impl::ensure_cells(std::int64_t n_tokens_held) {
     return;
   }
   const std::int64_t n_held = record.map().n_held();
-  const std::int64_t n_others = is_alone() ? 0 : context->count_occupied() - n_held;  // shared cells count once
+  const std::int64_t n_others =
+      is_alone() ? 0 : context->count_occupied() - n_held;  // shared cells count once
   if (context->n_cells() < n_tokens_held + n_others) context->resize(n_tokens_held + n_others);
 }
 
@@ -80,12 +82,14 @@ void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last,
   const std::int64_t first_position = record.map().next_position();
   const std::int64_t first_index = record.map().n_seen();
   if (first_position + static_cast<std::int64_t>(tokens.size()) > kMaxTokens) {
-    throw Error(ErrorCode::kInvalidArgument, "the stream has reached position " + std::to_string(first_position) +
-                                                 ", the last that llama.cpp can count: use packed or automatic positions");
+    throw Error(ErrorCode::kInvalidArgument,
+                "the stream has reached position " + std::to_string(first_position) +
+                    ", the last that llama.cpp can count: use packed or automatic positions");
   }
   std::vector<BatchToken> batch;
   for (const Token token : tokens) {
-    batch.push_back({token, first_position + static_cast<std::int64_t>(batch.size()), sequence, bool{on_log_probability}});
+    batch.push_back({token, first_position + static_cast<std::int64_t>(batch.size()), sequence,
+                     bool{on_log_probability}});
   }
   batch.back().wants_logits = is_last || on_log_probability;
   context->decode(batch);
@@ -93,7 +97,8 @@ void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last,
   if (on_log_probability) {
     if (!logits.empty()) on_log_probability(first_index, log_probability(logits, tokens.front()));
     for (std::size_t i = 1; i < tokens.size(); ++i) {
-      on_log_probability(first_index + static_cast<std::int64_t>(i), log_probability(context->logits(i - 1), tokens[i]));
+      on_log_probability(first_index + static_cast<std::int64_t>(i),
+                         log_probability(context->logits(i - 1), tokens[i]));
     }
   }
   if (!batch.back().wants_logits) return;
@@ -121,9 +126,9 @@ void Session::Impl::append_bounded(std::span<const Token> tokens, const Policy& 
   const std::int64_t n_trained = model->info().n_context_trained;
   if (bound && n_trained > 0 && *bound > n_trained) {
     throw Error(ErrorCode::kInvalidArgument,
-                "a budget of " + std::to_string(*bound - n_spare) + " tokens and a chunk of " + std::to_string(n_spare) +
-                    " do not fit the context of " + std::to_string(n_trained) + " that " + model->info().name +
-                    " was trained on: lower the budget or the chunk");
+                "a budget of " + std::to_string(*bound - n_spare) + " tokens and a chunk of " +
+                    std::to_string(n_spare) + " do not fit the context of " + std::to_string(n_trained) +
+                    " that " + model->info().name + " was trained on: lower the budget or the chunk");
   }
   ensure_cells(bound ? *bound : record.map().n_held() + static_cast<std::int64_t>(tokens.size()));
   for (std::size_t from = 0; from < tokens.size();) {
@@ -140,7 +145,8 @@ std::int64_t Session::Impl::cells_needed(const Policy& policy, const EvictOption
   const std::int64_t n_unbounded = n_now + evict.n_reserve;
   const std::optional<std::int64_t> budget = policy.budget_tokens(record.policy_state());
   const std::int64_t n_predecessors = policy.spec().config.recent_tokens == 1 ? 1 : 0;  // see Session::evict
-  return budget ? std::max(n_now, std::min(n_unbounded, *budget + record.slack() + n_predecessors)) : n_unbounded;
+  return budget ? std::max(n_now, std::min(n_unbounded, *budget + record.slack() + n_predecessors))
+                : n_unbounded;
 }
 
 }  // namespace kvevict

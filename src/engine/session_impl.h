@@ -46,7 +46,8 @@ struct Session::Impl {
   using OnLogProbability = std::function<void(std::int64_t, double)>;
   void decode(std::span<const Token> tokens, const OnLogProbability& on_log_probability);
 
-  void append_bounded(std::span<const Token> tokens, const Policy& policy, const OnLogProbability& on_log_probability);
+  void append_bounded(std::span<const Token> tokens, const Policy& policy,
+                      const OnLogProbability& on_log_probability);
 
   /// Cells that are needed from now on, after an eviction by `policy`.
   [[nodiscard]] std::int64_t cells_needed(const Policy& policy, const EvictOptions& evict) const;

@@ -50,7 +50,8 @@ struct Line {
 void require_distinct(std::span<Session* const> sessions, std::span<const Token> tokens) {
   if (sessions.size() != tokens.size()) {
     throw Error(ErrorCode::kInvalidArgument, std::to_string(tokens.size()) + " tokens were given for " +
-                                                 std::to_string(sessions.size()) + " sessions: one for each is needed");
+                                                 std::to_string(sessions.size()) +
+                                                 " sessions: one for each is needed");
   }
   if (std::set<Session*>(sessions.begin(), sessions.end()).size() != sessions.size()) {
     throw Error(ErrorCode::kInvalidArgument, "a session is named twice: each takes one token of a batch");

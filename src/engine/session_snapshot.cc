@@ -22,8 +22,9 @@ std::string identity_of(const ModelInfo& info) {
 
 void require_same(const char* what, std::string_view saved, std::string_view now) {
   if (saved == now) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              fmt::format("the session was saved with {} {}, and this is {}: the same is needed", what, saved, now));
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      fmt::format("the session was saved with {} {}, and this is {}: the same is needed", what, saved, now));
 }
 
 void require_fitting(const Model& model, const SessionOptions& options, const SessionSnapshot& snapshot) {
@@ -34,8 +35,8 @@ void require_fitting(const Model& model, const SessionOptions& options, const Se
   require_same("positions", to_string(snapshot.positions), to_string(options.positions));
   const std::size_t n_logits = snapshot.logits.size();
   if (n_logits != 0 && n_logits != static_cast<std::size_t>(model.info().n_vocab)) {
-    throw Error(ErrorCode::kBadData, fmt::format("the saved session has {} logits, the vocabulary {} tokens", n_logits,
-                                                 model.info().n_vocab));
+    throw Error(ErrorCode::kBadData, fmt::format("the saved session has {} logits, the vocabulary {} tokens",
+                                                 n_logits, model.info().n_vocab));
   }
 }
 
@@ -60,7 +61,8 @@ SessionSnapshot Session::snapshot() {
     snapshot.cells = impl_->context->copy(impl_->sequence);
     const auto waiting = impl_->context->waiting_shifts();
     snapshot.waiting_shifts.clear();
-    for (const PositionShift& s : waiting) snapshot.waiting_shifts.push_back({s.positions.begin, s.positions.end, s.delta});
+    for (const PositionShift& s : waiting)
+      snapshot.waiting_shifts.push_back({s.positions.begin, s.positions.end, s.delta});
   }
   return snapshot;
 }
@@ -70,8 +72,8 @@ Session Session::restore(std::shared_ptr<const Model> model, const SessionOption
   Session session(std::move(model), options);
   Impl& impl = *session.impl_;
   require_fitting(*impl.model, options, snapshot);
-  impl.record.restore(CacheMap(snapshot.runs, snapshot.n_tokens_seen, snapshot.next_position), snapshot.policy,
-                      snapshot.policy_state);
+  impl.record.restore(CacheMap(snapshot.runs, snapshot.n_tokens_seen, snapshot.next_position),
+                      snapshot.policy, snapshot.policy_state);
   impl.logits = snapshot.logits;
   const std::int64_t n_held = impl.record.map().n_held();
   if (n_held == 0) return session;
@@ -81,8 +83,9 @@ Session Session::restore(std::shared_ptr<const Model> model, const SessionOption
   for (const SavedShift& s : snapshot.waiting_shifts) shifts.push_back({{s.begin, s.end}, s.delta});
   impl.context->shift(impl.sequence, shifts);
   if (impl.context->count_occupied() != n_held) {
-    throw Error(ErrorCode::kBadData, fmt::format("the saved session's record says {} tokens, its cells hold {}", n_held,
-                                                 impl.context->count_occupied()));
+    throw Error(ErrorCode::kBadData,
+                fmt::format("the saved session's record says {} tokens, its cells hold {}", n_held,
+                            impl.context->count_occupied()));
   }
   return session;
 }

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
-#include "eval/sha256.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -14,72 +14,6 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-SessionOptions options_for(const Policy& policy, SessionOptions options) {
-  options.positions = policy.required_positions().value_or(options.positions);
-  return options;
-}
-
-/// Whether `policy` keeps all of a prompt of `n_tokens` tokens.
-bool keeps_all(const Policy& policy, std::int64_t n_tokens) {
-  PolicyState state;
-  return policy.plan(n_tokens, state).layer(0).count() == n_tokens;
-}
-
-/// Stops at the token of a new line, from the second token on.
-std::function<bool(Token, std::string_view)> stop_at_newline(const Model& model) {
-  const Token newline = model.tokenize("\n", false, false).back();
-  return [newline, n = 0](Token token, std::string_view) mutable { return n++ == 0 || token != newline; };
-}
-
-ExampleResult describe(const PreparedPrompt& prompt) {
-  ExampleResult result;
-  result.n_prompt_tokens = static_cast<std::int64_t>(prompt.tokens.size());
-  result.n_prompt_tokens_before_cut = prompt.n_tokens_before_cut;
-  result.is_truncated = prompt.is_truncated;
-  result.used_chat_template = prompt.uses_chat_template;
-  result.prompt_sha256 = sha256_hex(prompt.text);
-  return result;
-}
-
-}  // namespace
-
-ExampleResult answer_example(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
-                             const PreparedPrompt& prompt, const ExampleSettings& settings) {
-  ExampleResult result = describe(prompt);
-  const std::int64_t n_prompt = result.n_prompt_tokens;
-  const std::int64_t n_new = settings.prompt.n_new_tokens;
-  const std::int64_t n_upcoming = settings.first_token == FirstToken::kEvicted ? 1 : 0;
-  const std::span<const Token> tokens(prompt.tokens);
-
-  Session session(std::move(model), options_for(*policy, settings.session));
-  session.reserve(keeps_all(*policy, n_prompt) ? n_prompt + n_new : n_prompt - n_upcoming);
-  auto start = Clock::now();
-  session.append(tokens.first(static_cast<std::size_t>(n_prompt - n_upcoming)));
-  result.seconds_prefill = seconds_since(start);
-
-  start = Clock::now();
-  const EvictionReport eviction = session.evict(*policy, {.n_upcoming = n_upcoming, .n_reserve = n_new});
-  result.seconds_eviction = seconds_since(start);
-  result.kept_ranges = {eviction.kept};
-  result.n_kept_tokens = eviction.kept.count();
-  result.n_evicted_tokens = n_prompt - result.n_kept_tokens;
-  result.kv_bytes_after_eviction = session.stats().kv_bytes;
-
-  start = Clock::now();
-  session.append(tokens.last(static_cast<std::size_t>(n_upcoming)));
-  GenerateOptions generate{
-      .max_new_tokens = n_new, .sampling = settings.sampling, .policy = std::move(policy)};
-  if (settings.stops_at_newline) generate.on_token = stop_at_newline(session.model());
-  const Generation answer = session.generate(generate);
-  result.seconds_decode = seconds_since(start);
-  result.n_generated_tokens = static_cast<std::int64_t>(answer.tokens.size());
-  result.kv_bytes_peak = session.stats().kv_bytes_peak;
-  result.prediction = answer.text;
-  return result;
-}
-
-namespace {
 
 const ExampleResult* find_example(const DatasetResult& dataset, const std::string& id) {
   const auto found = std::find_if(dataset.examples.begin(), dataset.examples.end(),
@@ -99,37 +33,99 @@ void arrange_datasets(const LongBenchJob& job, RunResult& run) {
   run.datasets = std::move(arranged);
 }
 
-/// One example by every strategy that has not answered it.
-void run_example(const LongBenchJob& job, std::size_t dataset_number, const LongBenchExample& example,
-                 const ExampleSettings& settings, Results& results, const ExampleDone& on_done) {
-  const DatasetJob& dataset = job.datasets[dataset_number];
-  std::optional<PreparedPrompt> prompt;
-  for (std::size_t run = 0; run < job.policies.size(); ++run) {
-    DatasetResult& done = results.runs[run].datasets[dataset_number];
-    if (find_example(done, example.id) != nullptr) continue;
-    if (!prompt)
-      prompt = prepare_prompt(*job.model, *job.templates, *dataset.dataset, example, settings.prompt);
-    ExampleResult result = answer_example(job.model, job.policies[run], *prompt, settings);
+/// A data set while it is run: what its examples share.
+class DatasetRun {
+ public:
+  DatasetRun(const LongBenchJob& job, std::size_t number, Results& results, const ExampleDone& on_done)
+      : job_(job),
+        dataset_(job.datasets[number]),
+        number_(number),
+        results_(results),
+        on_done_(on_done),
+        settings_(job.settings) {
+    settings_.prompt.n_new_tokens = dataset_.max_new_tokens;
+    settings_.stops_at_newline = dataset_.dataset->stops_at_newline;
+    for (const RunStrategy& s : job.strategies) {
+      if (s.prefill == PrefillMode::kFull && s.positions == PositionMode::kAuto)
+        settings_.session.positions = s.positions;
+    }
+  }
+
+  void run() {
+    for (std::size_t i = 0; i < dataset_.examples.size(); ++i) run_example(i);
+  }
+
+ private:
+  /// One example by every strategy that has not answered it: those of full prefill together, the others
+  /// alone.
+  void run_example(std::size_t i) {
+    const LongBenchExample& example = dataset_.examples[i];
+    std::vector<std::size_t> together, alone;
+    for (std::size_t run = 0; run < job_.strategies.size(); ++run) {
+      if (find_example(results_.runs[run].datasets[number_], example.id) != nullptr) continue;
+      const bool can_share = job_.shares_prefill && job_.strategies[run].prefill == PrefillMode::kFull;
+      (can_share ? together : alone).push_back(run);
+    }
+    if (together.size() == 1 && !has_document_of(i, i + 1) &&
+        !(i > 0 && shared_ && has_document_of(i, i - 1))) {
+      alone.insert(alone.begin(), together.front());
+      together.clear();
+    }
+    if (!together.empty()) answer_by(together, i);
+    for (const std::size_t run : alone) {
+      const PreparedPrompt prompt = prepare(example, job_.strategies[run].prefill);
+      finish(run, example, prompt, answer_alone(job_.model, job_.strategies[run], prompt, settings_));
+    }
+  }
+
+  void answer_by(const std::vector<std::size_t>& runs, std::size_t i) {
+    const LongBenchExample& example = dataset_.examples[i];
+    const PreparedPrompt prompt = prepare(example, PrefillMode::kFull);
+    if (i == 0 || !has_document_of(i, i - 1)) shared_.reset();
+    if (!shared_) shared_.emplace(job_.model, settings_.session, static_cast<int>(job_.strategies.size()));
+    std::vector<RunStrategy> strategies;
+    for (const std::size_t run : runs) strategies.push_back(job_.strategies[run]);
+    std::vector<ExampleResult> answers = answer_together(*shared_, strategies, prompt, settings_);
+    for (std::size_t k = 0; k < runs.size(); ++k) finish(runs[k], example, prompt, std::move(answers[k]));
+    if (!has_document_of(i, i + 1)) shared_.reset();
+  }
+
+  [[nodiscard]] bool has_document_of(std::size_t i, std::size_t other) const {
+    return other < dataset_.examples.size() &&
+           dataset_.examples[i].context == dataset_.examples[other].context;
+  }
+
+  /// A bounded prefill takes prompts of any length: they are cut only where that is asked for.
+  [[nodiscard]] PreparedPrompt prepare(const LongBenchExample& example, PrefillMode prefill) const {
+    PromptSettings settings = settings_.prompt;
+    settings.fits_trained_context = prefill == PrefillMode::kFull;
+    return prepare_prompt(*job_.model, *job_.templates, *dataset_.dataset, example, settings);
+  }
+
+  void finish(std::size_t run, const LongBenchExample& example, const PreparedPrompt& prompt,
+              ExampleResult result) {
     result.id = example.id;
     result.length = example.length;
     result.answers = example.answers;
     result.all_classes = example.all_classes;
-    result.score = job.scorer->score({dataset.name, result.prediction, result.answers, result.all_classes});
-    results.prompts.emplace(result.prompt_sha256, prompt->text);
+    result.score = job_.scorer->score({dataset_.name, result.prediction, result.answers, result.all_classes});
+    results_.prompts.emplace(result.prompt_sha256, prompt.text);
+    DatasetResult& done = results_.runs[run].datasets[number_];
     done.examples.push_back(std::move(result));
-    on_done(run, dataset.name, done.examples.back());
+    on_done_(run, dataset_.name, done.examples.back());
   }
-}
+
+  const LongBenchJob& job_;
+  const DatasetJob& dataset_;
+  std::size_t number_;
+  Results& results_;
+  const ExampleDone& on_done_;
+  ExampleSettings settings_;
+  std::optional<SharedPrefill> shared_;  // holds the document of the example before
+};
 
 void run_all(const LongBenchJob& job, Results& results, const ExampleDone& on_done) {
-  for (std::size_t i = 0; i < job.datasets.size(); ++i) {
-    ExampleSettings settings = job.settings;
-    settings.prompt.n_new_tokens = job.datasets[i].max_new_tokens;
-    settings.stops_at_newline = job.datasets[i].dataset->stops_at_newline;
-    for (const LongBenchExample& example : job.datasets[i].examples) {
-      run_example(job, i, example, settings, results, on_done);
-    }
-  }
+  for (std::size_t i = 0; i < job.datasets.size(); ++i) DatasetRun(job, i, results, on_done).run();
 }
 
 }  // namespace

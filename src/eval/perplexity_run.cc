@@ -50,8 +50,9 @@ bool never_evicts(const Policy& policy) {
 
 }  // namespace
 
-void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& options, std::shared_ptr<const Policy> policy,
-                    TokenStream& tokens, const PerplexitySettings& settings, PerplexityRun& run) {
+void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& options,
+                    std::shared_ptr<const Policy> policy, TokenStream& tokens,
+                    const PerplexitySettings& settings, PerplexityRun& run) {
   run.positions = to_string(options.positions);
   std::int64_t n_total = settings.n_total;
   const std::int64_t n_trained = model->info().n_context_trained;
@@ -61,9 +62,11 @@ void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& op
   WindowedPerplexity perplexity(settings.n_window, run);
   const auto start = Clock::now();
   while (run.n_tokens < n_total) {
-    const auto chunk = tokens.take(static_cast<std::size_t>(std::min<std::int64_t>(options.n_chunk, n_total - run.n_tokens)));
+    const auto chunk = tokens.take(
+        static_cast<std::size_t>(std::min<std::int64_t>(options.n_chunk, n_total - run.n_tokens)));
     if (chunk.empty()) break;
-    session.append(chunk, {.policy = policy, .on_log_probability = [&](std::int64_t i, double p) { perplexity.add(i, p); }});
+    session.append(chunk, {.policy = policy,
+                           .on_log_probability = [&](std::int64_t i, double p) { perplexity.add(i, p); }});
     const SessionStats stats = session.stats();
     run.n_tokens = stats.n_tokens_seen;
     run.n_tokens_held_peak = stats.n_tokens_held_peak;
@@ -74,7 +77,8 @@ void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& op
   run.reached_trained_context = is_limited && run.n_tokens == n_total;
 }
 
-void write_perplexity(const PerplexityText& text, const std::vector<PerplexityRun>& runs, const std::filesystem::path& path) {
+void write_perplexity(const PerplexityText& text, const std::vector<PerplexityRun>& runs,
+                      const std::filesystem::path& path) {
   nlohmann::ordered_json file = {{"schema", "kvevict-perplexity/1"},
                                  {"text", {{"name", text.name}, {"sha256", text.sha256}}},
                                  {"window", text.n_window},
@@ -94,7 +98,8 @@ void write_perplexity(const PerplexityText& text, const std::vector<PerplexityRu
                             {"seconds", run.seconds},
                             {"windows", std::move(windows)}});
   }
-  write_file_atomically(path, file.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(path,
+                        file.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace kvevict

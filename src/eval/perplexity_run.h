@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "eval/utf8_stream.h"
+#include "eval/token_stream.h"
 #include "kvevict/results.h"
 #include "kvevict/session.h"
 
@@ -39,8 +39,9 @@ struct PerplexitySettings {
 /// Streams `tokens` through a fresh session in chunks, each token's probability given what the cache then
 /// holds, and fills all but `info` of `run`. A policy that never evicts stops at the trained context. What is
 /// done stays in `run` when an error is thrown. Errors: those of Session and TokenStream.
-void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& options, std::shared_ptr<const Policy> policy,
-                    TokenStream& tokens, const PerplexitySettings& settings, PerplexityRun& run);
+void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& options,
+                    std::shared_ptr<const Policy> policy, TokenStream& tokens,
+                    const PerplexitySettings& settings, PerplexityRun& run);
 
 /// What the runs share: the text and how it was cut.
 struct PerplexityText {
@@ -50,6 +51,7 @@ struct PerplexityText {
 };
 
 /// Replaces the file in one step. Errors: kIo.
-void write_perplexity(const PerplexityText& text, const std::vector<PerplexityRun>& runs, const std::filesystem::path& path);
+void write_perplexity(const PerplexityText& text, const std::vector<PerplexityRun>& runs,
+                      const std::filesystem::path& path);
 
 }  // namespace kvevict

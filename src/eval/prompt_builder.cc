@@ -50,6 +50,7 @@ PreparedPrompt prepare_prompt(const Model& model, const PromptTemplates& templat
   const PromptPreparation preparation(
       model, templates.fill(std::string(dataset.name), example.context, example.input), with_chat);
   PreparedPrompt prompt = preparation.prepare(settings.max_length);
+  if (!settings.fits_trained_context) return prompt;
   const std::int64_t n_fitting = model.info().n_context_trained - settings.n_new_tokens;
   std::int64_t max_length = n_fitting;
   // The chat template and the seam of the cut add a few tokens: cut by as many more, until all fits.

@@ -10,7 +10,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Whether `policy` keeps all of a prompt of `n_tokens` tokens.
 bool keeps_all(const Policy& policy, std::int64_t n_tokens) {
@@ -21,10 +23,11 @@ bool keeps_all(const Policy& policy, std::int64_t n_tokens) {
 void require_trained_context(const Model& model, std::int64_t n_needed) {
   const std::int64_t n_trained = model.info().n_context_trained;
   if (n_trained == 0 || n_needed <= n_trained) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              "a full prefill would hold " + std::to_string(n_needed) + " tokens, but " + model.info().name +
-                  " was trained on contexts of " + std::to_string(n_trained) +
-                  ": use --prefill bounded with a strategy that evicts, which never holds more than its budget and one chunk");
+  throw Error(ErrorCode::kInvalidArgument, "a full prefill would hold " + std::to_string(n_needed) +
+                                               " tokens, but " + model.info().name +
+                                               " was trained on contexts of " + std::to_string(n_trained) +
+                                               ": use --prefill bounded with a strategy that evicts, which "
+                                               "never holds more than its budget and one chunk");
 }
 
 PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<const Token> prompt,
@@ -33,7 +36,8 @@ PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
   const std::int64_t n_first = n_prompt - settings.n_after_eviction;
   const SessionStats before = session.stats();
-  const std::int64_t n_needed = keeps_all(policy, before.n_tokens_seen + n_prompt) ? n_prompt + settings.n_new_tokens : n_first;
+  const std::int64_t n_needed =
+      keeps_all(policy, before.n_tokens_seen + n_prompt) ? n_prompt + settings.n_new_tokens : n_first;
   require_trained_context(session.model(), before.n_tokens_held + n_needed);
   auto start = Clock::now();
   session.reserve(n_needed);
@@ -41,7 +45,9 @@ PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<
   report.seconds_prefill = seconds_since(start);
 
   start = Clock::now();
-  report.kept = session.evict(policy, {.n_upcoming = settings.n_after_eviction, .n_reserve = settings.n_new_tokens}).kept;
+  report.kept =
+      session.evict(policy, {.n_upcoming = settings.n_after_eviction, .n_reserve = settings.n_new_tokens})
+          .kept;
   report.seconds_eviction = seconds_since(start);
   report.kv_bytes_after_eviction = session.stats().kv_bytes;
 
@@ -53,9 +59,10 @@ PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<
 
 }  // namespace
 
-PrefillReport prefill_prompt(Session& session, std::shared_ptr<const Policy> policy, std::span<const Token> prompt,
-                             const PrefillSettings& settings) {
-  if (prompt.empty()) throw Error(ErrorCode::kInvalidArgument, "the prompt is empty: there is nothing to go on from");
+PrefillReport prefill_prompt(Session& session, std::shared_ptr<const Policy> policy,
+                             std::span<const Token> prompt, const PrefillSettings& settings) {
+  if (prompt.empty())
+    throw Error(ErrorCode::kInvalidArgument, "the prompt is empty: there is nothing to go on from");
   if (settings.mode == PrefillMode::kFull) return prefill_in_full(session, *policy, prompt, settings);
   PrefillReport report;
   const auto start = Clock::now();

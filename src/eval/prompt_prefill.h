@@ -24,10 +24,10 @@ struct PrefillReport {
   double seconds_last = 0;  ///< The tokens decoded after the eviction.
 };
 
-/// Puts a whole prompt behind what the session has seen and evicts: in full and then once, or bounded all along.
-/// Afterwards `session.logits()` is what the answer goes on from. Errors: those of Session; where a full
-/// prefill would pass the trained context the sentence says how to do without.
-PrefillReport prefill_prompt(Session& session, std::shared_ptr<const Policy> policy, std::span<const Token> prompt,
-                             const PrefillSettings& settings);
+/// Puts a whole prompt behind what the session has seen and evicts: in full and then once, or bounded all
+/// along. Afterwards `session.logits()` is what the answer goes on from. Errors: those of Session; where a
+/// full prefill would pass the trained context the sentence says how to do without.
+PrefillReport prefill_prompt(Session& session, std::shared_ptr<const Policy> policy,
+                             std::span<const Token> prompt, const PrefillSettings& settings);
 
 }  // namespace kvevict

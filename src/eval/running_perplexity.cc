@@ -13,7 +13,8 @@ RunningPerplexity::RunningPerplexity(std::int64_t window) {
   constexpr std::int64_t kMost = 1'000'000;
   if (window < 1 || window > kMost) {
     throw Error(ErrorCode::kInvalidArgument, "the window of the perplexity is " + std::to_string(window) +
-                                                 " tokens: from 1 to " + std::to_string(kMost) + " are needed");
+                                                 " tokens: from 1 to " + std::to_string(kMost) +
+                                                 " are needed");
   }
   window_.resize(static_cast<std::size_t>(window));
 }

@@ -44,7 +44,11 @@ PolicyState policy_state_from(const json& value) {
 }
 
 json to_json(const SamplingOptions& s) {
-  return {{"temperature", s.temperature}, {"top_k", s.top_k}, {"top_p", s.top_p}, {"min_p", s.min_p}, {"seed", s.seed}};
+  return {{"temperature", s.temperature},
+          {"top_k", s.top_k},
+          {"top_p", s.top_p},
+          {"min_p", s.min_p},
+          {"seed", s.seed}};
 }
 
 SamplingOptions sampling_from(const json& value) {
@@ -55,11 +59,14 @@ SamplingOptions sampling_from(const json& value) {
           .seed = value.at("seed")};
 }
 
-json header_of(const SessionSnapshot& snapshot, const SessionExtras& extras, const std::string& model_sha256) {
+json header_of(const SessionSnapshot& snapshot, const SessionExtras& extras,
+               const std::string& model_sha256) {
   json runs = json::array();
-  for (const HeldRun& run : snapshot.runs) runs.push_back({run.indices.begin, run.indices.end, run.first_position});
+  for (const HeldRun& run : snapshot.runs)
+    runs.push_back({run.indices.begin, run.indices.end, run.first_position});
   json shifts = json::array();
-  for (const SavedShift& shift : snapshot.waiting_shifts) shifts.push_back({shift.begin, shift.end, shift.delta});
+  for (const SavedShift& shift : snapshot.waiting_shifts)
+    shifts.push_back({shift.begin, shift.end, shift.delta});
   return {{"engine", snapshot.engine_version},
           {"model", snapshot.model_identity},
           {"model_sha256", model_sha256},
@@ -133,7 +140,8 @@ void add_values(std::string& text, const std::vector<T>& values) {
 
 std::string read_file(const fs::path& path) {
   std::error_code error;
-  if (!fs::exists(path, error)) throw Error(ErrorCode::kNotFound, "there is no saved session " + path.string());
+  if (!fs::exists(path, error))
+    throw Error(ErrorCode::kNotFound, "there is no saved session " + path.string());
   std::ifstream file(path, std::ios::binary);
   std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (!file || fs::is_directory(path, error)) throw Error(ErrorCode::kIo, "cannot read " + path.string());
@@ -142,12 +150,15 @@ std::string read_file(const fs::path& path) {
 
 /// The body of a saved session, its version and checksum verified.
 std::string_view checked_body(std::string_view content) {
-  if (content.substr(0, kMagic.size()) != kMagic) throw Error(ErrorCode::kBadData, "it is not a saved session");
+  if (content.substr(0, kMagic.size()) != kMagic)
+    throw Error(ErrorCode::kBadData, "it is not a saved session");
   const std::size_t line_end = content.find('\n');
-  const std::string_view version = content.substr(kMagic.size(), std::min(line_end, content.size()) - kMagic.size());
+  const std::string_view version =
+      content.substr(kMagic.size(), std::min(line_end, content.size()) - kMagic.size());
   if (version != kVersion) {
     throw Error(ErrorCode::kInvalidArgument, "it is in version \"" + std::string(version.substr(0, 16)) +
-                                                 "\" of the format, this program reads version " + std::string(kVersion));
+                                                 "\" of the format, this program reads version " +
+                                                 std::string(kVersion));
   }
   Pieces pieces(content.substr(line_end + 1));
   const std::string_view checksum = pieces.take(kChecksumDigits + 1);
@@ -160,13 +171,15 @@ std::string_view checked_body(std::string_view content) {
 
 }  // namespace
 
-void save_session(Session& session, const fs::path& path, const SessionExtras& extras, std::string model_sha256) {
+void save_session(Session& session, const fs::path& path, const SessionExtras& extras,
+                  std::string model_sha256) {
   require_writable(path);
   if (model_sha256.empty()) model_sha256 = sha256_of_file(session.model().path());
   const SessionSnapshot snapshot = session.snapshot();
   const std::string header = header_of(snapshot, extras, model_sha256).dump();
   std::string body;
-  body.reserve(header.size() + snapshot.cells.size() + snapshot.logits.size() * 4 + extras.application_data.size() + 8);
+  body.reserve(header.size() + snapshot.cells.size() + snapshot.logits.size() * 4 +
+               extras.application_data.size() + 8);
   add_values(body, std::vector<std::uint64_t>{header.size()});
   body += header;
   add_values(body, snapshot.logits);
@@ -178,8 +191,8 @@ void save_session(Session& session, const fs::path& path, const SessionExtras& e
   write_file_atomically(path, content);
 }
 
-LoadedSession load_session(std::shared_ptr<const Model> model, const SessionOptions& options, const fs::path& path,
-                           std::string model_sha256) {
+LoadedSession load_session(std::shared_ptr<const Model> model, const SessionOptions& options,
+                           const fs::path& path, std::string model_sha256) {
   const std::string content = read_file(path);
   try {
     Pieces pieces(checked_body(content));
@@ -187,7 +200,8 @@ LoadedSession load_session(std::shared_ptr<const Model> model, const SessionOpti
     SessionSnapshot snapshot = snapshot_from(header);
     if (model_sha256.empty()) model_sha256 = sha256_of_file(model->path());
     if (header.at("model_sha256") != model_sha256) {
-      throw Error(ErrorCode::kInvalidArgument, "it was saved for another model file (" + snapshot.model_identity + ") than " +
+      throw Error(ErrorCode::kInvalidArgument, "it was saved for another model file (" +
+                                                   snapshot.model_identity + ") than " +
                                                    model->path().string() + ": the checksums differ");
     }
     snapshot.logits = pieces.take_values<float>(header.at("n_logits"));
@@ -198,7 +212,8 @@ LoadedSession load_session(std::shared_ptr<const Model> model, const SessionOpti
   } catch (const Error& error) {
     throw Error(error.code(), "cannot load " + path.string() + ": " + error.what());
   } catch (const json::exception& error) {
-    throw Error(ErrorCode::kBadData, "cannot load " + path.string() + ": its header is broken (" + error.what() + ")");
+    throw Error(ErrorCode::kBadData,
+                "cannot load " + path.string() + ": its header is broken (" + error.what() + ")");
   }
 }
 

@@ -13,7 +13,9 @@ namespace {
 
 using test::PlainLlama;
 
-std::shared_ptr<const Policy> policy(const char* text) { return make_policy(parse_strategy(text)); }
+std::shared_ptr<const Policy> policy(const char* text) {
+  return make_policy(parse_strategy(text));
+}
 
 SessionOptions chunks_of(int n_chunk, PositionMode positions = PositionMode::kAbsolute) {
   SessionOptions options;
@@ -32,33 +34,38 @@ SessionOptions exact(SessionOptions options) {
 double max_difference(std::span<const float> a, std::span<const float> b) {
   EXPECT_EQ(a.size(), b.size());
   double most = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
+  for (std::size_t i = 0; i < a.size(); ++i)
+    most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
   return most;
 }
 
 /// The schedule carried out with llama.cpp's own calls in a context that holds every token's cell:
 /// removed tokens leave holes, and nothing is used again.
-void replay(PlainLlama& plain, const Policy& policy, std::span<const Token> tokens, const SessionOptions& options) {
+void replay(PlainLlama& plain, const Policy& policy, std::span<const Token> tokens,
+            const SessionOptions& options) {
   std::int64_t n_held = 0;  // of which the last plan's are packed at the front
   KeepSet before;
-  for_each_bounded_chunk(policy, static_cast<std::int64_t>(tokens.size()), options.n_chunk, [&](const BoundedChunk& c) {
-    const bool is_packed = options.positions == PositionMode::kPacked;
-    std::int64_t place = 0;  // of a token among those held
-    std::int64_t n_kept = 0;
-    for (const std::int64_t index : before.to_indices()) {
-      const bool is_kept = c.cached.contains(index);
-      const std::int64_t position = is_packed ? place : index;
-      if (!is_kept) plain.remove(position, position + 1);
-      if (is_kept && is_packed && place != n_kept) plain.shift(position, position + 1, n_kept - place);
-      n_kept += is_kept ? 1 : 0;
-      ++place;
-    }
-    n_held = n_kept;
-    plain.decode(tokens.subspan(static_cast<std::size_t>(c.tokens.begin), static_cast<std::size_t>(c.tokens.count())),
-                 is_packed ? n_held : c.tokens.begin);
-    before = c.cached;
-    before.append(c.tokens.begin, c.tokens.end);
-  });
+  for_each_bounded_chunk(policy, static_cast<std::int64_t>(tokens.size()), options.n_chunk,
+                         [&](const BoundedChunk& c) {
+                           const bool is_packed = options.positions == PositionMode::kPacked;
+                           std::int64_t place = 0;  // of a token among those held
+                           std::int64_t n_kept = 0;
+                           for (const std::int64_t index : before.to_indices()) {
+                             const bool is_kept = c.cached.contains(index);
+                             const std::int64_t position = is_packed ? place : index;
+                             if (!is_kept) plain.remove(position, position + 1);
+                             if (is_kept && is_packed && place != n_kept)
+                               plain.shift(position, position + 1, n_kept - place);
+                             n_kept += is_kept ? 1 : 0;
+                             ++place;
+                           }
+                           n_held = n_kept;
+                           plain.decode(tokens.subspan(static_cast<std::size_t>(c.tokens.begin),
+                                                       static_cast<std::size_t>(c.tokens.count())),
+                                        is_packed ? n_held : c.tokens.begin);
+                           before = c.cached;
+                           before.append(c.tokens.begin, c.tokens.end);
+                         });
 }
 
 struct BoundedCase {
@@ -82,11 +89,12 @@ TEST_P(BoundedExactness, EqualsTheScheduleInAContextThatHoldsEverything) {
   EXPECT_LE(max_difference(session.logits(), plain.logits()), 1e-4);
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, BoundedExactness,
-                         testing::Values(BoundedCase{"sink_recent:4:60", PositionMode::kAbsolute},
-                                         BoundedCase{"sink_recent_uniform:4:60:64:block=16", PositionMode::kAbsolute},
-                                         BoundedCase{"streaming_llm:4:60", PositionMode::kPacked},
-                                         BoundedCase{"sink_recent_uniform:4:60:64:block=16", PositionMode::kPacked}));
+INSTANTIATE_TEST_SUITE_P(
+    Policies, BoundedExactness,
+    testing::Values(BoundedCase{"sink_recent:4:60", PositionMode::kAbsolute},
+                    BoundedCase{"sink_recent_uniform:4:60:64:block=16", PositionMode::kAbsolute},
+                    BoundedCase{"streaming_llm:4:60", PositionMode::kPacked},
+                    BoundedCase{"sink_recent_uniform:4:60:64:block=16", PositionMode::kPacked}));
 
 TEST(Bounded, NeverHoldsMoreThanBudgetAndChunkByLlamasOwnCount) {
   const auto model = test::load_model(test::default_model_path());
@@ -97,7 +105,8 @@ TEST(Bounded, NeverHoldsMoreThanBudgetAndChunkByLlamasOwnCount) {
   for (std::size_t from = 0; from < text.size(); from += 64) {
     const KeepSet held_before = session.held();
     const auto n_before = static_cast<std::int64_t>(from);
-    session.append(std::span(text).subspan(from, std::min<std::size_t>(64, text.size() - from)), {.policy = uniform});
+    session.append(std::span(text).subspan(from, std::min<std::size_t>(64, text.size() - from)),
+                   {.policy = uniform});
     most = std::max(most, session.count_occupied_cells());
     EXPECT_EQ(session.count_occupied_cells(), session.stats().n_tokens_held);
     const KeepSet old = session.held().intersect(KeepSet::all(n_before));
@@ -178,7 +187,8 @@ TEST(Bounded, GivesTheLogProbabilityOfEveryTokenButTheFirst) {
     plain.decode(std::span(text).first(i), 0);
     double sum = 0;
     for (const float logit : plain.logits()) sum += std::exp(static_cast<double>(logit));
-    EXPECT_NEAR(seen[i - 1], static_cast<double>(plain.logits()[static_cast<std::size_t>(text[i])]) - std::log(sum), 1e-4);
+    EXPECT_NEAR(seen[i - 1],
+                static_cast<double>(plain.logits()[static_cast<std::size_t>(text[i])]) - std::log(sum), 1e-4);
   }
 }
 
@@ -192,7 +202,8 @@ TEST(Bounded, RefusesWhatCannotFit) {
     FAIL() << "a budget as large as the trained context leaves no room for a chunk";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-    EXPECT_NE(std::string(error.what()).find("a budget of 512 tokens and a chunk of 64"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("a budget of 512 tokens and a chunk of 64"), std::string::npos)
+        << error.what();
   }
   EXPECT_THROW(session.append(text, {.policy = policy("full")}), Error);
   EXPECT_EQ(session.stats().n_tokens_seen, 0);

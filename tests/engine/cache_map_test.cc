@@ -33,11 +33,13 @@ class PlainRecord {
     next_position_ = cells_.empty() ? 0 : cells_.back().position + 1;
   }
   void remove(const PositionRange& positions) {
-    std::erase_if(cells_, [&](const Cell& c) { return c.position >= positions.begin && c.position < positions.end; });
+    std::erase_if(cells_,
+                  [&](const Cell& c) { return c.position >= positions.begin && c.position < positions.end; });
   }
   void shift(const PositionShift& shift) {
     for (Cell& cell : cells_) {
-      if (cell.position >= shift.positions.begin && cell.position < shift.positions.end) cell.position += shift.delta;
+      if (cell.position >= shift.positions.begin && cell.position < shift.positions.end)
+        cell.position += shift.delta;
     }
   }
 
@@ -77,13 +79,24 @@ class RandomSteps {
   explicit RandomSteps(unsigned seed) : random_(seed) { sequences_.emplace_back(); }
 
   void step() {
-    Sequence& one = sequences_[static_cast<std::size_t>(draw(0, static_cast<std::int64_t>(sequences_.size()) - 1))];
+    Sequence& one =
+        sequences_[static_cast<std::size_t>(draw(0, static_cast<std::int64_t>(sequences_.size()) - 1))];
     switch (draw(0, 5)) {
-      case 0: append(one, draw(1, 40)); break;
-      case 1: append(one, 1); break;
-      case 2: evict(one); break;
-      case 3: pack(one); break;
-      case 4: trim(one); break;
+      case 0:
+        append(one, draw(1, 40));
+        break;
+      case 1:
+        append(one, 1);
+        break;
+      case 2:
+        evict(one);
+        break;
+      case 3:
+        pack(one);
+        break;
+      case 4:
+        trim(one);
+        break;
       default:
         if (sequences_.size() < 5) sequences_.push_back(Sequence(one));  // a fork: from now on they go apart
     }
@@ -166,12 +179,14 @@ TEST(CacheMapTest, TakesBackWhatWasSavedAndRefusesContradictions) {
   const CacheMap map(runs, 100, 100);
   EXPECT_EQ(map.held(), KeepSet::from_ranges({{0, 4}, {90, 100}}));
   EXPECT_EQ(map.next_position(), 100);
-  EXPECT_THROW(CacheMap(runs, 99, 100), Error);                                     // more held than seen
-  EXPECT_THROW(CacheMap(runs, 100, 95), Error);                                     // a held position is still to come
-  EXPECT_THROW(CacheMap(runs, 100, 101), Error);                                    // a gap behind the newest
-  EXPECT_THROW(CacheMap(std::vector<HeldRun>{{{4, 4}, 0}}, 9, 9), Error);           // an empty run
-  EXPECT_THROW(CacheMap(std::vector<HeldRun>{{{4, 6}, 4}, {{5, 8}, 6}}, 8, 9), Error);  // indices that overlap
-  EXPECT_THROW(CacheMap(std::vector<HeldRun>{{{4, 6}, 4}, {{7, 8}, 5}}, 8, 6), Error);  // positions that overlap
+  EXPECT_THROW(CacheMap(runs, 99, 100), Error);                            // more held than seen
+  EXPECT_THROW(CacheMap(runs, 100, 95), Error);                            // a held position is still to come
+  EXPECT_THROW(CacheMap(runs, 100, 101), Error);                           // a gap behind the newest
+  EXPECT_THROW(CacheMap(std::vector<HeldRun>{{{4, 4}, 0}}, 9, 9), Error);  // an empty run
+  EXPECT_THROW(CacheMap(std::vector<HeldRun>{{{4, 6}, 4}, {{5, 8}, 6}}, 8, 9),
+               Error);  // indices that overlap
+  EXPECT_THROW(CacheMap(std::vector<HeldRun>{{{4, 6}, 4}, {{7, 8}, 5}}, 8, 6),
+               Error);  // positions that overlap
 }
 
 }  // namespace

@@ -10,7 +10,9 @@
 namespace kvevict {
 namespace {
 
-std::shared_ptr<const Policy> policy(const char* text) { return make_policy(parse_strategy(text)); }
+std::shared_ptr<const Policy> policy(const char* text) {
+  return make_policy(parse_strategy(text));
+}
 
 SessionOptions exact(int n_sequences, PositionMode positions = PositionMode::kAbsolute) {
   SessionOptions options;
@@ -24,7 +26,8 @@ SessionOptions exact(int n_sequences, PositionMode positions = PositionMode::kAb
 double max_difference(std::span<const float> a, std::span<const float> b) {
   EXPECT_EQ(a.size(), b.size());
   double most = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
+  for (std::size_t i = 0; i < a.size(); ++i)
+    most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
   return most;
 }
 
@@ -47,7 +50,8 @@ void expect_forks_equal_sessions_alone(PositionMode positions) {
   trunk.reserve(240);
   trunk.append(head);
   EXPECT_EQ(trunk.count_occupied_cells(), 200);
-  const std::vector<const char*> strategies = {nullptr, "sink_recent:4:60", "sink_recent_uniform:4:40:32:block=16"};
+  const std::vector<const char*> strategies = {nullptr, "sink_recent:4:60",
+                                               "sink_recent_uniform:4:40:32:block=16"};
   std::vector<Session> forks;
   for (const char* strategy : strategies) {
     forks.push_back(trunk.fork());
@@ -68,12 +72,17 @@ void expect_forks_equal_sessions_alone(PositionMode positions) {
     EXPECT_EQ(forks[i].held(), reference.held());
   }
   trunk.append(std::span(tail).first(1));  // the trunk is as it was
-  EXPECT_LE(max_difference(trunk.logits(), alone(model, head, nullptr, tail.first(1), positions).logits()), 1e-4);
+  EXPECT_LE(max_difference(trunk.logits(), alone(model, head, nullptr, tail.first(1), positions).logits()),
+            1e-4);
 }
 
-TEST(Sequences, ForksEqualSessionsAlone) { expect_forks_equal_sessions_alone(PositionMode::kAbsolute); }
+TEST(Sequences, ForksEqualSessionsAlone) {
+  expect_forks_equal_sessions_alone(PositionMode::kAbsolute);
+}
 
-TEST(Sequences, PackedForksMoveOutAndEqualSessionsAlone) { expect_forks_equal_sessions_alone(PositionMode::kPacked); }
+TEST(Sequences, PackedForksMoveOutAndEqualSessionsAlone) {
+  expect_forks_equal_sessions_alone(PositionMode::kPacked);
+}
 
 TEST(Sequences, AForkOfASessionWhoseKeysWaitToBeTurned) {
   const auto model = test::load_model(test::f32_model_path());
@@ -88,7 +97,8 @@ TEST(Sequences, AForkOfASessionWhoseKeysWaitToBeTurned) {
   EXPECT_EQ(trunk.count_occupied_cells(), 64);
   EXPECT_EQ(fork.count_occupied_cells(), 65);
   fork.append(std::span(prompt).subspan(151, 1));
-  const Session reference = alone(model, head, "streaming_llm:4:60", std::span(prompt).subspan(150), PositionMode::kPacked);
+  const Session reference =
+      alone(model, head, "streaming_llm:4:60", std::span(prompt).subspan(150), PositionMode::kPacked);
   EXPECT_LE(max_difference(fork.logits(), reference.logits()), 1e-4);
 }
 

@@ -12,7 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::shared_ptr<const Policy> policy(const char* text) { return make_policy(parse_strategy(text)); }
+std::shared_ptr<const Policy> policy(const char* text) {
+  return make_policy(parse_strategy(text));
+}
 
 const GenerateOptions kGenerate{.max_new_tokens = 12,
                                 .sampling = {.temperature = 0.8, .seed = 3},
@@ -64,7 +66,8 @@ class SessionFileTest : public testing::Test {
 
 TEST_F(SessionFileTest, ALoadedSessionGoesOnWithTheSameTokens) {
   Session session = make_session();
-  save_session(session, path_, {.sampling = kGenerate.sampling, .application_data = std::string("a\0\xff", 3)});
+  save_session(session, path_,
+               {.sampling = kGenerate.sampling, .application_data = std::string("a\0\xff", 3)});
   LoadedSession loaded = load_session(model_, packed(), path_);
   EXPECT_EQ(loaded.extras.application_data, std::string("a\0\xff", 3));
   EXPECT_EQ(loaded.extras.sampling.seed, 3U);
@@ -108,7 +111,8 @@ TEST_F(SessionFileTest, RefusesDamageAtAnyPlace) {
     write(damaged);
     EXPECT_EQ(code_of_load(model_, packed()), ErrorCode::kBadData) << at;
   }
-  for (const std::size_t n : {std::size_t{0}, std::size_t{10}, std::size_t{17}, std::size_t{60}, whole.size() - 1}) {
+  for (const std::size_t n :
+       {std::size_t{0}, std::size_t{10}, std::size_t{17}, std::size_t{60}, whole.size() - 1}) {
     write(whole.substr(0, n));
     const ErrorCode code = code_of_load(model_, packed());
     EXPECT_TRUE(code == ErrorCode::kBadData || (n == 17 && code == ErrorCode::kInvalidArgument)) << n;
@@ -124,7 +128,8 @@ TEST_F(SessionFileTest, RefusesDamageAtAnyPlace) {
 TEST_F(SessionFileTest, RefusesAnotherModelAndOtherOptions) {
   Session session = make_session();
   save_session(session, path_);
-  EXPECT_EQ(code_of_load(test::load_model(test::short_context_model_path()), packed()), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of_load(test::load_model(test::short_context_model_path()), packed()),
+            ErrorCode::kInvalidArgument);
   SessionOptions other = packed();
   other.positions = PositionMode::kAbsolute;
   EXPECT_EQ(code_of_load(model_, other), ErrorCode::kInvalidArgument);

@@ -52,7 +52,7 @@ class FetchTest : public testing::Test {
       static_cast<void>(fetch(name, token));
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), code) << error.what();
-      EXPECT_EQ(std::string(error.what()).find("hf_"), std::string::npos) << "a token in a message";
+      EXPECT_EQ(std::string(error.what()).find("hf_secret"), std::string::npos) << "a token in a message";
       return error.what();
     }
     ADD_FAILURE() << name << ": no error";
@@ -142,7 +142,7 @@ TEST_F(FetchTest, AWrongChecksumIsRefusedAndRemoved) {
 
 TEST_F(FetchTest, RefusalsSayWhatToDo) {
   EXPECT_NE(refusal("test/gated", ErrorCode::kInvalidArgument).find("set HF_TOKEN"), std::string::npos);
-  EXPECT_NE(refusal("test/gated", ErrorCode::kInvalidArgument, "hf_wrong").find("HF_TOKEN"),
+  EXPECT_NE(refusal("test/gated", ErrorCode::kInvalidArgument, "hf_secret_wrong").find("HF_TOKEN"),
             std::string::npos);
   EXPECT_NE(refusal("test/forbidden", ErrorCode::kInvalidArgument, HubServer::kToken).find("HTTP 403"),
             std::string::npos);

@@ -70,29 +70,45 @@ void fill_with_small_numbers(ggml_tensor* tensor, void* /*user_data*/) {
 
 }  // namespace
 
-fs::path recurrent_model_path() {
-  const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / "recurrent.gguf";
+namespace {
+
+using Numbers = std::vector<std::pair<const char*, std::uint32_t>>;
+
+/// A model of `architecture` with `numbers` in its metadata and made-up weights, once, in the build folder.
+fs::path random_model_path(const std::string& architecture, const Numbers& numbers) {
+  const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / ("random-" + architecture + ".gguf");
   if (fs::exists(path)) return path;
   fs::create_directories(path.parent_path());
   const std::unique_ptr<gguf_context, decltype(&gguf_free)> gguf(gguf_init_empty(), &gguf_free);
-  gguf_set_val_str(gguf.get(), "general.architecture", "mamba");
+  gguf_set_val_str(gguf.get(), "general.architecture", architecture.c_str());
   gguf_set_val_str(gguf.get(), "tokenizer.ggml.model", "no_vocab");
-  for (const auto& [key, value] : {std::pair{"vocab_size", 128U}, {"context_length", 256U}, {"embedding_length", 64U},
-                                   {"block_count", 2U}, {"feed_forward_length", 0U}, {"attention.head_count", 0U},
-                                   {"ssm.conv_kernel", 4U}, {"ssm.inner_size", 128U}, {"ssm.state_size", 8U},
-                                   {"ssm.time_step_rank", 4U}}) {
-    gguf_set_val_u32(gguf.get(), (std::string("mamba.") + key).c_str(), value);
-  }
-  gguf_set_val_f32(gguf.get(), "mamba.attention.layer_norm_rms_epsilon", 1e-5F);
+  for (const auto& [key, value] : numbers) gguf_set_val_u32(gguf.get(), (architecture + "." + key).c_str(), value);
+  gguf_set_val_f32(gguf.get(), (architecture + ".attention.layer_norm_rms_epsilon").c_str(), 1e-5F);
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
   llama_model* const model =
       llama_model_init_from_user(gguf.get(), fill_with_small_numbers, nullptr, llama_model_default_params());
-  if (model == nullptr) throw std::runtime_error("cannot make a recurrent model");
+  if (model == nullptr) throw std::runtime_error("cannot make a model of " + architecture);
   const fs::path unfinished = path.string() + "." + std::to_string(std::rand());
   llama_model_save_to_file(model, unfinished.c_str());
   llama_model_free(model);
   fs::rename(unfinished, path);
   return path;
+}
+
+}  // namespace
+
+fs::path recurrent_model_path() {
+  return random_model_path("mamba", {{"vocab_size", 128}, {"context_length", 256}, {"embedding_length", 64},
+                                     {"block_count", 2}, {"feed_forward_length", 0}, {"attention.head_count", 0},
+                                     {"ssm.conv_kernel", 4}, {"ssm.inner_size", 128}, {"ssm.state_size", 8},
+                                     {"ssm.time_step_rank", 4}});
+}
+
+fs::path sliding_window_model_path() {
+  return random_model_path("gemma3", {{"vocab_size", 128}, {"context_length", 1024}, {"embedding_length", 64},
+                                      {"block_count", 6}, {"feed_forward_length", 64}, {"attention.head_count", 2},
+                                      {"attention.head_count_kv", 1}, {"attention.key_length", 32},
+                                      {"attention.value_length", 32}, {"attention.sliding_window", 32}});
 }
 
 std::shared_ptr<const Model> load_model(const fs::path& path) { return Model::load({.path = path}); }

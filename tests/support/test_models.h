@@ -21,6 +21,9 @@ namespace kvevict::test {
 /// A tiny random model of a recurrent architecture (Mamba), made in the build folder.
 [[nodiscard]] std::filesystem::path recurrent_model_path();
 
+/// A tiny random model (Gemma 3) most of whose layers attend over a sliding window of 32 tokens.
+[[nodiscard]] std::filesystem::path sliding_window_model_path();
+
 [[nodiscard]] std::shared_ptr<const Model> load_model(const std::filesystem::path& path);
 
 /// English prose of at least `n_tokens` tokens of the default model, from the demo data.

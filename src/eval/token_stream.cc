@@ -1,10 +1,9 @@
-#include "eval/utf8_stream.h"
-
-#include <unicode/utf8.h>
+#include "eval/token_stream.h"
 
 #include <algorithm>
 #include <array>
 
+#include "eval/utf8.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -12,8 +11,12 @@ namespace {
 
 constexpr std::size_t kReadBytes = 32768;
 
-bool is_white(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f' || c == '\v'; }
-bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_white(char c) {
+  return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
+}
+bool is_ascii_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 /// Whether the model's tokenizer itself puts a space before a text that has none (SentencePiece).
 bool adds_a_space(const Model& model) {
@@ -25,33 +28,6 @@ bool adds_a_space(const Model& model) {
 }
 
 }  // namespace
-
-Utf8Prefix valid_utf8_prefix(std::string_view bytes) {
-  const auto* const data = reinterpret_cast<const std::uint8_t*>(bytes.data());
-  constexpr std::size_t kLongest = 4;
-  Utf8Prefix prefix;
-  while (prefix.n_bytes < bytes.size()) {
-    const std::size_t n_left = bytes.size() - prefix.n_bytes;
-    std::int32_t offset = 0;
-    UChar32 c = 0;
-    U8_NEXT(data + prefix.n_bytes, offset, static_cast<std::int32_t>(std::min(n_left, kLongest)), c);
-    if (c < 0) {
-      // ICU stops where a sequence turns wrong: at the end of the bytes it may still become right.
-      prefix.is_broken = static_cast<std::size_t>(offset) < n_left || U8_IS_SINGLE(bytes.back()) || n_left >= kLongest ||
-                         !U8_IS_LEAD(data[prefix.n_bytes]);
-      return prefix;
-    }
-    prefix.n_bytes += static_cast<std::size_t>(offset);
-  }
-  return prefix;
-}
-
-void require_utf8(std::string_view text, const std::string& name, std::int64_t n_before) {
-  const std::size_t n_valid = valid_utf8_prefix(text).n_bytes;
-  if (n_valid == text.size()) return;
-  throw Error(ErrorCode::kBadData, name + " is not UTF-8 at byte " + std::to_string(n_before + static_cast<std::int64_t>(n_valid)) +
-                                       ": convert it first (iconv -f latin1 -t utf-8, say)");
-}
 
 TokenStream::TokenStream(const Model& model, std::istream& text, std::string name)
     : model_(model), text_(text), name_(std::move(name)), drops_space_(adds_a_space(model)) {}
@@ -77,7 +53,8 @@ std::size_t TokenStream::cut() const {
     if (buffer_[i - 1] == ' ' && is_ascii_letter(buffer_[i]) && is_ascii_letter(buffer_[i - 2])) return i - 1;
   }
   const std::size_t line_feed = buffer_.rfind('\n', n_valid_ == 0 ? 0 : n_valid_ - 1);
-  if (line_feed != std::string::npos && line_feed + 1 < n_valid_ && !is_white(buffer_[line_feed + 1])) return line_feed + 1;
+  if (line_feed != std::string::npos && line_feed + 1 < n_valid_ && !is_white(buffer_[line_feed + 1]))
+    return line_feed + 1;
   return n_valid_;
 }
 

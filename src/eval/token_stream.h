@@ -1,27 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <istream>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "kvevict/model.h"
 
 namespace kvevict {
-
-/// Length of the longest prefix of `bytes` that is valid UTF-8 and ends at a code point. `is_broken`
-/// says whether what follows is wrong, rather than a character that has not arrived in full.
-struct Utf8Prefix {
-  std::size_t n_bytes = 0;
-  bool is_broken = false;
-};
-[[nodiscard]] Utf8Prefix valid_utf8_prefix(std::string_view bytes);
-
-/// Errors: kBadData where `text` is not UTF-8, naming it by `name` and the first byte that is wrong,
-/// counted from `n_before` on.
-void require_utf8(std::string_view text, const std::string& name, std::int64_t n_before = 0);
 
 /// A text of any length as tokens, piece by piece: reads some tens of KiB at a time and cuts before a
 /// space between two words, where the tokens of the parts are those of the whole. A text without
@@ -45,13 +31,13 @@ class TokenStream {
   const Model& model_;
   std::istream& text_;
   std::string name_;
-  std::string buffer_;         // read, not yet tokenized
-  std::size_t n_valid_ = 0;    // bytes of it that are whole characters
-  std::int64_t n_before_ = 0;  // bytes of the text before the buffer
+  std::string buffer_;          // read, not yet tokenized
+  std::size_t n_valid_ = 0;     // bytes of it that are whole characters
+  std::int64_t n_before_ = 0;   // bytes of the text before the buffer
   std::vector<Token> waiting_;  // tokenized, not yet taken
   std::size_t n_taken_ = 0;     // of those
   bool is_first_ = true;
-  bool drops_space_ = false;   // the tokenizer puts a space before every text itself
+  bool drops_space_ = false;  // the tokenizer puts a space before every text itself
 };
 
 }  // namespace kvevict

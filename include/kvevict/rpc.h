@@ -1,0 +1,32 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace kvevict {
+
+/// A process that lends its devices to others by ggml's RPC back end.
+///
+/// The protocol has no authentication and no encryption: whoever reaches the port can run computations and
+/// read the model. Use it within a network that is trusted, or on this machine.
+struct RpcWorkerOptions {
+  std::string host = "127.0.0.1";
+  int port = 50052;   ///< 1 … 65535.
+  int n_threads = 0;  ///< For the CPU; 0: the processors that this process may use.
+  std::vector<std::string>
+      devices{};               ///< Names of ggml devices to lend; empty: the GPUs, or the CPU without one.
+  std::string cache_folder{};  ///< Keeps weights between runs; empty: no cache.
+};
+
+/// Connects to workers and makes their devices known to this process, once for each. Returns the devices'
+/// names for `ModelOptions::devices`, in order. Errors: kInvalidArgument for what is not "host:port"; kIo
+/// naming the worker that does not answer; kUnsupported where llama.cpp was built without its RPC back end.
+/// A worker that goes away later ends this process: llama.cpp aborts then.
+[[nodiscard]] std::vector<std::string> add_rpc_workers(std::span<const std::string> endpoints);
+
+/// Serves until the process is ended. Errors: kInvalidArgument (port, device), kUnsupported as above, kIo
+/// where the port cannot be taken.
+void run_rpc_worker(const RpcWorkerOptions& options);
+
+}  // namespace kvevict

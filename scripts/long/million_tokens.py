@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Streams 1,000,000 tokens of real text through a budget of 1,024 tokens of the default model, and checks that nothing grows.
+
+usage: million_tokens.py [N_TOKENS] [CHUNK]
+
+Goes on where an earlier run of it was ended: the checkpoint and a line for every chunk are kept under results/long. An hour
+and more. Checked, from the lines of the program (cells are llama.cpp's own count of occupied ones):
+  - cells in use never above budget + chunk;
+  - resident memory at the end within 1 % of that after 20,000 tokens, counted from the start of the last process;
+  - median processor time of a chunk in the last tenth at most 1.05 of that in the first tenth, after 20,000 tokens of warm-up.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+
+import common
+
+WARM_UP = 20000
+BUDGET = 1024
+
+
+def stream(n_tokens, chunk, lines_file, checkpoint):
+    words = [common.PROGRAM, "stream", common.text("million.txt"), "--json", "--total_tokens", n_tokens, "--chunk", chunk,
+             "--report_every", chunk, "--strategy", f"sink_recent:4:{BUDGET - 4}", "--checkpoint", checkpoint,
+             "--checkpoint_every", 10000]
+    with open(lines_file, "a", encoding="utf-8") as out:
+        out.write('{"process": "start"}\n')
+        out.flush()
+        return subprocess.run([str(w) for w in words], stdout=out).returncode
+
+
+def read_processes(lines_file):
+    """The reports of each process, those lost behind its last checkpoint replaced by the next one's."""
+    processes = []
+    for line in open(lines_file, encoding="utf-8"):
+        try:
+            report = json.loads(line)
+        except json.JSONDecodeError:
+            continue  # the line that a kill cut short
+        if "process" in report:
+            processes.append([])
+        else:
+            processes[-1].append(report)
+    for earlier, later in zip(processes, processes[1:]):
+        if later:
+            earlier[:] = [r for r in earlier if r["tokens_seen"] < later[0]["tokens_seen"]]
+    return [p for p in processes if p]
+
+
+def chunk_seconds(processes, chunk):
+    """(tokens seen, processor seconds) of every whole chunk but the first of a process."""
+    for reports in processes:
+        for before, after in zip(reports, reports[1:]):
+            if after["tokens_seen"] - before["tokens_seen"] == chunk:
+                yield after["tokens_seen"], after["cpu_seconds"] - before["cpu_seconds"]
+
+
+def main():
+    n_tokens = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    chunk = int(sys.argv[2]) if len(sys.argv) > 2 else 512
+    common.RESULTS.mkdir(parents=True, exist_ok=True)
+    stem = f"stream-{n_tokens}-{chunk}"
+    lines_file, checkpoint = common.RESULTS / f"{stem}.jsonl", common.RESULTS / f"{stem}.kvevict"
+    checks = common.Checks(stem)
+    checks.expect(stream(n_tokens, chunk, lines_file, checkpoint) == 0, "the stream ran to its end")
+
+    processes = read_processes(lines_file)
+    reports = [r for p in processes for r in p]
+    last = processes[-1]
+    warm = next((r for r in last if r["tokens_seen"] >= last[0]["tokens_seen"] - chunk + WARM_UP), last[0])
+    resident = last[-1]["resident_bytes"] / warm["resident_bytes"]
+    seconds = list(chunk_seconds(processes, chunk))
+    span = n_tokens - WARM_UP
+    first = statistics.median(s for n, s in seconds if WARM_UP < n <= WARM_UP + span / 10)
+    final = statistics.median(s for n, s in seconds if n > n_tokens - span / 10)
+
+    checks.figure("tokens seen", reports[-1]["tokens_seen"])
+    checks.figure("processes", len(processes))
+    checks.figure("most cells in use", max(r["cells_used"] for r in reports))
+    checks.figure("resident MiB after warm-up", round(warm["resident_bytes"] / 2**20, 2))
+    checks.figure("resident MiB at the end", round(last[-1]["resident_bytes"] / 2**20, 2))
+    checks.figure("processor seconds a chunk, first tenth", round(first, 3))
+    checks.figure("processor seconds a chunk, last tenth", round(final, 3))
+    checks.figure("median tokens a second", round(statistics.median(r["tokens_per_second"] for r in reports), 1))
+    checks.figure("perplexity of the last window", round(reports[-1]["perplexity"], 3))
+    checks.figure("packs", sum(p[-1]["packs"] for p in processes))
+    checks.expect(reports[-1]["tokens_seen"] == n_tokens, f"{n_tokens} tokens were streamed")
+    checks.expect(all(r["cells_used"] <= BUDGET + chunk for r in reports), f"never more than {BUDGET + chunk} cells in use")
+    checks.expect(abs(resident - 1) <= 0.01, f"resident memory at the end is {resident:.4f} of that after the warm-up (within 1 %)")
+    checks.expect(final <= 1.05 * first, f"a chunk's median processor time ends at {final / first:.3f} of its beginning (at most 1.05)")
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()

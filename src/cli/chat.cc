@@ -1,0 +1,171 @@
+// kvevict chat: a conversation of any length in a cache of fixed size.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+#include "cli/conversation.h"
+#include "cli/flags.h"
+#include "cli/generation_flags.h"
+#include "cli/interrupt.h"
+#include "cli/kept_text.h"
+#include "cli/line_reader.h"
+#include "cli/subcommands.h"
+#include "eval/process_info.h"
+#include "kvevict/error.h"
+
+namespace kvevict::cli {
+namespace {
+
+struct ChatFlags {
+  EngineFlags engine;
+  StrategyFlags strategy;
+  GenerationFlags generation;
+  std::string system, load, save;
+};
+
+constexpr const char* kHelp =
+    "/stats        what the cache holds and costs\n"
+    "/keep         the conversation, evicted parts dimmed\n"
+    "/save FILE    write the conversation to a file\n"
+    "/load FILE    go on with a saved conversation\n"
+    "/reset        begin anew\n"
+    "/quit         leave (Ctrl-D too); Ctrl-C stops an answer\n";
+
+std::string stats_text(const Conversation& chat) {
+  const SessionStats stats = chat.session().stats();
+  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  return fmt::format(
+      "strategy         {}\nturns            {}\ntokens seen      {}\ntokens held      {} (most {})\ncells   "
+      "         {}\n"
+      "K and V          {:.1f} MiB\nresident memory  {:.1f} MiB\ndecoded tokens   {}\nevictions        {} "
+      "({} packs)\n",
+      to_string(chat.run().policy->spec()), chat.n_turns(), stats.n_tokens_seen, stats.n_tokens_held,
+      stats.n_tokens_held_peak, stats.n_cells, mib(stats.kv_bytes), mib(resident_bytes()),
+      stats.n_decoded_tokens, stats.n_evictions, stats.n_packs);
+}
+
+/// The terminal's side of a conversation.
+class Chat {
+ public:
+  Chat(Conversation& conversation, InterruptGuard& interrupt, std::string save_file)
+      : conversation_(conversation),
+        interrupt_(interrupt),
+        lines_("> ", interrupt),
+        save_file_(std::move(save_file)) {}
+
+  void run() {
+    if (lines_.is_terminal()) fmt::print("/help lists the commands.\n");
+    while (const auto line = lines_.read()) {
+      if (*line == "/quit") break;
+      try {
+        if (line->starts_with('/')) {
+          obey(*line);
+        } else if (!line->empty()) {
+          answer(*line);
+        }
+      } catch (const Error& error) {
+        std::fflush(stdout);
+        fmt::print(stderr, "kvevict: {}\n", error.what());
+      }
+      std::fflush(stdout);
+    }
+  }
+
+ private:
+  void answer(const std::string& message) {
+    interrupt_.clear();
+    const AnswerEnd end = conversation_.answer(message, [](std::string_view text) {
+      fmt::print("{}", text);
+      std::fflush(stdout);
+    });
+    fmt::print("{}\n", end == AnswerEnd::kStopped ? " [stopped]" : "");
+    interrupt_.clear();
+    if (!save_file_.empty()) conversation_.save(save_file_);
+  }
+
+  void obey(const std::string& line) {
+    const std::size_t space = line.find(' ');
+    const std::string command = line.substr(0, space);
+    const std::string argument =
+        space == std::string::npos ? "" : line.substr(line.find_first_not_of(' ', space));
+    if (command == "/help") {
+      fmt::print("{}", kHelp);
+    } else if (command == "/stats") {
+      fmt::print("{}", stats_text(conversation_));
+    } else if (command == "/keep") {
+      fmt::print("{}\n", kept_text(*conversation_.run().model, conversation_.seen(),
+                                   conversation_.session().held(), lines_.is_terminal()));
+    } else if (command == "/reset") {
+      conversation_.reset();
+    } else if (command == "/save" || command == "/load") {
+      save_or_load(command, argument);
+    } else {
+      throw Error(ErrorCode::kInvalidArgument, command + " is no command (see /help)");
+    }
+  }
+
+  void save_or_load(const std::string& command, const std::string& file) {
+    if (file.empty()) throw Error(ErrorCode::kInvalidArgument, command + " needs the name of a file");
+    if (command == "/save") {
+      conversation_.save(file);
+      fmt::print("saved to {}\n", file);
+    } else {
+      conversation_.load(file);
+      fmt::print("loaded {}: {} turns, {} tokens\n", file, conversation_.n_turns(),
+                 conversation_.session().stats().n_tokens_seen);
+    }
+  }
+
+  Conversation& conversation_;
+  InterruptGuard& interrupt_;
+  LineReader lines_;
+  std::string save_file_;
+};
+
+void run_chat(ChatFlags flags) {
+  flags.generation.validate();
+  StrategySpec spec = flags.strategy.specs("sink_recent").front();
+  ModelRun run;
+  run.options = flags.engine.session_options();
+  run.prefill = flags.engine.is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
+  run.model = Model::load(flags.engine.model_options());
+  if (flags.strategy.has_auto_sink && policy_info(spec.name).uses_sink_and_recent) {
+    spec.config.sink_tokens = ChatTemplate(*run.model, flags.system).count_system_tokens();
+  }
+  run.policy = make_run_policy(flags.engine, spec, *run.model);
+  run.options = options_for(*run.policy, run.options);
+  if (flags.engine.dry_run) {
+    fmt::print("{}", dry_run_text(run, 0, 0));
+    return;
+  }
+  InterruptGuard interrupt(InterruptMode::kKeepsOn);
+  run.options.cancel = interrupt.flag();
+  Conversation conversation(std::move(run), {.system = flags.system,
+                                             .max_new_tokens = flags.generation.max_new_tokens,
+                                             .sampling = flags.generation.sampling});
+  if (!flags.load.empty()) conversation.load(flags.load);
+  Chat(conversation, interrupt, flags.save).run();
+}
+
+}  // namespace
+
+void add_chat(CLI::App& app) {
+  auto flags = std::make_shared<ChatFlags>();
+  flags->engine.prefill = "bounded";
+  flags->strategy.has_auto_sink = true;
+  flags->generation.max_new_tokens = 512;
+  CLI::App* command =
+      app.add_subcommand("chat", "Talk with the model; the history may be longer than any window");
+  add_option(*command, "system", flags->system, "System prompt, always kept")->option_text("TEXT");
+  add_option(*command, "load", flags->load, "Go on with a saved conversation")->option_text("FILE");
+  add_option(*command, "save", flags->save, "Save the conversation here after every answer")
+      ->option_text("FILE");
+  flags->generation.add_to(*command);
+  flags->strategy.add_to(*command, false, true);
+  flags->engine.add_to(*command);
+  command->callback([flags] { run_chat(*flags); });
+}
+
+}  // namespace kvevict::cli

@@ -1,0 +1,113 @@
+#include "cli/conversation.h"
+
+#include <nlohmann/json.hpp>
+
+#include "eval/prompt_prefill.h"
+#include "eval/sha256.h"
+#include "eval/utf8.h"
+#include "kvevict/error.h"
+#include "kvevict/session_file.h"
+
+namespace kvevict::cli {
+
+Conversation::Conversation(ModelRun run, Options options)
+    : run_(std::move(run)), options_(std::move(options)), session_(run_.model, run_.options) {
+  template_.emplace(*run_.model, options_.system);
+}
+
+void Conversation::append(std::span<const Token> tokens) {
+  const std::int64_t n_before = session_.stats().n_tokens_seen;
+  const auto remember = [&] {
+    const auto n = static_cast<std::size_t>(session_.stats().n_tokens_seen - n_before);
+    seen_.insert(seen_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n));
+  };
+  try {
+    prefill_prompt(session_, run_.policy, tokens,
+                   {.mode = run_.prefill, .n_new_tokens = options_.max_new_tokens});
+  } catch (const Error&) {
+    remember();  // what was appended before the error stays
+    throw;
+  }
+  remember();
+}
+
+AnswerEnd Conversation::answer(std::string_view message,
+                               const std::function<void(std::string_view)>& on_text) {
+  require_utf8(message, "the message");
+  std::vector<Token> turn = std::exchange(waiting_, {});
+  const std::vector<Token> added =
+      seen_.empty() && turn.empty() ? template_->first_turn(message) : template_->next_turn(message);
+  turn.insert(turn.end(), added.begin(), added.end());
+  append(turn);
+  ++n_turns_;
+
+  const std::int64_t n_before = session_.stats().n_tokens_seen;
+  std::vector<Token> made;
+  bool is_stopped = false;
+  bool reached_end = false;
+  try {
+    const Generation generation =
+        session_.generate({.max_new_tokens = options_.max_new_tokens,
+                           .sampling = options_.sampling,
+                           .policy = run_.policy,
+                           .on_token = [&](Token token, std::string_view text) {
+                             made.push_back(token);
+                             on_text(text);
+                             is_stopped = run_.options.cancel != nullptr && *run_.options.cancel;
+                             return !is_stopped;
+                           }});
+    reached_end = generation.reached_end;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kCancelled) throw;
+    is_stopped = true;
+  }
+  const auto written = made.begin() + static_cast<std::ptrdiff_t>(session_.stats().n_tokens_seen - n_before);
+  seen_.insert(seen_.end(), made.begin(), written);
+  waiting_.assign(written, made.end());
+  if (is_stopped) return AnswerEnd::kStopped;
+  return reached_end ? AnswerEnd::kByModel : AnswerEnd::kAtLength;
+}
+
+void Conversation::reset() {
+  session_.clear();
+  seen_.clear();
+  waiting_.clear();
+  n_turns_ = 0;
+}
+
+void Conversation::save(const std::filesystem::path& path) {
+  if (model_sha256_.empty()) model_sha256_ = sha256_of_file(run_.model->path());
+  SessionExtras extras;
+  extras.sampling = options_.sampling;
+  extras.application_data = nlohmann::json{{"kind", "chat"},         {"system", options_.system},
+                                           {"strategy", strategy()}, {"turns", n_turns_},
+                                           {"seen", seen_},          {"waiting", waiting_}}
+                                .dump();
+  save_session(session_, path, extras, model_sha256_);
+}
+
+void Conversation::load(const std::filesystem::path& path) {
+  if (model_sha256_.empty()) model_sha256_ = sha256_of_file(run_.model->path());
+  LoadedSession loaded = load_session(run_.model, run_.options, path, model_sha256_);
+  const auto chat = nlohmann::json::parse(loaded.extras.application_data, nullptr, false);
+  if (!chat.is_object() || chat.value("kind", "") != "chat") {
+    throw Error(ErrorCode::kBadData, path.string() + " is a saved session, but not one of a chat");
+  }
+  if (chat.at("strategy") != strategy()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                path.string() + " was saved with the strategy " + chat.at("strategy").get<std::string>() +
+                    " and this chat runs " + strategy() + ": give --strategy the saved one");
+  }
+  std::string system = chat.at("system");
+  ChatTemplate chat_template(*run_.model, system);
+  auto seen = chat.at("seen").get<std::vector<Token>>();
+  auto waiting = chat.at("waiting").get<std::vector<Token>>();
+  template_.emplace(std::move(chat_template));
+  session_ = std::move(loaded.session);
+  options_.system = std::move(system);
+  seen_ = std::move(seen);
+  waiting_ = std::move(waiting);
+  n_turns_ = chat.at("turns");
+}
+
+}  // namespace kvevict::cli

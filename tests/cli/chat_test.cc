@@ -1,0 +1,74 @@
+// kvevict chat with its input piped in.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "support/program.h"
+#include "support/test_models.h"
+
+namespace kvevict::test {
+namespace {
+
+ProgramResult chat(const std::string& input, std::vector<std::string> more = {}) {
+  std::vector<std::string> words = {"chat", "--model", default_model_path().string(), "--max_new_tokens",
+                                    "8"};
+  words.insert(words.end(), more.begin(), more.end());
+  ProgramOptions options;
+  options.input = input;
+  return run_kvevict(words, options);
+}
+
+TEST(ChatCommand, AnswersObeysAndEndsWithTheInput) {
+  const ProgramResult result =
+      chat("Hello there.\n/stats\n/keep\n/reset\n/stats\n/nonsense\n/quit\nnever read\n",
+           {"--system", "Be brief."});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.out.find("turns            1\n"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("turns            0\n"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("<|im_start|>system\nBe brief."), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("sink_recent:"), std::string::npos) << result.out;
+  EXPECT_NE(result.err.find("/nonsense is no command"), std::string::npos) << result.err;
+}
+
+TEST(ChatCommand, CountsTheSystemPromptAsSink) {
+  const auto sink_of = [](const ProgramResult& result) {
+    const std::size_t at = result.out.find("sink_recent:");
+    return at == std::string::npos ? -1 : std::stoi(result.out.substr(at + 12));
+  };
+  const int n_short = sink_of(chat("/stats\n", {"--system", "Be brief."}));
+  const int n_long = sink_of(
+      chat("/stats\n", {"--system", "Be brief. Be kind, be patient, and never say more than you know."}));
+  EXPECT_GT(n_short, 4);
+  EXPECT_GT(n_long, n_short + 8);
+  EXPECT_EQ(sink_of(chat("/stats\n", {"--sink_tokens", "33"})), 33);
+}
+
+TEST(ChatCommand, AKillDuringASaveLeavesAWholeFile) {
+  const std::string folder = make_work_folder();
+  const std::string file = folder + "/chat.kvevict";
+  for (int n_saves = 1; n_saves <= 4; ++n_saves) {
+    std::string input = "Hello there.\n";
+    for (int i = 0; i < n_saves; ++i) input += "/save " + file + "\n";
+    input += "/now\n";
+    for (int i = 0; i < 300; ++i) input += "/save " + file + "\n";
+    ProgramOptions options;
+    options.input = input;
+    Program program({"chat", "--model", default_model_path().string(), "--max_new_tokens", "4"}, options);
+    ASSERT_TRUE(program.wait_for_stderr("/now is no command"));
+    program.send_signal(SIGKILL);
+    EXPECT_EQ(program.wait().exit_code, 128 + SIGKILL);  // it was at its saves
+    const ProgramResult loaded = chat("/stats\n", {"--load", file});
+    ASSERT_EQ(loaded.exit_code, 0) << loaded.err;
+    EXPECT_NE(loaded.out.find("turns            1\n"), std::string::npos) << loaded.out;
+  }
+}
+
+TEST(ChatCommand, RefusesASinkThatIsNoNumber) {
+  const ProgramResult result = chat("", {"--sink_tokens", "some"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_NE(result.err.find("nor is it auto"), std::string::npos) << result.err;
+}
+
+}  // namespace
+}  // namespace kvevict::test

@@ -1,0 +1,108 @@
+// kvevict generate as a user runs it.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+
+#include "support/program.h"
+#include "support/test_models.h"
+#include "support/texts.h"
+
+namespace kvevict::test {
+namespace {
+
+std::string document_file(const std::string& folder, std::size_t n_bytes) {
+  const std::string path = folder + "/document.txt";
+  std::ofstream(path, std::ios::binary) << long_text(n_bytes);
+  return path;
+}
+
+double number_after(const std::string& text, const std::string& pattern) {
+  std::smatch match;
+  EXPECT_TRUE(std::regex_search(text, match, std::regex(pattern))) << pattern << " in " << text;
+  return match.empty() ? 0 : std::stod(match[1]);
+}
+
+TEST(GenerateCommand, ADocumentBeyondTheTrainedContextIsAnsweredInBoundedMode) {
+  const std::string model = short_context_model_path().string();  // 512 tokens
+  const std::string file = document_file(make_work_folder(), 9000);
+  const std::vector<std::string> words = {"generate",
+                                          "--model",
+                                          model,
+                                          "-f",
+                                          file,
+                                          "--prompt",
+                                          "In short:",
+                                          "--max_new_tokens",
+                                          "8",
+                                          "--strategy",
+                                          "sink_recent:32:96",
+                                          "--chunk",
+                                          "128",
+                                          "--verbose"};
+  const ProgramResult refused = run_kvevict(words);
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("use --prefill bounded"), std::string::npos) << refused.err;
+
+  std::vector<std::string> bounded = words;
+  bounded.insert(bounded.end(), {"--prefill", "bounded"});
+  const ProgramResult answered = run_kvevict(bounded);
+  ASSERT_EQ(answered.exit_code, 0) << answered.err;
+  EXPECT_GT(answered.out.size(), 1U);
+  EXPECT_GT(number_after(answered.err, "prompt tokens +(\\d+)"), 1500);
+  EXPECT_LE(number_after(answered.err, "most (\\d+) tokens"), 128 + 128);
+  EXPECT_NE(answered.err.find("positions auto"), std::string::npos) << answered.err;
+
+  std::vector<std::string> cut = words;
+  cut.insert(cut.end(), {"--max_length", "300"});
+  const ProgramResult cut_short = run_kvevict(cut);
+  ASSERT_EQ(cut_short.exit_code, 0) << cut_short.err;
+  EXPECT_EQ(number_after(cut_short.err, "prompt tokens +(\\d+)"), 300);
+}
+
+TEST(GenerateCommand, BoundedPrefillPeaksFarBelowFull) {
+  const std::string file = document_file(make_work_folder(), 12000);
+  std::vector<std::string> words = {
+      "generate", "--model",    default_model_path().string(), "-f",      file,  "--max_new_tokens",
+      "2",        "--strategy", "sink_recent:16:240",          "--chunk", "256", "--verbose"};
+  const ProgramResult full = run_kvevict(words);
+  words.insert(words.end(), {"--prefill", "bounded"});
+  const ProgramResult bounded = run_kvevict(words);
+  ASSERT_EQ(full.exit_code, 0) << full.err;
+  ASSERT_EQ(bounded.exit_code, 0) << bounded.err;
+  const double peak_full = number_after(full.err, "([0-9.]+) MiB at the peak\n");
+  const double peak_bounded = number_after(bounded.err, "([0-9.]+) MiB at the peak\n");
+  EXPECT_LT(peak_bounded, peak_full / 4) << full.err << bounded.err;
+}
+
+TEST(GenerateCommand, ReadsThePromptFromStandardInputAndStreamsText) {
+  ProgramOptions options;
+  options.input = "The capital of France is";
+  const ProgramResult result = run_kvevict(
+      {"generate", "-f", "-", "--model", default_model_path().string(), "--max_new_tokens", "6"}, options);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.out.find("Paris"), std::string::npos) << result.out;
+}
+
+TEST(GenerateCommand, RefusesInOneSentence) {
+  struct Case {
+    std::vector<std::string> arguments;
+    int exit_code;
+    const char* sentence;
+  };
+  for (const Case& c :
+       {Case{{}, 2, "there is no prompt"}, Case{{"--prompt", "a\xFF"}, 1, "--prompt is not UTF-8 at byte 1"},
+        Case{{"--prompt", "a", "--max_new_tokens", "0"}, 2, "--max_new_tokens"},
+        Case{{"--prompt", "a", "--temperature", "-1"}, 2, "temperature"},
+        Case{{"--prompt", "a", "--positions", "sideways"}, 2, "positions"},
+        Case{{"-f", "/nowhere/text"}, 1, "cannot open the text"}}) {
+    std::vector<std::string> words = {"generate", "--model", default_model_path().string()};
+    words.insert(words.end(), c.arguments.begin(), c.arguments.end());
+    const ProgramResult result = run_kvevict(words);
+    EXPECT_EQ(result.exit_code, c.exit_code) << c.sentence;
+    EXPECT_NE(result.err.find(c.sentence), std::string::npos) << result.err;
+  }
+}
+
+}  // namespace
+}  // namespace kvevict::test

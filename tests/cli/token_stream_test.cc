@@ -1,0 +1,58 @@
+#include "eval/token_stream.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "kvevict/error.h"
+#include "support/test_models.h"
+#include "support/texts.h"
+
+namespace kvevict {
+namespace {
+
+std::vector<Token> all_of(const Model& model, const std::string& text, std::size_t n_at_once) {
+  std::istringstream stream(text);
+  TokenStream tokens(model, stream, "the text");
+  std::vector<Token> all;
+  while (true) {
+    const std::vector<Token> part = tokens.take(n_at_once);
+    all.insert(all.end(), part.begin(), part.end());
+    if (part.size() < n_at_once) return all;
+  }
+}
+
+TEST(TokenStream, GivesTheTokensOfTheWholeText) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::string text = test::long_text(200000);
+  EXPECT_EQ(all_of(*model, text, 512), model->tokenize(text, true, false));
+}
+
+TEST(TokenStream, PassesOverAByteOrderMark) {
+  const auto model = test::load_model(test::default_model_path());
+  EXPECT_EQ(all_of(*model, "\xEF\xBB\xBFone two", 5), model->tokenize("one two", true, false));
+  EXPECT_TRUE(all_of(*model, "", 5).empty());
+}
+
+TEST(TokenStream, LosesNoByteOfATextWithoutSpaces) {
+  const auto model = test::load_model(test::default_model_path());
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += i % 7 == 0 ? "\u4E2D" : "\u6587";
+  EXPECT_EQ(model->detokenize(all_of(*model, text, 1000)), text);
+}
+
+TEST(TokenStream, NamesTheByteThatIsNotUtf8) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::string text = test::long_text(100000).substr(0, 90000) + "\xFF more";
+  try {
+    all_of(*model, text, 512);
+    FAIL() << "not refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kBadData);
+    EXPECT_NE(std::string(error.what()).find("the text is not UTF-8 at byte"), std::string::npos)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace kvevict

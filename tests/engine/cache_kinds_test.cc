@@ -1,0 +1,81 @@
+// Which kinds of cache are supported, and what happens with the others.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kvevict/error.h"
+#include "kvevict/session.h"
+#include "support/plain_llama.h"
+#include "support/test_models.h"
+
+namespace kvevict {
+namespace {
+
+std::shared_ptr<const Policy> policy(const char* text) {
+  return make_policy(parse_strategy(text));
+}
+
+std::vector<Token> made_up_tokens(int n) {
+  std::vector<Token> tokens;
+  for (int i = 0; i < n; ++i) tokens.push_back((i * 37 + i / 7) % 128);
+  return tokens;
+}
+
+SessionOptions exact() {
+  SessionOptions options;
+  options.flash_attention = FlashAttention::kOff;
+  options.type_k = options.type_v = KvType::kF32;
+  options.n_chunk = 64;
+  return options;
+}
+
+TEST(CacheKinds, SlidingWindowsWorkWithAbsolutePositions) {
+  const auto model = test::load_model(test::sliding_window_model_path());
+  const std::vector<Token> text = made_up_tokens(300);
+  Session session(model, exact());
+  session.append(text, {.policy = policy("sink_recent:4:100")});
+  EXPECT_EQ(session.stats().n_cells, 256);
+  EXPECT_EQ(session.count_occupied_cells(), session.held().count());
+
+  test::PlainLlama plain(*model, exact(), 512);
+  for (std::int64_t from = 0; from < 300; from += 64) {
+    plain.remove(4, std::max<std::int64_t>(4, from - 100));
+    plain.decode(std::span(text).subspan(static_cast<std::size_t>(from),
+                                         static_cast<std::size_t>(std::min<std::int64_t>(64, 300 - from))),
+                 from);
+  }
+  double most = 0;
+  for (std::size_t i = 0; i < session.logits().size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - plain.logits()[i]));
+  }
+  EXPECT_LE(most, 1e-4);
+}
+
+TEST(CacheKinds, SlidingWindowsRefuseMovedPositions) {
+  const auto model = test::load_model(test::sliding_window_model_path());
+  EXPECT_FALSE(model->info().can_shift_positions);
+  for (const PositionMode mode : {PositionMode::kPacked, PositionMode::kAuto}) {
+    SessionOptions options = exact();
+    options.positions = mode;
+    try {
+      const Session session(model, options);
+      FAIL() << to_string(mode);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+      EXPECT_NE(std::string(error.what()).find("sliding window"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(CacheKinds, RecurrentModelsAreRefused) {
+  try {
+    (void)test::load_model(test::recurrent_model_path());
+    FAIL() << "loaded";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_NE(std::string(error.what()).find("recurrent"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace kvevict

@@ -1,0 +1,138 @@
+#include "kvevict/llama_cache.h"
+
+#include <gtest/gtest.h>
+#include <llama.h>
+
+#include <cmath>
+
+#include "engine/llama_handles.h"
+#include "kvevict/error.h"
+#include "kvevict/session.h"
+#include "support/test_models.h"
+
+namespace kvevict {
+namespace {
+
+std::shared_ptr<const Policy> policy(const char* text) {
+  return make_policy(parse_strategy(text));
+}
+
+/// A program that has llama.cpp and knows nothing of us.
+struct Program {
+  explicit Program(const Model& model, std::uint32_t n_sequences = 1, bool is_unified = false) {
+    llama_context_params params = llama_context_default_params();
+    params.n_ctx = 256;
+    params.n_batch = 64;
+    params.n_seq_max = n_sequences;
+    params.kv_unified = is_unified;
+    params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    params.type_k = params.type_v = GGML_TYPE_F32;
+    context.reset(llama_init_from_model(model.handle(), params));
+  }
+
+  void decode(std::span<const Token> tokens) {
+    std::vector<Token> copy(tokens.begin(), tokens.end());
+    ASSERT_EQ(llama_decode(context.get(), llama_batch_get_one(copy.data(), static_cast<int>(copy.size()))),
+              0);
+  }
+
+  void remove_from(std::int64_t position) {
+    llama_memory_seq_rm(llama_get_memory(context.get()), 0, static_cast<llama_pos>(position), -1);
+  }
+
+  LlamaContextHandle context;
+};
+
+class OwnContext : public testing::TestWithParam<PositionMode> {};
+
+TEST_P(OwnContext, IsEvictedAsASessionIs) {
+  const auto model = test::load_model(test::f32_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, 420);
+  const auto uniform = policy("sink_recent_uniform:4:60:64:block=16");
+  Program program(*model);
+  LlamaCache cache =
+      LlamaCache::bind(program.context.get(), uniform, {.positions = GetParam(), .n_slack = 0});
+  SessionOptions options;
+  options.flash_attention = FlashAttention::kOff;
+  options.type_k = options.type_v = KvType::kF32;
+  options.positions = GetParam();
+  options.n_chunk = 64;
+  Session session(model, options);
+  for (std::size_t from = 0; from < text.size(); from += 64) {
+    const auto part = std::span(text).subspan(from, std::min<std::size_t>(64, text.size() - from));
+    cache.before_decode(static_cast<std::int64_t>(part.size()));
+    program.decode(part);
+    session.append(part, {.policy = uniform});
+  }
+  const float* row = llama_get_logits_ith(program.context.get(), -1);
+  double most = 0;
+  for (std::size_t i = 0; i < session.logits().size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(row[i]) - session.logits()[i]));
+  }
+  EXPECT_LE(most, 1e-4);
+  EXPECT_EQ(cache.plan(), session.held().intersect(cache.plan()));
+  EXPECT_EQ(cache.stats().n_tokens_seen, 420);
+  EXPECT_EQ(cache.held(), session.held());
+  EXPECT_GT(cache.evict(), 0);
+  EXPECT_EQ(cache.held(), cache.plan());
+}
+
+INSTANTIATE_TEST_SUITE_P(Positions, OwnContext,
+                         testing::Values(PositionMode::kAbsolute, PositionMode::kPacked),
+                         [](const auto& info) { return std::string(to_string(info.param)); });
+
+TEST(LlamaCacheTest, SeesWhatTheProgramDidInBetween) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, 64);
+  Program program(*model);
+  program.decode(std::span(text).first(40));
+  LlamaCache cache = LlamaCache::bind(program.context.get(), policy("sink_recent:4:100"));
+  EXPECT_EQ(cache.held(), KeepSet::all(40));
+  EXPECT_EQ(cache.before_decode(10), 40);
+  program.decode(std::span(text).first(10));
+  program.remove_from(45);  // the program takes an answer back
+  EXPECT_EQ(cache.before_decode(1), 45);
+  program.remove_from(0);
+  EXPECT_EQ(cache.before_decode(1), 0);
+  program.decode(std::span(text).first(30));
+  llama_memory_seq_rm(llama_get_memory(program.context.get()), 0, 5, 8);
+  EXPECT_THROW((void)cache.before_decode(1), Error) << "a hole that we did not make";
+}
+
+TEST(LlamaCacheTest, RefusesWhatItCannotDo) {
+  const auto model = test::load_model(test::default_model_path());
+  Program program(*model);
+  const auto recent = policy("sink_recent:4:100");
+  EXPECT_THROW((void)LlamaCache::bind(nullptr, recent), Error);
+  EXPECT_THROW((void)LlamaCache::bind(program.context.get(), nullptr), Error);
+  EXPECT_THROW((void)LlamaCache::bind(program.context.get(), recent, {.sequence = 1}), Error);
+  EXPECT_THROW((void)LlamaCache::bind(program.context.get(), policy("sink_recent_uniform:4:9:stride=2")),
+               Error);
+  LlamaCache cache = LlamaCache::bind(program.context.get(), recent);
+  EXPECT_THROW((void)cache.before_decode(0), Error);
+  EXPECT_THROW((void)cache.before_decode(257), Error) << "more than all cells";
+  Program several(*model, 4);
+  EXPECT_THROW((void)LlamaCache::bind(several.context.get(), recent), Error) << "cells of their own";
+  Program shared(*model, 4, true);
+  EXPECT_NO_THROW((void)LlamaCache::bind(shared.context.get(), recent, {.sequence = 3}));
+  EXPECT_THROW((void)LlamaCache::bind(shared.context.get(), recent, {.positions = PositionMode::kPacked}),
+               Error);
+}
+
+TEST(LlamaCacheTest, RefusesARecurrentModel) {
+  const LlamaModelHandle model(
+      llama_model_load_from_file(test::recurrent_model_path().c_str(), llama_model_default_params()));
+  ASSERT_TRUE(model);
+  const LlamaContextHandle context(llama_init_from_model(model.get(), llama_context_default_params()));
+  ASSERT_TRUE(context);
+  try {
+    (void)LlamaCache::bind(context.get(), policy("sink_recent:4:100"));
+    FAIL() << "bound";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_NE(std::string(error.what()).find("recurrent"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace kvevict
