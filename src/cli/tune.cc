@@ -182,7 +182,7 @@ void judge(const TuneFlags& flags, const Race& race, std::size_t winner, ChosenD
   LongBenchJob job = race.job;
   job.datasets = held_out.jobs;
   if (n_examples_of(job.datasets) == 0) {
-    fmt::print("held out  no example: no data set has three\n");
+    fmt::print("held out  no example: there are fewer than three\n");
     return;
   }
   const RunStrategy chosen = race.job.strategies[winner];
@@ -220,8 +220,9 @@ std::string command_line(const TuneFlags& flags, const RunResult& winner) {
 /// Takes the held-out examples out of `data`; what is left chooses.
 ChosenData split(ChosenData& data) {
   ChosenData held_out = data;
+  std::size_t n_before = 0;
   for (std::size_t i = 0; i < data.jobs.size(); ++i) {
-    SplitExamples parts = split_examples(data.jobs[i].examples);
+    SplitExamples parts = split_examples(data.jobs[i].examples, n_before);
     data.info[i].ids.clear();
     held_out.info[i].ids.clear();
     for (const LongBenchExample& e : parts.choosing) data.info[i].ids.push_back(e.id);
@@ -229,8 +230,10 @@ ChosenData split(ChosenData& data) {
     data.jobs[i].examples = std::move(parts.choosing);
     held_out.jobs[i].examples = std::move(parts.held_out);
   }
-  std::erase_if(held_out.jobs, [](const DatasetJob& job) { return job.examples.empty(); });
-  std::erase_if(held_out.info, [](const DataInfo& info) { return info.ids.empty(); });
+  for (ChosenData* const part : {&data, &held_out}) {
+    std::erase_if(part->jobs, [](const DatasetJob& job) { return job.examples.empty(); });
+    std::erase_if(part->info, [](const DataInfo& info) { return info.ids.empty(); });
+  }
   return held_out;
 }
 

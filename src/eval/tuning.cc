@@ -64,11 +64,10 @@ StrategySpec spec_of(const std::string& name, std::int64_t sink, std::int64_t re
 
 }  // namespace
 
-SplitExamples split_examples(const std::vector<LongBenchExample>& examples) {
+SplitExamples split_examples(const std::vector<LongBenchExample>& examples, std::size_t& n_before) {
   SplitExamples split;
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    const bool is_held_out = examples.size() >= 3 && i % 3 == 2;
-    (is_held_out ? split.held_out : split.choosing).push_back(examples[i]);
+  for (const LongBenchExample& example : examples) {
+    (n_before++ % 3 == 2 ? split.held_out : split.choosing).push_back(example);
   }
   return split;
 }

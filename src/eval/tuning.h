@@ -11,15 +11,17 @@
 
 namespace kvevict {
 
-/// The examples of one data set in two parts: those that a configuration is chosen by, and every third one,
-/// which no choice sees.
+/// The examples of one data set in two parts: those that a configuration is chosen by, and those that no
+/// choice sees.
 struct SplitExamples {
   std::vector<LongBenchExample> choosing;
   std::vector<LongBenchExample> held_out;
 };
 
-/// Examples 2, 5, 8, … (from 0) are held out; where a data set has fewer than three, none of it.
-[[nodiscard]] SplitExamples split_examples(const std::vector<LongBenchExample>& examples);
+/// Holds every third example out. `n_before` counts the examples over all data sets, so that small data sets
+/// give some too; it is moved on.
+[[nodiscard]] SplitExamples split_examples(const std::vector<LongBenchExample>& examples,
+                                           std::size_t& n_before);
 
 /// Strategies that hold at most `n_tokens` tokens a layer, sink and recent window of several shapes:
 /// sink_recent, streaming_llm and sink_recent_uniform. Empty where `n_tokens` is below kLeastTuningTokens.

@@ -144,7 +144,7 @@ std::string summary_line(const CachePicture& picture) {
 }
 
 PictureSize cache_picture_size(const CachePicture& picture) {
-  return {800, std::clamp(168 + picture.n_layers * 8, 250, 640)};
+  return {800, std::clamp(184 + picture.n_layers * 8, 266, 640)};
 }
 
 GnuplotScript cache_script(const CachePicture& picture, PictureSize size) {
@@ -157,8 +157,8 @@ GnuplotScript cache_script(const CachePicture& picture, PictureSize size) {
   script.add(fmt::format("set xrange [0:{}]\nset xlabel 'token position'", picture.total_len));
   add_layer_axis(script, picture);
   script.add(fmt::format(
-      "set key at screen 0.5,{:.6f} center center horizontal maxrows 1 Left reverse samplen 2 width 1",
-      16.0 / size.height));
+      "set key at screen 0.5,{:.6f} center center horizontal maxrows 2 Left reverse samplen 2 width 1",
+      26.0 / size.height));
   script.begin_data("all");
   script.row({0, static_cast<double>(picture.total_len), 0, static_cast<double>(picture.n_layers)});
   script.end_data();

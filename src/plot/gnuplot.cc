@@ -102,9 +102,8 @@ std::string terminal(PictureFormat format, PictureSize size, const DrawOptions& 
           2 * size.width, 2 * size.height);
     case PictureFormat::kPdf:
       return fmt::format(
-          "set terminal pdfcairo noenhanced size {:.3f}in,{:.3f}in font 'sans-serif,9' fontscale 1 linewidth "
-          "1 "
-          "background rgb 'white'",
+          "set terminal pdfcairo noenhanced size {:.3f}in,{:.3f}in font 'sans-serif,9' fontscale 0.75 "
+          "linewidth 1.5 dashlength 1.5 background rgb 'white'",
           size.width / 96.0, size.height / 96.0);
     case PictureFormat::kGif:
       return fmt::format(

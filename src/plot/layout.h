@@ -13,7 +13,7 @@ struct Margins {
   int left = 64;
   int right = 18;
   int top = 64;
-  int bottom = 84;
+  int bottom = 100;
 };
 
 /// A horizontal strip of a picture, in pixels: several panels stand under each other.

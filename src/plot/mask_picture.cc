@@ -16,7 +16,7 @@
 namespace kvevict {
 namespace {
 
-constexpr Margins kMargins = {.left = 76, .right = 22, .top = 64, .bottom = 84};
+constexpr Margins kMargins = {.left = 98, .right = 24, .top = 64, .bottom = 84};
 constexpr std::int64_t kMostRows = 512;
 constexpr std::int64_t kMostChunks = 65536;
 

@@ -85,7 +85,7 @@ void add_panel(GnuplotScript& script, const NeedlePicture& picture, const Needle
   script.add(fmt::format("set xrange [0:{}]\nset yrange [{}:0]\nset xtics {}\nset ytics {}\nunset key",
                          picture.lengths.size(), picture.depths.size(), ticks_of(picture.lengths),
                          ticks_of(picture.depths)));
-  script.add("set xlabel 'tokens of the prompt'\nset ylabel 'depth of the passkey in %'");
+  script.add("set xlabel 'tokens of the prompt'\nset ylabel 'depth in %'");
   std::map<double, std::vector<std::pair<double, double>>> by_share;
   for (std::size_t l = 0; l < panel.found.size(); ++l) {
     for (std::size_t d = 0; d < panel.found[l].size(); ++d) {

@@ -14,7 +14,7 @@
 namespace kvevict {
 namespace {
 
-constexpr Margins kMargins = {.left = 86, .right = 22, .top = 64, .bottom = 84};
+constexpr Margins kMargins = {.left = 98, .right = 24, .top = 64, .bottom = 84};
 constexpr int kMostFrames = 500;
 constexpr int kFrameMs = 120;
 constexpr int kFramesAtEnd = 12;  // the last picture again, so that it can be read

@@ -36,12 +36,13 @@ TEST(TuningGrid, NeverHoldsMoreThanTheLimit) {
 TEST(SplitExamples, HoldsEveryThirdOut) {
   std::vector<LongBenchExample> examples(7);
   for (std::size_t i = 0; i < examples.size(); ++i) examples[i].id = std::to_string(i);
-  const SplitExamples split = split_examples(examples);
+  std::size_t n_before = 0;
+  const SplitExamples split = split_examples(examples, n_before);
   ASSERT_EQ(split.held_out.size(), 2U);
   EXPECT_EQ(split.held_out[1].id, "5");
   EXPECT_EQ(split.choosing.size(), 5U);
   examples.resize(2);
-  EXPECT_EQ(split_examples(examples).choosing.size(), 2U);
+  EXPECT_EQ(split_examples(examples, n_before).held_out.at(0).id, "1");  // the ninth in all
 }
 
 TEST(HopelessRuns, AreThoseThatAreSurelyWorse) {

@@ -159,13 +159,13 @@ TEST(CachePicture, DrawsAMillionTokensAndManyLayers) {
   EXPECT_LT(svg.size(), 20U << 20U);
   double blue = 0;  // pixels, weighted by how blue they are
   for (const SvgBox& box : svg_boxes(svg)) {
-    if (box.top < 63 || box.bottom > 640 - 84 + 1) continue;
+    if (box.top < 63 || box.bottom > 640 - 100 + 1) continue;
     const double share = (0xD0 - static_cast<double>(box.colour >> 16U)) / 0xD0;
     blue += share * (box.right - box.left) * (box.bottom - box.top);
   }
   double kept = 0;
   for (const KeepSet& layer : picture.layers) kept += static_cast<double>(layer.count());
-  const double area = (800.0 - 64 - 18) * (640.0 - 64 - 84);
+  const double area = (800.0 - 64 - 18) * (640.0 - 64 - 100);
   EXPECT_NEAR(blue / area, kept / 128 / static_cast<double>(kTokens), 0.03);
 }
 
