@@ -21,7 +21,7 @@ ARROWS = {
     "cache": {"policy"},
     "engine": {"policy"},
     "eval": {"policy"},
-    "plot": {"policy"},
+    "plot": {"policy", "eval"},
     "hub": set(),
     "cli": {"policy", "cache", "engine", "eval", "plot", "hub"},
 }

@@ -33,4 +33,19 @@ void save_session(Session& session, const std::filesystem::path& path, const Ses
 [[nodiscard]] LoadedSession load_session(std::shared_ptr<const Model> model, const SessionOptions& options,
                                          const std::filesystem::path& path, std::string model_sha256 = {});
 
+/// What a saved session holds, as far as it can be told without its model.
+struct SavedSession {
+  std::string model;   ///< Name, architecture and sizes.
+  std::string policy;  ///< Version and values of the policy that evicted last; empty where none did.
+  std::int64_t n_tokens_seen = 0;
+  KeepSet held;  ///< Original indices of the tokens in the cache.
+};
+
+/// Reads that much of a file that `save_session` wrote. Errors: kNotFound, kIo, kBadData and kInvalidArgument as
+/// `load_session` for the file itself.
+[[nodiscard]] SavedSession inspect_session(const std::filesystem::path& path);
+
+/// Whether the file begins as a saved session does.
+[[nodiscard]] bool is_session_file(const std::filesystem::path& path);
+
 }  // namespace kvevict

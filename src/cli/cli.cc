@@ -82,6 +82,9 @@ int run(int argc, char** argv) {
     add_score(app);
     add_segment(app);
     add_models(app);
+    add_visualize(app);
+    add_report(app);
+    add_tune(app);
     try {
       app.parse(argc, argv);
     } catch (const CLI::Success& success) {

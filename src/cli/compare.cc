@@ -8,6 +8,7 @@
 #include "cli/subcommands.h"
 #include "eval/atomic_file.h"
 #include "kvevict/error.h"
+#include "plot/comparison_picture.h"
 
 namespace kvevict::cli {
 namespace {
@@ -18,6 +19,7 @@ struct CompareFlags {
   std::int64_t flips = 10;
   bool allow_different = false;
   std::string output;
+  std::string plot;
 };
 
 std::string report(const CompareFlags& flags, const Comparison& comparison) {
@@ -33,7 +35,9 @@ void run_compare(const CompareFlags& flags) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("--flips is {}: 0 or more is needed", flags.flips));
   std::vector<Results> files;
   for (const std::string& name : flags.files) files.push_back(read_results(name));
-  const std::string text = report(flags, compare_runs(name_runs(flags.files, files), flags.allow_different));
+  const std::vector<NamedRun> runs = name_runs(flags.files, files);
+  const std::string text = report(flags, compare_runs(runs, flags.allow_different));
+  if (!flags.plot.empty()) save_comparison_picture(runs, flags.plot);
   if (flags.output.empty()) {
     fmt::print("{}", text);
   } else {
@@ -58,6 +62,11 @@ void add_compare(CLI::App& app) {
            "Compare runs of different models, data or prompts all the same");
   add_option(*command, "output", flags->output, "File for the comparison (standard output)")
       ->option_text("FILE");
+  add_option(*command, "plot", flags->plot,
+             "Also draw scores, quality against memory and speeds: *.png, *.svg or *.pdf (comparison.png)")
+      ->option_text("[FILE]")
+      ->expected(0, 1)
+      ->default_str("comparison.png");
   command->callback([flags] { run_compare(*flags); });
 }
 

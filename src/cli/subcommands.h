@@ -15,9 +15,12 @@ void add_models(CLI::App& app);
 void add_needle(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_plan(CLI::App& app);
+void add_report(CLI::App& app);
 void add_rpc_worker(CLI::App& app);
 void add_score(CLI::App& app);
 void add_segment(CLI::App& app);
 void add_stream(CLI::App& app);
+void add_tune(CLI::App& app);
+void add_visualize(CLI::App& app);
 
 }  // namespace kvevict::cli

@@ -217,4 +217,31 @@ LoadedSession load_session(std::shared_ptr<const Model> model, const SessionOpti
   }
 }
 
+SavedSession inspect_session(const fs::path& path) {
+  const std::string content = read_file(path);
+  try {
+    Pieces pieces(checked_body(content));
+    const SessionSnapshot snapshot =
+        snapshot_from(json::parse(pieces.take(pieces.take_values<std::uint64_t>(1).front())));
+    SavedSession saved{.model = snapshot.model_identity,
+                       .policy = snapshot.policy,
+                       .n_tokens_seen = snapshot.n_tokens_seen,
+                       .held = {}};
+    for (const HeldRun& run : snapshot.runs) saved.held.append(run.indices.begin, run.indices.end);
+    return saved;
+  } catch (const Error& error) {
+    throw Error(error.code(), "cannot read " + path.string() + ": " + error.what());
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::kBadData,
+                "cannot read " + path.string() + ": its header is broken (" + error.what() + ")");
+  }
+}
+
+bool is_session_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string beginning(kMagic.size(), '\0');
+  file.read(beginning.data(), static_cast<std::streamsize>(beginning.size()));
+  return file && beginning == kMagic;
+}
+
 }  // namespace kvevict

@@ -1,0 +1,93 @@
+#include "cli/picture_source.h"
+
+#include <fmt/format.h>
+
+#include "kvevict/error.h"
+#include "kvevict/policy.h"
+#include "kvevict/results.h"
+#include "kvevict/session_file.h"
+
+namespace kvevict::cli {
+namespace {
+
+constexpr std::size_t kMostListed = 20;
+
+/// The one item that is called `wanted`, or the only one where nothing is wanted.
+template <typename Items, typename Name>
+const typename Items::value_type& choose(const Items& items, const std::string& wanted, const char* flag,
+                                         const std::string& place, const Name& name_of) {
+  const typename Items::value_type* chosen = nullptr;
+  std::string names;
+  std::size_t n_listed = 0;
+  for (const auto& item : items) {
+    if (name_of(item) == wanted || (wanted.empty() && items.size() == 1)) chosen = &item;
+    if (n_listed++ < kMostListed) names += (names.empty() ? "" : ", ") + name_of(item);
+  }
+  if (chosen != nullptr) return *chosen;
+  if (items.size() > kMostListed) names += fmt::format(" and {} more", items.size() - kMostListed);
+  if (items.empty()) throw Error(ErrorCode::kBadData, place + " holds nothing to draw");
+  throw Error(ErrorCode::kInvalidArgument,
+              wanted.empty() ? fmt::format("--{} is needed: {} holds {}", flag, place, names)
+                             : fmt::format("--{} is \"{}\": {} holds {}", flag, wanted, place, names));
+}
+
+std::int64_t value_or(const RunInfo& info, const char* key, std::int64_t otherwise) {
+  const auto found = info.strategy_values.find(key);
+  return found == info.strategy_values.end() ? otherwise : found->second;
+}
+
+/// The cache of a saved session as it was when it was saved.
+CachePicture picture_of_session(const PictureSource& source, const std::optional<int>& n_layers) {
+  if (!source.run.empty() || !source.dataset.empty() || !source.example.empty()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                source.file + " is a saved session: --run, --dataset and --example choose from results");
+  }
+  const SavedSession saved = inspect_session(source.file);
+  CachePicture picture;
+  const std::size_t blank = saved.policy.find(' ');
+  const std::string strategy = blank == std::string::npos ? saved.policy : saved.policy.substr(blank + 1);
+  picture.title = fmt::format("{}, {}", source.file, strategy.empty() ? "no eviction so far" : strategy);
+  picture.total_len = saved.n_tokens_seen;
+  picture.layers = {saved.held};
+  picture.n_layers = n_layers.value_or(1);
+  picture.has_layer_count = n_layers.has_value();
+  if (strategy.empty()) return picture;
+  const StrategySpec spec = parse_strategy(strategy);
+  if (policy_info(spec.name).uses_sink_and_recent) {
+    set_boundaries(picture, spec.config.sink_tokens, spec.config.recent_tokens);
+  }
+  return picture;
+}
+
+}  // namespace
+
+CachePicture read_picture(const PictureSource& source, const std::optional<int>& n_layers) {
+  if (is_session_file(source.file)) return picture_of_session(source, n_layers);
+  const Results results = read_results(source.file);
+  const RunResult& run =
+      choose(results.runs, source.run, "run", source.file, [](const RunResult& r) { return r.info.name; });
+  const DatasetResult& dataset =
+      choose(run.datasets, source.dataset, "dataset", source.file + ", " + run.info.name,
+             [](const DatasetResult& d) { return d.name; });
+  const ExampleResult& example =
+      choose(dataset.examples, source.example, "example", source.file + ", " + dataset.name,
+             [](const ExampleResult& e) { return e.id; });
+  CachePicture picture;
+  picture.title = fmt::format("{}, {} {}", run.info.name, dataset.name, example.id);
+  picture.total_len = example.n_prompt_tokens;
+  picture.layers = example.kept_ranges;
+  const auto n_sets = static_cast<int>(picture.layers.size());
+  if (n_layers && n_sets > 1 && *n_layers != n_sets) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("--n_layers is {}: {} tells the kept tokens of {} layers", *n_layers, source.file,
+                            n_sets));
+  }
+  picture.n_layers = n_layers.value_or(n_sets);
+  picture.has_layer_count = n_layers || n_sets > 1;
+  if (run.info.strategy_values.contains("recent_tokens")) {
+    set_boundaries(picture, value_or(run.info, "sink_tokens", 0), value_or(run.info, "recent_tokens", 0));
+  }
+  return picture;
+}
+
+}  // namespace kvevict::cli

@@ -1,0 +1,321 @@
+// kvevict tune: looks for the configuration that is best under a limit, and says how good it is on examples
+// that did not choose it.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "cli/flags.h"
+#include "cli/interrupt.h"
+#include "cli/longbench_job.h"
+#include "cli/longbench_report.h"
+#include "cli/progress.h"
+#include "cli/subcommands.h"
+#include "cli/table.h"
+#include "eval/machine_info.h"
+#include "eval/sha256.h"
+#include "eval/tuning.h"
+#include "hub/locations.h"
+#include "kvevict/error.h"
+#include "kvevict/statistics.h"
+
+namespace kvevict::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kMiB = 1 << 20;
+constexpr std::int64_t kCellPadding = 256;  // llama.cpp's
+constexpr std::int64_t kMostTokensWithoutLimit = 2048;
+constexpr std::array kRounds = {0.25, 0.5, 1.0};  // shares of the examples after which hopeless candidates go
+
+struct TuneFlags {
+  LongBenchFlags run;
+  std::optional<double> min_score;
+  std::string kv_memory;
+};
+
+/// The candidates and their score table while they are tried.
+struct Race {
+  LongBenchJob job;
+  Results results;
+  std::vector<RunResult> given_up;
+};
+
+void require_sound(const TuneFlags& flags) {
+  if (flags.kv_memory.empty() && !flags.min_score) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a limit or a goal is needed: --kv_memory SIZE, --min_score POINTS, or both");
+  }
+  if (flags.run.engine.dry_run) {
+    throw Error(ErrorCode::kInvalidArgument, "--dry_run has nothing to show here: tune has to run the model");
+  }
+  if (flags.min_score && !(*flags.min_score >= 0 && *flags.min_score <= 100)) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("--min_score is {}: 0 to 100 points are needed", *flags.min_score));
+  }
+}
+
+/// Tokens a layer that the limit holds, in whole steps of llama.cpp's cells.
+std::int64_t most_tokens(const TuneFlags& flags, const Model& model) {
+  if (flags.kv_memory.empty()) return kMostTokensWithoutLimit;
+  const SessionOptions options = flags.run.engine.session_options();
+  const std::int64_t bytes = parse_bytes("kv_memory", flags.kv_memory);
+  const std::int64_t n_tokens =
+      bytes / model.kv_bytes_per_token(options.type_k, options.type_v) / kCellPadding * kCellPadding;
+  if (n_tokens < kLeastTuningTokens) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("--kv_memory {} holds {} tokens of {}: at least {} cells are needed",
+                            flags.kv_memory, n_tokens, model.info().name, kCellPadding));
+  }
+  return n_tokens;
+}
+
+/// All shapes at the limit; where a score is the goal, at parts of it too, for the smallest that is good
+/// enough.
+std::vector<ChosenStrategy> candidates(const TuneFlags& flags, std::int64_t n_tokens) {
+  std::vector<ChosenStrategy> chosen;
+  const SessionOptions options = flags.run.engine.session_options();
+  for (const std::int64_t part :
+       flags.min_score ? std::vector<std::int64_t>{8, 4, 2, 1} : std::vector<std::int64_t>{1}) {
+    for (StrategySpec& spec : tuning_grid(n_tokens / part)) {
+      const bool is_packed = make_policy(spec)->required_positions() == PositionMode::kPacked;
+      if (is_packed)
+        spec.config.recent_tokens =
+            std::max<std::int64_t>(1, spec.config.recent_tokens - options.n_decode_slack);
+      chosen.push_back({spec, std::nullopt});
+    }
+  }
+  return chosen;
+}
+
+/// The job's data sets with a share of their examples.
+std::vector<DatasetJob> part_of(const std::vector<DatasetJob>& datasets, double share) {
+  std::vector<DatasetJob> part = datasets;
+  for (DatasetJob& dataset : part) {
+    const auto n = static_cast<std::size_t>(std::ceil(share * static_cast<double>(dataset.examples.size())));
+    dataset.examples.resize(std::min(n, dataset.examples.size()));
+  }
+  return part;
+}
+
+void give_up_hopeless(Race& race, const TuningGoal& goal) {
+  const std::vector<bool> hopeless = hopeless_runs(race.results.runs, goal);
+  for (std::size_t i = hopeless.size(); i-- > 0;) {
+    if (!hopeless[i]) continue;
+    race.results.runs[i].info.status = "interrupted";
+    race.given_up.push_back(std::move(race.results.runs[i]));
+    race.results.runs.erase(race.results.runs.begin() + static_cast<std::ptrdiff_t>(i));
+    race.job.strategies.erase(race.job.strategies.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
+std::int64_t n_examples_of(const std::vector<DatasetJob>& datasets) {
+  std::int64_t n = 0;
+  for (const DatasetJob& dataset : datasets) n += static_cast<std::int64_t>(dataset.examples.size());
+  return n;
+}
+
+/// Round after round with more examples and fewer candidates.
+void run_race(Race& race, const std::vector<DatasetJob>& choosing, const TuningGoal& goal) {
+  for (const double share : kRounds) {
+    race.job.datasets = part_of(choosing, share);
+    fmt::print(stderr, "tune: {} candidates on {} examples\n", race.job.strategies.size(),
+               n_examples_of(race.job.datasets));
+    run_longbench(race.job, race.results, [](std::size_t, const std::string&, const ExampleResult&) {});
+    give_up_hopeless(race, goal);
+  }
+}
+
+/// 95 % interval of the mean over the data sets.
+PairedComparison score_of(const RunResult& run) {
+  std::vector<std::vector<double>> groups;
+  for (const DatasetResult& dataset : run.datasets) {
+    groups.emplace_back();
+    for (const ExampleResult& example : dataset.examples) groups.back().push_back(100 * example.score);
+  }
+  return compare_pairs(groups);
+}
+
+double mean_kv_mib(const RunResult& run) {
+  std::vector<double> mib;
+  for (const DatasetResult& dataset : run.datasets) {
+    for (const ExampleResult& e : dataset.examples)
+      mib.push_back(static_cast<double>(e.kv_bytes_after_eviction) / kMiB);
+  }
+  return mean_of(mib);
+}
+
+std::string interval_text(const PairedComparison& score) {
+  return fmt::format("{:.2f} [{:.1f}, {:.1f}]", score.difference, score.interval.low, score.interval.high);
+}
+
+std::string race_table(const Race& race) {
+  Table table({"candidate", "examples", "score [95% CI]", "KV MiB", ""});
+  const auto add = [&](const RunResult& run, const char* note) {
+    const PairedComparison score = score_of(run);
+    table.add({run.info.name, std::to_string(score.n_pairs), interval_text(score),
+               fmt::format("{:.1f}", mean_kv_mib(run)), note});
+  };
+  for (const RunResult& run : race.results.runs) add(run, "");
+  for (const RunResult& run : race.given_up) add(run, "given up");
+  return table.text();
+}
+
+void write_race(Race& race, const ChosenData& data, const std::string& sha256, const fs::path& output) {
+  Results results = race.results;
+  for (const RunResult& run : race.given_up) results.runs.push_back(run);
+  for (RunResult& run : results.runs) run.info.model_sha256 = sha256;
+  results.data = data.info;
+  write_results(results, output);
+}
+
+fs::path held_out_path(const fs::path& output) {
+  return output.parent_path() / (output.stem().string() + "-held-out" + output.extension().string());
+}
+
+/// The winner and the full cache on the examples that chose nothing.
+void judge(const TuneFlags& flags, const Race& race, std::size_t winner, ChosenData held_out,
+           const std::string& sha256, const fs::path& output) {
+  LongBenchJob job = race.job;
+  job.datasets = held_out.jobs;
+  if (n_examples_of(job.datasets) == 0) {
+    fmt::print("held out  no example: there are fewer than three\n");
+    return;
+  }
+  const RunStrategy chosen = race.job.strategies[winner];
+  job.strategies = {{.policy = make_policy(parse_strategy("full"))}, chosen};
+  Results results = empty_results(flags.run, job, held_out);
+  for (RunResult& run : results.runs) run.info.model_sha256 = sha256;
+  run_longbench(job, results, [](std::size_t, const std::string&, const ExampleResult&) {});
+  write_results(results, held_out_path(output));
+  fmt::print("held out  {} on {} examples that did not choose it; the full cache: {}\n",
+             interval_text(score_of(results.runs[1])), n_examples_of(job.datasets),
+             interval_text(score_of(results.runs[0])));
+}
+
+/// An argument as a shell reads it back.
+std::string shell_quoted(const std::string& text) {
+  const bool is_plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("_-./:=,").find(c) != std::string_view::npos;
+  });
+  if (is_plain) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string command_line(const TuneFlags& flags, const RunResult& winner) {
+  std::string line = "kvevict longbench --strategy " + shell_quoted(winner.info.name);
+  if (flags.run.engine.model != "default") line += " --model " + shell_quoted(flags.run.engine.model);
+  if (!flags.run.data_dir.empty()) line += " --data_dir " + shell_quoted(flags.run.data_dir);
+  std::string datasets;
+  for (const std::string& name : flags.run.datasets) datasets += (datasets.empty() ? "" : ",") + name;
+  return datasets.empty() ? line : line + " --dataset " + shell_quoted(datasets);
+}
+
+/// Takes the held-out examples out of `data`; what is left chooses.
+ChosenData split(ChosenData& data) {
+  ChosenData held_out = data;
+  std::size_t n_before = 0;
+  for (std::size_t i = 0; i < data.jobs.size(); ++i) {
+    SplitExamples parts = split_examples(data.jobs[i].examples, n_before);
+    data.info[i].ids.clear();
+    held_out.info[i].ids.clear();
+    for (const LongBenchExample& e : parts.choosing) data.info[i].ids.push_back(e.id);
+    for (const LongBenchExample& e : parts.held_out) held_out.info[i].ids.push_back(e.id);
+    data.jobs[i].examples = std::move(parts.choosing);
+    held_out.jobs[i].examples = std::move(parts.held_out);
+  }
+  for (ChosenData* const part : {&data, &held_out}) {
+    std::erase_if(part->jobs, [](const DatasetJob& job) { return job.examples.empty(); });
+    std::erase_if(part->info, [](const DataInfo& info) { return info.ids.empty(); });
+  }
+  return held_out;
+}
+
+void run_tune(TuneFlags flags) {
+  require_sound(flags);
+  flags.kv_memory =
+      std::exchange(flags.run.engine.kv_memory, "");  // the grid holds to it, not each strategy by itself
+  const TuningGoal goal{.least_score = flags.min_score};
+  const fs::path output = flags.run.output.empty() ? fs::path("results") / ("tune-" + utc_now() + ".json")
+                                                   : fs::path(flags.run.output);
+  require_writable_results(output);
+  require_writable_results(held_out_path(output));
+  const PromptTemplates templates(data_folder() / "longbench", flags.run.longbench_config);
+  const Scorer scorer(data_folder() / "jieba");
+  ChosenData data = choose_data(flags.run, templates);
+  const ChosenData held_out = split(data);
+  const InterruptGuard interrupt;
+  Race race{.job = make_job(flags.run, {}, data.jobs), .results = {}, .given_up = {}};
+  race.job.templates = &templates;
+  race.job.scorer = &scorer;
+  race.job.settings.session.cancel = interrupt.flag();
+  for (const ChosenStrategy& candidate : candidates(flags, most_tokens(flags, *race.job.model))) {
+    race.job.strategies.push_back(make_strategy(flags.run.engine, candidate, *race.job.model));
+  }
+  race.results = empty_results(flags.run, race.job, data);
+  const std::string sha256 = sha256_of_file(race.job.model->path());
+  try {
+    run_race(race, data.jobs, goal);
+  } catch (const Error&) {
+    if (has_examples(race.results)) {
+      write_race(race, data, sha256, output);
+      spdlog::warn("stopped before the end; what is done is in {}", output.string());
+    }
+    throw;
+  }
+  write_race(race, data, sha256, output);
+  fmt::print("{}", race_table(race));
+  const std::optional<std::size_t> winner = winning_run(race.results.runs, goal);
+  if (!winner) {
+    fmt::print(
+        "no configuration reaches {} points on these examples: raise --kv_memory or lower "
+        "--min_score\nresults   {}\n",
+        *flags.min_score, output.string());
+    return;
+  }
+  const RunResult& best = race.results.runs[*winner];
+  fmt::print("\nchosen    {}: {} on the examples that chose it, {:.1f} MiB of K and V\n", best.info.name,
+             interval_text(score_of(best)), mean_kv_mib(best));
+  judge(flags, race, *winner, held_out, sha256, output);
+  fmt::print("results   {}\nrun it    {}\n", output.string(), command_line(flags, best));
+}
+
+}  // namespace
+
+void add_tune(CLI::App& app) {
+  auto flags = std::make_shared<TuneFlags>();
+  LongBenchFlags& run = flags->run;
+  CLI::App* command = app.add_subcommand(
+      "tune", "Find the best configuration under a memory limit, or the smallest that is good enough");
+  command
+      ->add_option(both_spellings("min_score"), flags->min_score,
+                   "Points that are good enough: the smallest memory wins")
+      ->option_text("POINTS");
+  add_option(*command, "dataset", run.datasets, "Data sets (without it: all that have a file in --data_dir)")
+      ->delimiter(',')
+      ->option_text("NAME,...");
+  add_option(*command, "data_dir", run.data_dir, "Folder of LongBench's <dataset>.jsonl files (the demo set)")
+      ->option_text("DIR");
+  add_option(*command, "longbench_config", run.longbench_config,
+             "Folder with LongBench's own prompts and lengths")
+      ->option_text("DIR");
+  add_count(*command, "num_examples", run.num_examples,
+            "Examples of each data set (all); every third one is held out");
+  add_count(*command, "max_new_tokens", run.max_new_tokens,
+            "Answer tokens (LongBench's number for each data set)");
+  add_count(*command, "max_length", run.max_length,
+            "Longest prompt in tokens; longer ones are cut in the middle");
+  add_option(*command, "output", run.output,
+             "Results file (results/tune-<time>.json); held-out examples go to *-held-out.json")
+      ->option_text("FILE");
+  run.engine.add_to(*command);
+  command->callback([flags] { run_tune(*flags); });
+}
+
+}  // namespace kvevict::cli
