@@ -13,6 +13,10 @@ STRATEGIES=${STRATEGIES:-full,sink_recent:64:256,sink_recent_uniform:64:256:512,
 if [ ! -x "$KVEVICT" ]; then
   scripts/setup.sh
 fi
+case " $* " in
+  *" --data_dir"* | *" --data-dir"*) ;;
+  *) set -- --data_dir data/demo "$@" ;;
+esac
 for dataset in narrativeqa qasper multifieldqa_en multifieldqa_zh hotpotqa 2wikimqa musique; do
   printf '==> %s\n' "$dataset"
   "$KVEVICT" longbench --dataset "$dataset" --strategies "$STRATEGIES" --output "$RESULTS/$dataset.json" "$@"
