@@ -83,7 +83,7 @@ case "$mode" in
     ;;
   --full)
     scripts/setup.sh || exit 1
-    install_packages clang clang-tidy clang-format
+    install_packages clang libclang-rt-14-dev clang-tidy clang-format
     stage release run_tests release -j 1
     for preset in asan ubsan tsan; do stage "$preset" run_tests "$preset" -j 1; done
     stage fuzz run_fuzzers
