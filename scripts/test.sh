@@ -96,6 +96,7 @@ case "$mode" in
   --full)
     scripts/setup.sh || exit 1
     install_packages clang clang-tidy clang-format
+    install_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" # what libFuzzer needs
     scripts/fetch_texts.sh || exit 1
     stage release run_tests release -j 1
     stage parity long_check scripts/long/parity.sh
