@@ -5,6 +5,7 @@
 #include <csignal>
 #include <fstream>
 
+#include "cli/interrupt.h"
 #include "cli/kept_text.h"
 #include "kvevict/error.h"
 #include "support/program.h"
