@@ -4,8 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "cli/flags.h"
 #include "cli/interrupt.h"
@@ -45,6 +48,7 @@ struct Race {
 };
 
 void require_sound(const TuneFlags& flags) {
+  if (!flags.kv_memory.empty()) static_cast<void>(parse_bytes("kv_memory", flags.kv_memory));
   if (flags.kv_memory.empty() && !flags.min_score) {
     throw Error(ErrorCode::kInvalidArgument,
                 "a limit or a goal is needed: --kv_memory SIZE, --min_score POINTS, or both");
@@ -238,9 +242,9 @@ ChosenData split(ChosenData& data) {
 }
 
 void run_tune(TuneFlags flags) {
-  require_sound(flags);
   flags.kv_memory =
       std::exchange(flags.run.engine.kv_memory, "");  // the grid holds to it, not each strategy by itself
+  require_sound(flags);
   const TuningGoal goal{.least_score = flags.min_score};
   const fs::path output = flags.run.output.empty() ? fs::path("results") / ("tune-" + utc_now() + ".json")
                                                    : fs::path(flags.run.output);

@@ -107,7 +107,7 @@ std::string terminal(PictureFormat format, PictureSize size, const DrawOptions& 
           size.width / 96.0, size.height / 96.0);
     case PictureFormat::kGif:
       return fmt::format(
-          "set terminal gif noenhanced animate delay {} loop 0 optimize size {},{} font 'sans-serif,10' "
+          "set terminal gif noenhanced animate delay {} loop 0 size {},{} font 'sans-serif,10' "
           "background rgb 'white'",
           (options.frame_ms + 5) / 10, size.width, size.height);
     case PictureFormat::kSvg:

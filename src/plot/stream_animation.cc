@@ -17,7 +17,7 @@ namespace {
 constexpr Margins kMargins = {.left = 98, .right = 24, .top = 64, .bottom = 84};
 constexpr int kMostFrames = 500;
 constexpr int kFrameMs = 120;
-constexpr int kFramesAtEnd = 12;  // the last picture again, so that it can be read
+constexpr int kFramesAtEnd = 10;  // the last picture again, so that it can be read
 
 void require_drawable(const StreamAnimation& animation) {
   if (animation.n_tokens < 1 || animation.n_tokens > kMaxTokens) {
