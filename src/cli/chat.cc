@@ -9,7 +9,6 @@
 #include "cli/flags.h"
 #include "cli/generation_flags.h"
 #include "cli/interrupt.h"
-#include "cli/kept_text.h"
 #include "cli/line_reader.h"
 #include "cli/subcommands.h"
 #include "eval/process_info.h"
@@ -96,8 +95,7 @@ class Chat {
     } else if (command == "/stats") {
       fmt::print("{}", stats_text(conversation_));
     } else if (command == "/keep") {
-      fmt::print("{}\n", kept_text(*conversation_.run().model, conversation_.seen(),
-                                   conversation_.session().held(), lines_.is_terminal()));
+      fmt::print("{}\n", conversation_.kept_text(lines_.is_terminal()));
     } else if (command == "/reset") {
       conversation_.reset();
     } else if (command == "/save" || command == "/load") {

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/kept_text.h"
 #include "eval/prompt_prefill.h"
 #include "eval/sha256.h"
 #include "eval/utf8.h"
@@ -66,6 +67,14 @@ AnswerEnd Conversation::answer(std::string_view message,
   waiting_.assign(written, made.end());
   if (is_stopped) return AnswerEnd::kStopped;
   return reached_end ? AnswerEnd::kByModel : AnswerEnd::kAtLength;
+}
+
+std::string Conversation::kept_text(bool for_terminal) const {
+  std::vector<Token> tokens = seen_;
+  tokens.insert(tokens.end(), waiting_.begin(), waiting_.end());
+  KeepSet kept = session_.held();
+  kept.append(static_cast<std::int64_t>(seen_.size()), static_cast<std::int64_t>(tokens.size()));
+  return cli::kept_text(*run_.model, tokens, kept, for_terminal);
 }
 
 void Conversation::reset() {

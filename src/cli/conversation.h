@@ -47,7 +47,10 @@ class Conversation {
   [[nodiscard]] const ModelRun& run() const { return run_; }
   [[nodiscard]] std::int64_t n_turns() const { return n_turns_; }
 
-  /// All tokens of the conversation that the cache has seen, in order; for showing what is kept.
+  /// The conversation as text, with what was evicted marked (cli/kept_text.h).
+  [[nodiscard]] std::string kept_text(bool for_terminal) const;
+
+  /// All tokens of the conversation that the cache has seen, in order.
   [[nodiscard]] const std::vector<Token>& seen() const { return seen_; }
 
  private:

@@ -6,7 +6,6 @@
 #include <fstream>
 
 #include "cli/interrupt.h"
-#include "cli/kept_text.h"
 #include "kvevict/error.h"
 #include "support/program.h"
 #include "support/test_models.h"
@@ -85,7 +84,7 @@ TEST(ConversationTest, KeepShowsTheSystemPromptAndWhatWasEvicted) {
   Conversation chat = make_conversation("sink_recent:16:48");
   for (int turn = 0; turn < 5; ++turn)
     say(chat, "Ship number " + std::to_string(turn) + " has passed the reef at noon.");
-  const std::string shown = kept_text(*chat.run().model, chat.seen(), chat.session().held(), false);
+  const std::string shown = chat.kept_text(false);
   EXPECT_LT(shown.find("lighthouse keeper"), shown.find("[-"));
   EXPECT_NE(shown.find("-]"), std::string::npos);
   EXPECT_GT(shown.find("Ship number 4"), shown.rfind("-]"));
