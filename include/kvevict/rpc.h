@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,8 +23,11 @@ struct RpcWorkerOptions {
 /// Connects to workers and makes their devices known to this process, once for each. Returns the devices'
 /// names for `ModelOptions::devices`, in order. Errors: kInvalidArgument for what is not "host:port"; kIo
 /// naming the worker that does not answer; kUnsupported where llama.cpp was built without its RPC back end.
-/// A worker that goes away later ends this process: llama.cpp aborts then.
-[[nodiscard]] std::vector<std::string> add_rpc_workers(std::span<const std::string> endpoints);
+/// `answers` says whether a connection to an endpoint can be made: asked first, since llama.cpp ends the
+/// process where none can. A worker that goes away later, or something else that listens there, ends this
+/// process too: llama.cpp aborts then.
+[[nodiscard]] std::vector<std::string> add_rpc_workers(std::span<const std::string> endpoints,
+                                                       const std::function<bool(const std::string&)>& answers);
 
 /// Serves until the process is ended. Errors: kInvalidArgument (port, device), kUnsupported as above, kIo
 /// where the port cannot be taken.

@@ -4,6 +4,7 @@
 
 #include "cli/flags.h"
 #include "hub/locations.h"
+#include "hub/tcp_probe.h"
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
 #include "kvevict/rpc.h"
@@ -89,7 +90,7 @@ ModelOptions EngineFlags::model_options() const {
   options.path = find_model(model);
   options.gpu_layers = parse_gpu_layers(gpu_layers);
   options.devices = devices;
-  for (const std::string& name : add_rpc_workers(rpc)) options.devices.push_back(name);
+  for (const std::string& name : add_rpc_workers(rpc, accepts_connection)) options.devices.push_back(name);
   options.split_mode = parse_split_mode(split_mode);
   options.main_gpu = main_gpu;
   options.use_mmap = !no_mmap;

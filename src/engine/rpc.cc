@@ -58,7 +58,8 @@ std::vector<ggml_backend_dev_t> devices_to_lend(const std::vector<std::string>& 
 
 }  // namespace
 
-std::vector<std::string> add_rpc_workers(std::span<const std::string> endpoints) {
+std::vector<std::string> add_rpc_workers(std::span<const std::string> endpoints,
+                                         const std::function<bool(const std::string&)>& answers) {
   start_llama();
   std::vector<std::string> names;
   for (const std::string& endpoint : endpoints) require_endpoint(endpoint);
@@ -66,7 +67,7 @@ std::vector<std::string> add_rpc_workers(std::span<const std::string> endpoints)
     const auto add_server =
         rpc_function<decltype(&ggml_backend_rpc_add_server)>("ggml_backend_rpc_add_server");
     const LlamaLogCapture log;
-    ggml_backend_reg_t worker = add_server(endpoint.c_str());
+    ggml_backend_reg_t worker = answers(endpoint) ? add_server(endpoint.c_str()) : nullptr;
     if (worker == nullptr || ggml_backend_reg_dev_count(worker) == 0) {
       throw Error(ErrorCode::kIo,
                   "the worker " + endpoint +

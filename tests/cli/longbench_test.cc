@@ -99,7 +99,7 @@ TEST(LongBenchCommand, CtrlCKeepsWhatIsDone) {
   }
   write(folder / "qasper.jsonl", lines);
   Program program(on(folder, {"--strategy", "sink_recent:4:16"}));
-  ASSERT_TRUE(program.wait_for_stderr("[2/200]"));
+  ASSERT_TRUE(program.wait_for_stderr("[2/200"));
   program.send_signal(SIGINT);
   const ProgramResult result = program.wait();
   EXPECT_EQ(result.exit_code, 130) << result.err;
