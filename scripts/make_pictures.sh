@@ -9,7 +9,7 @@ kvevict=${1:-build/release/bin/kvevict}
 out=docs/pictures
 [ -x "$kvevict" ] || fail "there is no $kvevict: run scripts/setup.sh first"
 mkdir -p "$out" build/pictures
-runs=build/pictures/demo.json
+runs=(results/demo/multifieldqa_en.json)
 needles=build/pictures/needle.json
 strategies=full,sink_recent:64:256,sink_recent_uniform:64:256:512,streaming_llm:4:316
 
@@ -17,19 +17,23 @@ say "plans"
 "$kvevict" visualize --save "$out/cache.png"
 "$kvevict" visualize --strategy sink_recent_uniform:256:512:stride=2 --save "$out/stride.png"
 "$kvevict" visualize --mode mask --strategy sink_recent_uniform:64:256:512 --total_len 4096 --chunk 256 --save "$out/mask.png"
-"$kvevict" visualize --strategy sink_recent_uniform:64:256:1024 --total_len 16384 --animate "$out/stream.gif"
+"$kvevict" visualize --strategy sink_recent_uniform:64:256:1024 --total_len 16384 --frames 40 --animate "$out/stream.gif"
 
-say "runs of the default model"
-"$kvevict" longbench --demo_mode --dataset multifieldqa_en,hotpotqa,qasper --strategies "$strategies" --share_prefill off --output "$runs"
-"$kvevict" needle --lengths 512,1024,1536 --strategies "$strategies" --output "$needles"
-"$kvevict" compare "$runs" --plot "$out/compare.png"
+say "real runs: results/demo, and the needle map"
+if [ ! -e "${runs[0]}" ]; then
+  runs=(build/pictures/demo.json)
+  "$kvevict" longbench --demo_mode --dataset multifieldqa_en,qasper --strategies "$strategies" --output "${runs[0]}"
+fi
+[ -e "$needles" ] || "$kvevict" needle --lengths 512,1024 --strategies "$strategies" --output "$needles"
+"$kvevict" compare "${runs[@]}" --plot "$out/compare.png" >/dev/null
 "$kvevict" visualize --from "$needles" --save "$out/needle.png"
-example=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["runs"][0]["datasets"][0]["examples"][0]["id"])' "$runs")
-"$kvevict" visualize --from "$runs" --run sink_recent_uniform:64:256:512 --dataset multifieldqa_en --example "$example" \
-  --n_layers 30 --save "$out/example.png"
+read -r run dataset example < <(python3 -c 'import json, sys
+run = json.load(open(sys.argv[1]))["runs"][-1]
+print(run["run"]["name"], run["datasets"][0]["name"], run["datasets"][0]["examples"][0]["id"])' "${runs[0]}")
+"$kvevict" visualize --from "${runs[0]}" --run "$run" --dataset "$dataset" --example "$example" --n_layers 30 --save "$out/example.png"
 
 say "report"
-"$kvevict" report "$runs" "$needles" -o build/pictures/report.html
+"$kvevict" report "${runs[@]}" "$needles" -o build/pictures/report.html
 if command -v chromium >/dev/null 2>&1; then
   chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1000,1500 --virtual-time-budget=3000 \
     --screenshot="$out/report.png" "file://$PWD/build/pictures/report.html" 2>/dev/null
