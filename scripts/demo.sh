@@ -4,7 +4,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh
 printf '\n'
-build/release/bin/kvevict longbench --demo_mode --strategies full,sink_recent,sink_recent_uniform --output results/demo.json
+# each strategy with a prefill and a context of its own, so that the speeds are its own too
+build/release/bin/kvevict longbench --demo_mode --strategies full,sink_recent,sink_recent_uniform --share_prefill off --restart \
+  --output results/demo.json
 cat <<'END'
 
 F1: how well the answers match (0 to 100). kept: prompt tokens left in the cache when the answer began.

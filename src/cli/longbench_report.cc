@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "cli/table.h"
 #include "eval/machine_info.h"
@@ -92,6 +93,18 @@ MostHeld most_held(const RunStrategy& strategy, const SessionOptions& session, s
   return {n_evicted, n_evicted < n_all ? n_prompt : n_all};
 }
 
+/// The metric's name where all data sets of the table are LongBench's and have the same one.
+std::string score_header(const Results& results) {
+  std::set<std::string_view> labels;
+  for (const RunResult& run : results.runs) {
+    for (const DatasetResult& dataset : run.datasets) {
+      const auto known = std::ranges::find(longbench_datasets(), dataset.name, &LongBenchDataset::name);
+      labels.insert(known == longbench_datasets().end() ? "score" : metric_label(known->metric));
+    }
+  }
+  return labels.size() == 1 ? std::string(*labels.begin()) : "score";
+}
+
 }  // namespace
 
 RunInfo describe_run(const Model& model, const Policy& policy) {
@@ -127,7 +140,7 @@ std::string describe_example(const std::string& strategy, const std::string& dat
 }
 
 std::string summary_table(const Results& results) {
-  Table table({"strategy", "data set", "n", "score", "prompt tokens", "kept", "KV MiB", "saved %",
+  Table table({"strategy", "data set", "n", score_header(results), "prompt tokens", "kept", "KV MiB", "saved %",
                "prefill s", "decode tok/s"});
   for (const RunResult& run : results.runs) {
     for (const DatasetResult& dataset : run.datasets) {
