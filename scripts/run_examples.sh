@@ -21,4 +21,7 @@ for dataset in narrativeqa qasper multifieldqa_en multifieldqa_zh hotpotqa 2wiki
   printf '==> %s\n' "$dataset"
   "$KVEVICT" longbench --dataset "$dataset" --strategies "$STRATEGIES" --output "$RESULTS/$dataset.json" "$@"
 done
-"$KVEVICT" compare "$RESULTS"/{narrativeqa,qasper,multifieldqa_en,multifieldqa_zh,hotpotqa,2wikimqa,musique}.json --flips 0
+for dataset in narrativeqa qasper multifieldqa_en multifieldqa_zh hotpotqa 2wikimqa musique; do
+  printf '\n'
+  "$KVEVICT" compare "$RESULTS/$dataset.json" --flips 0
+done
