@@ -67,6 +67,17 @@ run_fuzzers() {
   return "$failed"
 }
 
+# check_format: whether clang-format would change nothing; other versions than the one that formatted the tree differ.
+check_format() {
+  local version
+  version=$(clang-format --version | sed -E 's/.*version ([0-9]+).*/\1/')
+  if [ "$version" != 14 ]; then
+    say "format: not checked, clang-format is version $version and not 14"
+    return 0
+  fi
+  git ls-files '*.cc' '*.h' '*.cu' '*.cuh' | xargs clang-format --dry-run -Werror
+}
+
 # stage NAME COMMAND...: runs it once for a state of the files.
 stage() {
   local name=$1 state stamp
@@ -98,6 +109,7 @@ case "$mode" in
     install_packages clang clang-tidy clang-format
     install_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" # what libFuzzer needs
     scripts/fetch_texts.sh || exit 1
+    long_check check_format
     stage release run_tests release -j 1
     stage parity long_check scripts/long/parity.sh
     stage long-document long_check scripts/long/long_document.py

@@ -17,7 +17,7 @@ struct Device {
 
 /// What the llama.cpp that this program runs with is and can use.
 struct EngineInfo {
-  std::string llama_version;        ///< llama.cpp's own version.
+  std::string llama_version;  ///< llama.cpp's own version.
   std::string ggml_version;
   std::string ggml_commit;
   std::vector<std::string> backends;  ///< "CPU", "CUDA", "Vulkan", "RPC", …

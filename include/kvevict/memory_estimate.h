@@ -17,7 +17,7 @@ struct MemoryEstimate {
 /// What a session with `options` and room for `n_tokens` tokens would need. `model` should be
 /// loaded with `ModelOptions::weights` false: llama.cpp then plans its buffers without
 /// allocating them. Errors: those of making a context.
-[[nodiscard]] MemoryEstimate estimate_memory(std::shared_ptr<const Model> model, const SessionOptions& options,
-                                             std::int64_t n_tokens);
+[[nodiscard]] MemoryEstimate estimate_memory(std::shared_ptr<const Model> model,
+                                             const SessionOptions& options, std::int64_t n_tokens);
 
 }  // namespace kvevict

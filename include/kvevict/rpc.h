@@ -26,8 +26,8 @@ struct RpcWorkerOptions {
 /// `answers` says whether a connection to an endpoint can be made: asked first, since llama.cpp ends the
 /// process where none can. A worker that goes away later, or something else that listens there, ends this
 /// process too: llama.cpp aborts then.
-[[nodiscard]] std::vector<std::string> add_rpc_workers(std::span<const std::string> endpoints,
-                                                       const std::function<bool(const std::string&)>& answers);
+[[nodiscard]] std::vector<std::string> add_rpc_workers(
+    std::span<const std::string> endpoints, const std::function<bool(const std::string&)>& answers);
 
 /// Serves until the process is ended. Errors: kInvalidArgument (port, device), kUnsupported as above, kIo
 /// where the port cannot be taken.

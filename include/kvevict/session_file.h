@@ -41,8 +41,8 @@ struct SavedSession {
   KeepSet held;  ///< Original indices of the tokens in the cache.
 };
 
-/// Reads that much of a file that `save_session` wrote. Errors: kNotFound, kIo, kBadData and kInvalidArgument as
-/// `load_session` for the file itself.
+/// Reads that much of a file that `save_session` wrote. Errors: kNotFound, kIo, kBadData and kInvalidArgument
+/// as `load_session` for the file itself.
 [[nodiscard]] SavedSession inspect_session(const std::filesystem::path& path);
 
 /// Whether the file begins as a saved session does.

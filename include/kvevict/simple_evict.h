@@ -22,8 +22,9 @@ struct SimpleEvictConfig {
   std::int64_t sink_tokens = 256;        ///< First tokens, always kept; >= 0.
   std::int64_t recent_tokens = 512;      ///< Last tokens, always kept; >= 1.
   std::string middle_strategy = "none";  ///< "none" or "uniform".
-  std::int64_t middle_budget_tokens = 0; ///< Most middle tokens kept ("uniform", when the stride is 0); >= 0.
-  std::int64_t uniform_stride = 0;       ///< > 0: keep every n-th middle block, whatever the budget; >= 0.
+  std::int64_t middle_budget_tokens =
+      0;                            ///< Most middle tokens kept ("uniform", when the stride is 0); >= 0.
+  std::int64_t uniform_stride = 0;  ///< > 0: keep every n-th middle block, whatever the budget; >= 0.
 
   friend bool operator==(const SimpleEvictConfig&, const SimpleEvictConfig&) = default;
 };

@@ -48,7 +48,8 @@ std::string unknown_arguments(const CLI::App& app) {
 int report_usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const bool is_unknown = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
   const std::vector<CLI::App*> commands = app.get_subcommands();
-  fmt::print(stderr, "kvevict: {} (see kvevict{} --help)\n", is_unknown ? unknown_arguments(app) : error.what(),
+  fmt::print(stderr, "kvevict: {} (see kvevict{} --help)\n",
+             is_unknown ? unknown_arguments(app) : error.what(),
              commands.empty() ? "" : " " + commands.front()->get_name());
   return 2;
 }
@@ -64,7 +65,8 @@ int report_error(const Error& error) {
 int run(int argc, char** argv) {
   try {
     log_to_stderr();
-    CLI::App app("kvevict: keeps a language model's KV cache within a budget by evicting tokens by position", "kvevict");
+    CLI::App app("kvevict: keeps a language model's KV cache within a budget by evicting tokens by position",
+                 "kvevict");
     app.set_version_flag("--version", version_text);
     app.require_subcommand(1);
     app.failure_message(CLI::FailureMessage::simple);

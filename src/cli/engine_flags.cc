@@ -16,8 +16,9 @@ std::optional<int> parse_gpu_layers(const std::string& text) {
   if (text == "auto") return std::nullopt;
   int n = -1;
   if (!CLI::detail::lexical_cast(text, n) || n < 0) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("--gpu_layers is \"{}\": \"auto\" or a number of layers, 0 or more, is needed", text));
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("--gpu_layers is \"{}\": \"auto\" or a number of layers, 0 or more, is needed", text));
   }
   return n;
 }
@@ -51,38 +52,49 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, std::string& val
 void EngineFlags::add_to(CLI::App& app) {
   const std::string group = "Model and engine";
   const auto in_group = [&](CLI::Option* option) { option->group(group); };
-  in_group(add_option(app, "model", model, "A GGUF file, or \"default\" (see kvevict models)")->option_text("MODEL"));
-  in_group(add_option(app, "gpu_layers", gpu_layers, "Layers to offload to GPUs: auto (what fits) or a number")
-               ->option_text("auto|N"));
+  in_group(add_option(app, "model", model, "A GGUF file, or \"default\" (see kvevict models)")
+               ->option_text("MODEL"));
+  in_group(
+      add_option(app, "gpu_layers", gpu_layers, "Layers to offload to GPUs: auto (what fits) or a number")
+          ->option_text("auto|N"));
   in_group(add_option(app, "devices", devices, "Devices to use (kvevict --version lists them)")
                ->delimiter(',')
                ->option_text("NAME,..."));
-  in_group(add_option(app, "rpc", rpc, "Workers to use (kvevict rpc-worker), for models larger than this machine")
-               ->delimiter(',')
-               ->option_text("HOST:PORT,..."));
-  in_group(add_choice(app, "split_mode", split_mode, "How several GPUs share the model", {"none", "layer", "row"}));
+  in_group(
+      add_option(app, "rpc", rpc, "Workers to use (kvevict rpc-worker), for models larger than this machine")
+          ->delimiter(',')
+          ->option_text("HOST:PORT,..."));
+  in_group(add_choice(app, "split_mode", split_mode, "How several GPUs share the model",
+                      {"none", "layer", "row"}));
   in_group(add_count(app, "main_gpu", main_gpu, "The GPU of the whole model with --split_mode none"));
   in_group(add_count(app, "threads", threads, "Threads (0: the processors that this process may use)"));
   in_group(add_flag(app, "no_mmap", no_mmap, "Read the model file instead of mapping it"));
   in_group(add_choice(app, "flash_attention", flash_attention, "Flash attention", {"auto", "on", "off"}));
-  in_group(add_option(app, "kv_type", kv_type, "Element type of K and V: f32, f16, bf16, q8_0, q4_0")->option_text("TYPE"));
+  in_group(add_option(app, "kv_type", kv_type, "Element type of K and V: f32, f16, bf16, q8_0, q4_0")
+               ->option_text("TYPE"));
   in_group(add_option(app, "kv_type_k", kv_type_k, "Element type of K alone")->option_text("TYPE"));
   in_group(add_option(app, "kv_type_v", kv_type_v, "Element type of V alone")->option_text("TYPE"));
   in_group(add_count(app, "batch", batch, "Most tokens handed to llama.cpp at once"));
   in_group(add_count(app, "ubatch", ubatch, "Most tokens computed at once"));
   in_group(add_choice(app, "prefill", prefill,
-                      "full: the whole prompt, then one eviction; bounded: chunk by chunk, never more than budget + chunk tokens",
+                      "full: the whole prompt, then one eviction; bounded: chunk by chunk, never more than "
+                      "budget + chunk tokens",
                       {"full", "bounded"}));
-  in_group(add_count(app, "chunk", chunk, "Bounded prefill: tokens between two evictions")->capture_default_str());
+  in_group(
+      add_count(app, "chunk", chunk, "Bounded prefill: tokens between two evictions")->capture_default_str());
   in_group(add_option(app, "positions", positions,
-                      "Positions of kept tokens: absolute (with a full prefill), packed, or auto (with a bounded one): absolute, "
+                      "Positions of kept tokens: absolute (with a full prefill), packed, or auto (with a "
+                      "bounded one): absolute, "
                       "packed whenever the trained context would be passed; streaming_llm: always packed")
                ->check(CLI::IsMember({"absolute", "packed", "auto"})));
-  in_group(add_count(app, "decode_slack", decode_slack,
-                      "Packed positions: tokens by which the cache may outgrow its budget between shifts while decoding"));
-  in_group(add_option(app, "kv_memory", kv_memory, "A limit for K and V, such as 512MiB, instead of token counts")
-               ->option_text("SIZE"));
-  in_group(add_flag(app, "dry_run", dry_run, "Print what would be needed (weights, KV cache, compute buffers) and stop"));
+  in_group(add_count(
+      app, "decode_slack", decode_slack,
+      "Packed positions: tokens by which the cache may outgrow its budget between shifts while decoding"));
+  in_group(
+      add_option(app, "kv_memory", kv_memory, "A limit for K and V, such as 512MiB, instead of token counts")
+          ->option_text("SIZE"));
+  in_group(add_flag(app, "dry_run", dry_run,
+                    "Print what would be needed (weights, KV cache, compute buffers) and stop"));
 }
 
 ModelOptions EngineFlags::model_options() const {
@@ -101,13 +113,16 @@ ModelOptions EngineFlags::model_options() const {
 SessionOptions EngineFlags::session_options() const {
   SessionOptions options;
   options.flash_attention = parse_flash_attention(flash_attention);
-  options.type_k = parse_type(kv_type_k.empty() ? "kv_type" : "kv_type_k", kv_type_k.empty() ? kv_type : kv_type_k);
-  options.type_v = parse_type(kv_type_v.empty() ? "kv_type" : "kv_type_v", kv_type_v.empty() ? kv_type : kv_type_v);
+  options.type_k =
+      parse_type(kv_type_k.empty() ? "kv_type" : "kv_type_k", kv_type_k.empty() ? kv_type : kv_type_k);
+  options.type_v =
+      parse_type(kv_type_v.empty() ? "kv_type" : "kv_type_v", kv_type_v.empty() ? kv_type : kv_type_v);
   options.n_batch = batch;
   options.n_ubatch = ubatch;
   options.n_threads = threads;
   options.n_chunk = chunk;
-  options.positions = parse_position_mode(positions).value_or(is_bounded() ? PositionMode::kAuto : PositionMode::kAbsolute);
+  options.positions =
+      parse_position_mode(positions).value_or(is_bounded() ? PositionMode::kAuto : PositionMode::kAbsolute);
   options.n_decode_slack = decode_slack;
   return options;
 }

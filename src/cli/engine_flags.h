@@ -26,7 +26,7 @@ struct EngineFlags {
   std::string kv_type_k, kv_type_v;  ///< Empty: as kv_type.
   int batch = 512;
   int ubatch = 512;
-  std::string prefill = "full";        ///< A command that streams sets "bounded" before `add_to`.
+  std::string prefill = "full";  ///< A command that streams sets "bounded" before `add_to`.
   int chunk = 512;
   std::string positions;  ///< Empty: absolute with a full prefill, auto with a bounded one.
   int decode_slack = 64;
@@ -52,8 +52,8 @@ struct EngineFlags {
 /// what the limit leaves, in whole multiples of llama.cpp's 256 cells. `full` cannot be limited.
 /// Errors: kInvalidArgument where the limit is not a size or does not hold the strategy's fixed part.
 /// Where the prefill is bounded, the chunk too comes out of the limit.
-void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model, const SessionOptions& options,
-                   bool is_bounded = false);
+void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model,
+                   const SessionOptions& options, bool is_bounded = false);
 
 /// "512MiB", "1.5 GiB", "200MB", "1048576" -> bytes. Errors: kInvalidArgument that names `flag`.
 [[nodiscard]] std::int64_t parse_bytes(const std::string& flag, const std::string& text);

@@ -13,7 +13,9 @@ void on_signal(int number) {
   std::signal(number, SIG_DFL);
 }
 
-void on_repeated_signal(int) { interrupted.store(true, std::memory_order_relaxed); }
+void on_repeated_signal(int) {
+  interrupted.store(true, std::memory_order_relaxed);
+}
 
 }  // namespace
 
@@ -34,8 +36,12 @@ InterruptGuard::~InterruptGuard() {
   std::signal(SIGTERM, SIG_DFL);
 }
 
-const std::atomic<bool>* InterruptGuard::flag() const noexcept { return &interrupted; }
+const std::atomic<bool>* InterruptGuard::flag() const noexcept {
+  return &interrupted;
+}
 
-bool InterruptGuard::clear() noexcept { return interrupted.exchange(false, std::memory_order_relaxed); }
+bool InterruptGuard::clear() noexcept {
+  return interrupted.exchange(false, std::memory_order_relaxed);
+}
 
 }  // namespace kvevict::cli

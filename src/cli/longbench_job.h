@@ -43,7 +43,8 @@ struct ChosenData {
 [[nodiscard]] ChosenData choose_data(const LongBenchFlags& flags, const PromptTemplates& templates);
 
 /// The strategy as the flags ask for it, for a model that is loaded: policy, prefill and positions.
-[[nodiscard]] RunStrategy make_strategy(const EngineFlags& engine, const ChosenStrategy& strategy, const Model& model);
+[[nodiscard]] RunStrategy make_strategy(const EngineFlags& engine, const ChosenStrategy& strategy,
+                                        const Model& model);
 
 /// The job as the flags ask for it; loads the model.
 [[nodiscard]] LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrategy> strategies,

@@ -140,8 +140,8 @@ std::string describe_example(const std::string& strategy, const std::string& dat
 }
 
 std::string summary_table(const Results& results) {
-  Table table({"strategy", "data set", "n", score_header(results), "prompt tokens", "kept", "KV MiB", "saved %",
-               "prefill s", "decode tok/s"});
+  Table table({"strategy", "data set", "n", score_header(results), "prompt tokens", "kept", "KV MiB",
+               "saved %", "prefill s", "decode tok/s"});
   for (const RunResult& run : results.runs) {
     for (const DatasetResult& dataset : run.datasets) {
       if (!dataset.examples.empty()) table.add(summary_row(run.info.name, dataset));

@@ -18,9 +18,9 @@ struct Unit {
   std::string_view name;
   double bytes;
 };
-constexpr std::array kUnits = {Unit{"", 1},          Unit{"B", 1},         Unit{"KiB", 1024.0},   Unit{"MiB", 1048576.0},
-                               Unit{"GiB", 1073741824.0}, Unit{"KB", 1e3}, Unit{"kB", 1e3},       Unit{"MB", 1e6},
-                               Unit{"GB", 1e9}};
+constexpr std::array kUnits = {
+    Unit{"", 1},     Unit{"B", 1},    Unit{"KiB", 1024.0}, Unit{"MiB", 1048576.0}, Unit{"GiB", 1073741824.0},
+    Unit{"KB", 1e3}, Unit{"kB", 1e3}, Unit{"MB", 1e6},     Unit{"GB", 1e9}};
 
 constexpr std::int64_t kCellPadding = 256;
 
@@ -39,8 +39,8 @@ std::int64_t parse_bytes(const std::string& flag, const std::string& text) {
               fmt::format("--{} is \"{}\": a size such as 512MiB, 1.5GiB or 200MB is needed", flag, text));
 }
 
-void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model, const SessionOptions& options,
-                   bool is_bounded) {
+void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model,
+                   const SessionOptions& options, bool is_bounded) {
   const PolicyInfo& info = policy_info(spec.name);
   const std::int64_t bytes = parse_bytes("kv_memory", kv_memory);
   if (!info.uses_sink_and_recent) {
@@ -48,24 +48,28 @@ void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model
     return;
   }
   const std::int64_t per_token = model.kv_bytes_per_token(options.type_k, options.type_v);
-  const bool is_packed = make_policy(spec)->required_positions().value_or(options.positions) == PositionMode::kPacked;
+  const bool is_packed =
+      make_policy(spec)->required_positions().value_or(options.positions) == PositionMode::kPacked;
   const std::int64_t n_cells = bytes / per_token / kCellPadding * kCellPadding;
-  const std::int64_t n_slack = std::max<std::int64_t>(is_packed ? options.n_decode_slack : 0, is_bounded ? options.n_chunk : 0);
+  const std::int64_t n_slack =
+      std::max<std::int64_t>(is_packed ? options.n_decode_slack : 0, is_bounded ? options.n_chunk : 0);
   SimpleEvictConfig& config = spec.config;
   std::int64_t& free_part = info.uses_middle ? config.middle_budget_tokens : config.recent_tokens;
   const std::int64_t n_fixed = config.sink_tokens + n_slack + (info.uses_middle ? config.recent_tokens : 0);
   const std::int64_t n_left = n_cells - n_fixed;
   if (n_left < (info.uses_middle ? 0 : 1)) {
     throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("--kv_memory {} holds {} tokens of {} ({} bytes each, in steps of {} cells), but {} needs more than {} "
+                fmt::format("--kv_memory {} holds {} tokens of {} ({} bytes each, in steps of {} cells), but "
+                            "{} needs more than {} "
                             "besides its {}: raise the limit or lower --sink_tokens{}",
-                            kv_memory, n_cells, model.info().name, per_token, kCellPadding, spec.name, n_fixed,
-                            info.uses_middle ? "middle budget" : "recent window",
+                            kv_memory, n_cells, model.info().name, per_token, kCellPadding, spec.name,
+                            n_fixed, info.uses_middle ? "middle budget" : "recent window",
                             info.uses_middle ? " and --recent_tokens" : ""));
   }
   free_part = n_left;
   if (info.uses_middle) config.uniform_stride = 0;
-  spdlog::info("--kv_memory {}: {} tokens of {} bytes, so the strategy is {}", kv_memory, n_cells, per_token, to_string(spec));
+  spdlog::info("--kv_memory {}: {} tokens of {} bytes, so the strategy is {}", kv_memory, n_cells, per_token,
+               to_string(spec));
 }
 
 }  // namespace kvevict::cli

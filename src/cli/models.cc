@@ -14,7 +14,8 @@ void run_models() {
   std::error_code ignored;
   for (const std::filesystem::path& place : default_model_places()) {
     const auto bytes = std::filesystem::file_size(place, ignored);
-    const std::string state = ignored ? "not there: run scripts/setup.sh, or set KVEVICT_MODEL" : fmt::format("{:.0f} MiB", static_cast<double>(bytes) / (1 << 20));
+    const std::string state = ignored ? "not there: run scripts/setup.sh, or set KVEVICT_MODEL"
+                                      : fmt::format("{:.0f} MiB", static_cast<double>(bytes) / (1 << 20));
     fmt::print("  default  {} ({})\n", place.string(), state);
   }
   const std::filesystem::path folder = cache_folder() / "models";

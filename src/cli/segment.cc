@@ -39,7 +39,9 @@ void add_segment(CLI::App& app) {
   auto flags = std::make_shared<SegmentFlags>();
   CLI::App* command = app.add_subcommand("segment", "Segment Chinese text into words as jieba 0.42.1 does");
   add_option(*command, "input", flags->input, "JSONL: {\"text\"}")->option_text("FILE")->required();
-  add_option(*command, "output", flags->output, "JSONL: {\"tokens\"} in the same order")->option_text("FILE")->required();
+  add_option(*command, "output", flags->output, "JSONL: {\"tokens\"} in the same order")
+      ->option_text("FILE")
+      ->required();
   command->callback([flags] { run_segment(*flags); });
 }
 

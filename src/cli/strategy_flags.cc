@@ -21,7 +21,8 @@ struct SingleFlag {
 };
 
 std::vector<SingleFlag> single_flags(const StrategyFlags& flags) {
-  return {{"sink_tokens", flags.sink_tokens, false, [](StrategySpec& s) -> std::int64_t& { return s.config.sink_tokens; }},
+  return {{"sink_tokens", flags.sink_tokens, false,
+           [](StrategySpec& s) -> std::int64_t& { return s.config.sink_tokens; }},
           {"recent_tokens", flags.recent_tokens, false,
            [](StrategySpec& s) -> std::int64_t& { return s.config.recent_tokens; }},
           {"middle_budget", flags.middle_budget, true,
@@ -33,9 +34,12 @@ std::vector<SingleFlag> single_flags(const StrategyFlags& flags) {
 
 void note_empty_middle(const StrategySpec& spec) {
   const SimpleEvictConfig& config = spec.config;
-  if (!policy_info(spec.name).uses_middle || config.uniform_stride > 0 || config.middle_budget_tokens > 0) return;
-  spdlog::warn("{} with a middle budget of 0 keeps no middle token, as sink_recent does: give --middle_budget or "
-               "--uniform_stride", spec.name);
+  if (!policy_info(spec.name).uses_middle || config.uniform_stride > 0 || config.middle_budget_tokens > 0)
+    return;
+  spdlog::warn(
+      "{} with a middle budget of 0 keeps no middle token, as sink_recent does: give --middle_budget or "
+      "--uniform_stride",
+      spec.name);
 }
 
 /// Writes the single flags into the specs that use them; says which flags none of them uses.
@@ -49,7 +53,9 @@ void apply_single_flags(const StrategyFlags& flags, std::vector<StrategySpec>& s
       flag.target(spec) = *flag.value;
       is_used = true;
     }
-    if (!is_used) spdlog::warn("--{} is not used by {}", flag.name, specs.size() == 1 ? specs[0].name : "any of the strategies");
+    if (!is_used)
+      spdlog::warn("--{} is not used by {}", flag.name,
+                   specs.size() == 1 ? specs[0].name : "any of the strategies");
   }
 }
 
@@ -57,10 +63,14 @@ void apply_single_flags(const StrategyFlags& flags, std::vector<StrategySpec>& s
 
 void note_streaming_middle(const StrategySpec& spec) {
   const SimpleEvictConfig& config = spec.config;
-  if (!policy_info(spec.name).uses_middle || config.middle_budget_tokens == 0 || config.uniform_stride > 0) return;
+  if (!policy_info(spec.name).uses_middle || config.middle_budget_tokens == 0 || config.uniform_stride > 0)
+    return;
   if (ruler_middle_tokens(spec.block_n, config) > 0) return;
-  spdlog::warn("a middle budget of {} tokens is less than one block of {}: while tokens stream in, no middle token is kept; "
-               "lower --block_n or raise --middle_budget", config.middle_budget_tokens, spec.block_n);
+  spdlog::warn(
+      "a middle budget of {} tokens is less than one block of {}: while tokens stream in, no middle token is "
+      "kept; "
+      "lower --block_n or raise --middle_budget",
+      config.middle_budget_tokens, spec.block_n);
 }
 
 std::vector<std::string> split_at_commas(const std::string& text) {
@@ -93,7 +103,8 @@ void StrategyFlags::add_to(CLI::App& app, bool takes_several, bool takes_auto_si
              "name[:sink[:recent[:budget]]][:key=value...]")
       ->option_text("NAME");
   if (takes_several) {
-    add_option(app, "strategies", strategies, "Several strategies on the same examples, separated by commas, or a YAML or JSON file of them")
+    add_option(app, "strategies", strategies,
+               "Several strategies on the same examples, separated by commas, or a YAML or JSON file of them")
         ->option_text("NAME,NAME,...|FILE");
   }
   if (takes_auto_sink) {
@@ -103,7 +114,8 @@ void StrategyFlags::add_to(CLI::App& app, bool takes_several, bool takes_auto_si
   }
   add_count(app, "recent_tokens", recent_tokens, "Last tokens, always kept (512; streaming_llm 1020)");
   add_count(app, "middle_budget", middle_budget, "Most middle tokens kept by sink_recent_uniform (0)");
-  add_count(app, "uniform_stride", uniform_stride, "Keep every N-th middle block instead of a budget (0: off)");
+  add_count(app, "uniform_stride", uniform_stride,
+            "Keep every N-th middle block instead of a budget (0: off)");
   add_count(app, "block_n", block_n, "Tokens per block of the middle (128)");
 }
 
@@ -111,10 +123,12 @@ namespace {
 
 std::vector<std::string> texts_of(const StrategyFlags& flags, const std::string& default_strategy) {
   if (!flags.strategy.empty() && !flags.strategies.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, "--strategy and --strategies are both given: one of them is needed");
+    throw Error(ErrorCode::kInvalidArgument,
+                "--strategy and --strategies are both given: one of them is needed");
   }
   if (flags.strategies.empty()) return {flags.strategy.empty() ? default_strategy : flags.strategy};
-  return is_strategy_file(flags.strategies) ? read_strategy_file(flags.strategies) : split_at_commas(flags.strategies);
+  return is_strategy_file(flags.strategies) ? read_strategy_file(flags.strategies)
+                                            : split_at_commas(flags.strategies);
 }
 
 /// Takes ":prefill=<mode>" out of `text`.
@@ -125,7 +139,9 @@ std::optional<PrefillMode> take_prefill(std::string& text) {
   const std::size_t from = at + kKey.size();
   const std::size_t to = std::min(text.find(':', from), text.size());
   const auto mode = parse_prefill_mode(text.substr(from, to - from));
-  if (!mode) throw Error(ErrorCode::kInvalidArgument, "the strategy \"" + text + "\" has another prefill than full or bounded");
+  if (!mode)
+    throw Error(ErrorCode::kInvalidArgument,
+                "the strategy \"" + text + "\" has another prefill than full or bounded");
   text.erase(at, to - at);
   return mode;
 }
@@ -157,8 +173,8 @@ std::vector<StrategySpec> StrategyFlags::specs(const std::string& default_strate
   std::vector<StrategySpec> specs;
   for (const ChosenStrategy& strategy : chosen(default_strategy)) {
     if (strategy.prefill) {
-      throw Error(ErrorCode::kInvalidArgument,
-                  "the strategy " + to_string(strategy.spec) + " names its prefill: here --prefill says it for all");
+      throw Error(ErrorCode::kInvalidArgument, "the strategy " + to_string(strategy.spec) +
+                                                   " names its prefill: here --prefill says it for all");
     }
     specs.push_back(strategy.spec);
   }

@@ -14,7 +14,8 @@ std::string Table::text() const {
   std::string text;
   for (std::size_t r = 0; r < rows_.size(); ++r) {
     for (std::size_t i = 0; i < rows_[r].size(); ++i) {
-      text += i == 0 ? fmt::format("{:<{}}", rows_[r][i], widths[i]) : fmt::format("  {:>{}}", rows_[r][i], widths[i]);
+      text += i == 0 ? fmt::format("{:<{}}", rows_[r][i], widths[i])
+                     : fmt::format("  {:>{}}", rows_[r][i], widths[i]);
     }
     text += '\n';
     if (r > 0) continue;

@@ -29,15 +29,24 @@ void require_gguf_magic(const std::filesystem::path& path) {
 
 std::optional<std::int64_t> scalar(const gguf_context* gguf, std::int64_t id) {
   switch (gguf_get_kv_type(gguf, id)) {
-    case GGUF_TYPE_UINT8: return gguf_get_val_u8(gguf, id);
-    case GGUF_TYPE_INT8: return gguf_get_val_i8(gguf, id);
-    case GGUF_TYPE_UINT16: return gguf_get_val_u16(gguf, id);
-    case GGUF_TYPE_INT16: return gguf_get_val_i16(gguf, id);
-    case GGUF_TYPE_UINT32: return gguf_get_val_u32(gguf, id);
-    case GGUF_TYPE_INT32: return gguf_get_val_i32(gguf, id);
-    case GGUF_TYPE_UINT64: return static_cast<std::int64_t>(gguf_get_val_u64(gguf, id));
-    case GGUF_TYPE_INT64: return gguf_get_val_i64(gguf, id);
-    default: return std::nullopt;
+    case GGUF_TYPE_UINT8:
+      return gguf_get_val_u8(gguf, id);
+    case GGUF_TYPE_INT8:
+      return gguf_get_val_i8(gguf, id);
+    case GGUF_TYPE_UINT16:
+      return gguf_get_val_u16(gguf, id);
+    case GGUF_TYPE_INT16:
+      return gguf_get_val_i16(gguf, id);
+    case GGUF_TYPE_UINT32:
+      return gguf_get_val_u32(gguf, id);
+    case GGUF_TYPE_INT32:
+      return gguf_get_val_i32(gguf, id);
+    case GGUF_TYPE_UINT64:
+      return static_cast<std::int64_t>(gguf_get_val_u64(gguf, id));
+    case GGUF_TYPE_INT64:
+      return gguf_get_val_i64(gguf, id);
+    default:
+      return std::nullopt;
   }
 }
 
@@ -65,7 +74,8 @@ GgufFile::GgufFile(const std::filesystem::path& path) : path_(path) {
   std::int64_t needed = static_cast<std::int64_t>(gguf_get_data_offset(gguf_.get()));
   const std::int64_t data_offset = needed;
   for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf_.get()); ++i) {
-    const auto end = static_cast<std::int64_t>(gguf_get_tensor_offset(gguf_.get(), i) + gguf_get_tensor_size(gguf_.get(), i));
+    const auto end = static_cast<std::int64_t>(gguf_get_tensor_offset(gguf_.get(), i) +
+                                               gguf_get_tensor_size(gguf_.get(), i));
     needed = std::max(needed, data_offset + end);
   }
   if (file_bytes_ < needed) {
@@ -75,7 +85,9 @@ GgufFile::GgufFile(const std::filesystem::path& path) : path_(path) {
   }
 }
 
-std::int64_t GgufFile::find(const std::string& key) const { return gguf_find_key(gguf_.get(), key.c_str()); }
+std::int64_t GgufFile::find(const std::string& key) const {
+  return gguf_find_key(gguf_.get(), key.c_str());
+}
 
 std::string GgufFile::text(const std::string& key) const {
   const std::int64_t id = find(key);
@@ -83,7 +95,9 @@ std::string GgufFile::text(const std::string& key) const {
   return gguf_get_val_str(gguf_.get(), id);
 }
 
-std::string GgufFile::architecture() const { return text("general.architecture"); }
+std::string GgufFile::architecture() const {
+  return text("general.architecture");
+}
 
 std::optional<std::int64_t> GgufFile::number(const std::string& key) const {
   const std::int64_t id = find(architecture() + "." + key);
@@ -124,7 +138,8 @@ std::vector<KvWidth> kv_widths(const GgufFile& file) {
     KvWidth width;
     if (layer < n_layers - n_without) {
       width.k = n_head_kv * file.number_of_layer("attention.key_length", layer).value_or(head_dim);
-      width.v = is_mla ? 0 : n_head_kv * file.number_of_layer("attention.value_length", layer).value_or(head_dim);
+      width.v =
+          is_mla ? 0 : n_head_kv * file.number_of_layer("attention.value_length", layer).value_or(head_dim);
     }
     widths.push_back(width);
   }

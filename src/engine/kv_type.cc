@@ -20,11 +20,15 @@ constexpr std::array kRows = {
 };
 constexpr std::array kTypes = {KvType::kF32, KvType::kF16, KvType::kBf16, KvType::kQ8_0, KvType::kQ4_0};
 
-const Row& row_of(KvType type) { return kRows[static_cast<std::size_t>(type)]; }
+const Row& row_of(KvType type) {
+  return kRows[static_cast<std::size_t>(type)];
+}
 
 }  // namespace
 
-std::string_view to_string(KvType type) noexcept { return row_of(type).name; }
+std::string_view to_string(KvType type) noexcept {
+  return row_of(type).name;
+}
 
 std::optional<KvType> parse_kv_type(std::string_view name) noexcept {
   for (const Row& row : kRows) {
@@ -33,8 +37,12 @@ std::optional<KvType> parse_kv_type(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-std::span<const KvType> all_kv_types() noexcept { return kTypes; }
+std::span<const KvType> all_kv_types() noexcept {
+  return kTypes;
+}
 
-ggml_type to_ggml(KvType type) noexcept { return row_of(type).ggml; }
+ggml_type to_ggml(KvType type) noexcept {
+  return row_of(type).ggml;
+}
 
 }  // namespace kvevict

@@ -32,7 +32,9 @@ LlamaLogCapture::LlamaLogCapture() : outer_(innermost_capture) {
   innermost_capture = this;
 }
 
-LlamaLogCapture::~LlamaLogCapture() { innermost_capture = outer_; }
+LlamaLogCapture::~LlamaLogCapture() {
+  innermost_capture = outer_;
+}
 
 void LlamaLogCapture::add(bool is_error, const char* text) {
   text_ += text;

@@ -29,7 +29,8 @@ std::vector<ggml_backend_dev_t> find_devices(const std::vector<std::string>& nam
     if (device == nullptr) {
       std::string known;
       for (const Device& d : engine_info().devices) known += (known.empty() ? "" : ", ") + d.name;
-      throw Error(ErrorCode::kInvalidArgument, "there is no device \"" + name + "\": llama.cpp found " + known);
+      throw Error(ErrorCode::kInvalidArgument,
+                  "there is no device \"" + name + "\": llama.cpp found " + known);
     }
     devices.push_back(device);
   }
@@ -44,7 +45,8 @@ std::int64_t row_bytes(ggml_type type, std::int64_t width) {
 
 std::int64_t kv_bytes(const std::vector<KvWidth>& widths, KvType type_k, KvType type_v) {
   std::int64_t bytes = 0;
-  for (const KvWidth& width : widths) bytes += row_bytes(to_ggml(type_k), width.k) + row_bytes(to_ggml(type_v), width.v);
+  for (const KvWidth& width : widths)
+    bytes += row_bytes(to_ggml(type_k), width.k) + row_bytes(to_ggml(type_v), width.v);
   return bytes;
 }
 
@@ -65,7 +67,8 @@ int choose_gpu_layers(const ModelOptions& options, const GgufFile& file, const s
   if (options.gpu_layers) return std::min(*options.gpu_layers, n_layers + 1);
   const std::int64_t n_context =
       options.n_context_for_fit > 0 ? options.n_context_for_fit : file.number("context_length").value_or(0);
-  const std::int64_t kv_per_layer = n_layers > 0 ? n_context * kv_bytes(widths, KvType::kF16, KvType::kF16) / n_layers : 0;
+  const std::int64_t kv_per_layer =
+      n_layers > 0 ? n_context * kv_bytes(widths, KvType::kF16, KvType::kF16) / n_layers : 0;
   return layers_that_fit(file.tensor_bytes_by_layer(n_layers), kv_per_layer, free_bytes);
 }
 
@@ -75,9 +78,12 @@ bool forward_progress(float progress, void* options) {
 
 llama_split_mode to_llama(SplitMode mode) {
   switch (mode) {
-    case SplitMode::kNone: return LLAMA_SPLIT_MODE_NONE;
-    case SplitMode::kRow: return LLAMA_SPLIT_MODE_ROW;
-    case SplitMode::kLayer: break;
+    case SplitMode::kNone:
+      return LLAMA_SPLIT_MODE_NONE;
+    case SplitMode::kRow:
+      return LLAMA_SPLIT_MODE_ROW;
+    case SplitMode::kLayer:
+      break;
   }
   return LLAMA_SPLIT_MODE_LAYER;
 }
@@ -96,7 +102,8 @@ std::string describe(const llama_model* model) {
   return text;
 }
 
-ModelInfo make_info(const llama_model* model, const GgufFile& file, const std::filesystem::path& path, int gpu_layers) {
+ModelInfo make_info(const llama_model* model, const GgufFile& file, const std::filesystem::path& path,
+                    int gpu_layers) {
   const auto n_layers = static_cast<int>(file.number("block_count").value_or(llama_model_n_layer(model)));
   const std::vector<std::int64_t> bytes = file.tensor_bytes_by_layer(n_layers);
   const std::string name = file.text("general.name");
@@ -154,9 +161,15 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;
 
-const ModelInfo& Model::info() const noexcept { return impl_->info; }
-const std::filesystem::path& Model::path() const noexcept { return impl_->options.path; }
-llama_model* Model::handle() const noexcept { return impl_->handle.get(); }
+const ModelInfo& Model::info() const noexcept {
+  return impl_->info;
+}
+const std::filesystem::path& Model::path() const noexcept {
+  return impl_->options.path;
+}
+llama_model* Model::handle() const noexcept {
+  return impl_->handle.get();
+}
 
 std::int64_t Model::kv_bytes_per_token(KvType type_k, KvType type_v) const {
   return kv_bytes(impl_->widths, type_k, type_v);

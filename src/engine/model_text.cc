@@ -1,17 +1,18 @@
 // The model's vocabulary: text to tokens and back, chat templates.
 #include <limits>
 
+#include "engine/llama_handles.h"
 #include "engine/llama_log.h"
 #include "kvevict/error.h"
 #include "kvevict/model.h"
-#include "engine/llama_handles.h"
 
 namespace kvevict {
 
 std::vector<Token> Model::tokenize(std::string_view text, bool add_special, bool parse_special) const {
   if (text.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max() / 2)) {
-    throw Error(ErrorCode::kInvalidArgument, "a text of " + std::to_string(text.size()) +
-                                                 " bytes cannot be tokenized at once: at most 1 GiB is possible");
+    throw Error(ErrorCode::kInvalidArgument,
+                "a text of " + std::to_string(text.size()) +
+                    " bytes cannot be tokenized at once: at most 1 GiB is possible");
   }
   const llama_vocab* vocab = llama_model_get_vocab(handle());
   const auto n_text = static_cast<std::int32_t>(text.size());
@@ -23,7 +24,9 @@ std::vector<Token> Model::tokenize(std::string_view text, bool add_special, bool
     if (n >= 0) break;
     tokens.resize(static_cast<std::size_t>(-static_cast<std::int64_t>(n)));
   }
-  if (n < 0) throw Error(ErrorCode::kEngine, "llama.cpp cannot tokenize a text of " + std::to_string(n_text) + " bytes");
+  if (n < 0)
+    throw Error(ErrorCode::kEngine,
+                "llama.cpp cannot tokenize a text of " + std::to_string(n_text) + " bytes");
   tokens.resize(static_cast<std::size_t>(n));
   return tokens;
 }
@@ -38,7 +41,9 @@ std::string Model::detokenize(std::span<const Token> tokens, bool with_special) 
     if (n >= 0) break;
     text.resize(static_cast<std::size_t>(-static_cast<std::int64_t>(n)));
   }
-  if (n < 0) throw Error(ErrorCode::kEngine, "llama.cpp cannot turn " + std::to_string(tokens.size()) + " tokens into text");
+  if (n < 0)
+    throw Error(ErrorCode::kEngine,
+                "llama.cpp cannot turn " + std::to_string(tokens.size()) + " tokens into text");
   text.resize(static_cast<std::size_t>(n));
   return text;
 }

@@ -14,7 +14,8 @@ namespace {
 int affinity_processors() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return static_cast<int>(std::thread::hardware_concurrency());
+  if (sched_getaffinity(0, sizeof set, &set) != 0)
+    return static_cast<int>(std::thread::hardware_concurrency());
   return CPU_COUNT(&set);
 }
 
@@ -29,6 +30,8 @@ int quota_processors() {
 
 }  // namespace
 
-int usable_processors() { return std::max(1, std::min(affinity_processors(), quota_processors())); }
+int usable_processors() {
+  return std::max(1, std::min(affinity_processors(), quota_processors()));
+}
 
 }  // namespace kvevict

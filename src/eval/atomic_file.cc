@@ -51,7 +51,9 @@ class UnfinishedFile {
   bool is_done_ = false;
 };
 
-fs::path unfinished_name(const fs::path& path) { return path.string() + ".unfinished-" + std::to_string(::getpid()); }
+fs::path unfinished_name(const fs::path& path) {
+  return path.string() + ".unfinished-" + std::to_string(::getpid());
+}
 
 void make_folder_of(const fs::path& path) {
   std::error_code error;

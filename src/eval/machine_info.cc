@@ -30,7 +30,8 @@ std::string value_in(const char* path, const std::string& key, char separator) {
 std::map<std::string, std::string> machine_info() {
   utsname system{};
   uname(&system);
-  const double bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  const double bytes =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
   return {{"cpu", value_in("/proc/cpuinfo", "model name", ':')},
           {"processors", std::to_string(std::thread::hardware_concurrency())},
           {"memory_gib", fmt::format("{:.1f}", bytes / (1 << 30))},
@@ -38,6 +39,8 @@ std::map<std::string, std::string> machine_info() {
                                  value_in("/etc/os-release", "PRETTY_NAME", '='))}};
 }
 
-std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+std::string utc_now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
 
 }  // namespace kvevict

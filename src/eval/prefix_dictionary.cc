@@ -34,10 +34,11 @@ PrefixDictionary::PrefixDictionary(const std::filesystem::path& path) {
   for (std::string line; std::getline(file, line);) {
     ++number;
     if (!read_line(line, word, frequency)) {
-      throw Error(ErrorCode::kBadData, path.string() + ", line " + std::to_string(number) +
-                                           ": \"word frequency tag\" is needed");
+      throw Error(ErrorCode::kBadData,
+                  path.string() + ", line " + std::to_string(number) + ": \"word frequency tag\" is needed");
     }
-    entries_.push_back({static_cast<std::uint32_t>(characters_.size()), static_cast<std::uint32_t>(word.size()), frequency});
+    entries_.push_back(
+        {static_cast<std::uint32_t>(characters_.size()), static_cast<std::uint32_t>(word.size()), frequency});
     characters_ += word;
     total += frequency;
   }
@@ -46,7 +47,8 @@ PrefixDictionary::PrefixDictionary(const std::filesystem::path& path) {
 }
 
 void PrefixDictionary::sort_and_drop_repeats() {
-  std::stable_sort(entries_.begin(), entries_.end(), [this](const Entry& a, const Entry& b) { return word(a) < word(b); });
+  std::stable_sort(entries_.begin(), entries_.end(),
+                   [this](const Entry& a, const Entry& b) { return word(a) < word(b); });
   // Of equal words the last one counts: unique keeps the first of a run, so go backwards.
   std::reverse(entries_.begin(), entries_.end());
   const auto end = std::unique(entries_.begin(), entries_.end(),
@@ -62,10 +64,10 @@ std::vector<std::size_t> PrefixDictionary::words_at_start(std::u32string_view te
   for (std::size_t depth = 0; depth < text.size(); ++depth) {
     const char32_t c = text[depth];
     // All of [first, last) begin with text[0, depth); the one that ends there, if any, sorts first.
-    first = std::partition_point(first, last, [&](const Entry& e) {
-      return e.length == depth || characters_[e.offset + depth] < c;
-    });
-    last = std::partition_point(first, last, [&](const Entry& e) { return characters_[e.offset + depth] == c; });
+    first = std::partition_point(
+        first, last, [&](const Entry& e) { return e.length == depth || characters_[e.offset + depth] < c; });
+    last =
+        std::partition_point(first, last, [&](const Entry& e) { return characters_[e.offset + depth] == c; });
     if (first == last) break;
     if (first->length == depth + 1 && first->frequency > 0) lengths.push_back(depth + 1);
   }

@@ -18,7 +18,10 @@ std::string cut_middle(const Model& model, const std::vector<Token>& tokens, std
 class PromptPreparation {
  public:
   PromptPreparation(const Model& model, std::string filled, bool with_chat)
-      : model_(model), filled_(std::move(filled)), with_chat_(with_chat), filled_tokens_(model.tokenize(filled_, true, true)) {}
+      : model_(model),
+        filled_(std::move(filled)),
+        with_chat_(with_chat),
+        filled_tokens_(model.tokenize(filled_, true, true)) {}
 
   [[nodiscard]] PreparedPrompt prepare(std::optional<std::int64_t> max_length) const {
     PreparedPrompt prompt;
@@ -30,7 +33,8 @@ class PromptPreparation {
       const ChatMessage message{"user", prompt.text};
       prompt.text = model_.apply_chat_template({&message, 1});
     }
-    prompt.tokens = with_chat_ || prompt.is_truncated ? model_.tokenize(prompt.text, true, true) : filled_tokens_;
+    prompt.tokens =
+        with_chat_ || prompt.is_truncated ? model_.tokenize(prompt.text, true, true) : filled_tokens_;
     return prompt;
   }
 
@@ -43,8 +47,9 @@ class PromptPreparation {
 
 }  // namespace
 
-PreparedPrompt prepare_prompt(const Model& model, const PromptTemplates& templates, const LongBenchDataset& dataset,
-                              const LongBenchExample& example, const PromptSettings& settings) {
+PreparedPrompt prepare_prompt(const Model& model, const PromptTemplates& templates,
+                              const LongBenchDataset& dataset, const LongBenchExample& example,
+                              const PromptSettings& settings) {
   const bool by_rule = dataset.uses_chat_template && model.info().has_chat_template;
   const bool with_chat = settings.chat == ChatMode::kOn || (settings.chat == ChatMode::kAuto && by_rule);
   const PromptPreparation preparation(
@@ -63,9 +68,10 @@ PreparedPrompt prepare_prompt(const Model& model, const PromptTemplates& templat
   if (static_cast<std::int64_t>(prompt.tokens.size()) > n_fitting) {
     throw Error(ErrorCode::kInvalidArgument,
                 "the prompt of " + std::string(dataset.name) + " example " + example.id + " has " +
-                    std::to_string(prompt.tokens.size()) + " tokens, which with " + std::to_string(settings.n_new_tokens) +
-                    " new ones is more than the " + std::to_string(model.info().n_context_trained) + " that " +
-                    model.info().name + " was trained on: lower --max_length or --max_new_tokens");
+                    std::to_string(prompt.tokens.size()) + " tokens, which with " +
+                    std::to_string(settings.n_new_tokens) + " new ones is more than the " +
+                    std::to_string(model.info().n_context_trained) + " that " + model.info().name +
+                    " was trained on: lower --max_length or --max_new_tokens");
   }
   return prompt;
 }

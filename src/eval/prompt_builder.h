@@ -29,9 +29,11 @@ struct PreparedPrompt {
 
 struct PromptSettings {
   ChatMode chat = ChatMode::kAuto;
-  std::int64_t n_new_tokens = 0;            ///< Room to leave for the answer.
-  std::optional<std::int64_t> max_length;   ///< Most tokens of the filled template; else what fits the trained context.
-  bool fits_trained_context = true;         ///< false: a prompt without `max_length` is never cut, and may be longer.
+  std::int64_t n_new_tokens = 0;  ///< Room to leave for the answer.
+  std::optional<std::int64_t>
+      max_length;  ///< Most tokens of the filled template; else what fits the trained context.
+  bool fits_trained_context =
+      true;  ///< false: a prompt without `max_length` is never cut, and may be longer.
 };
 
 /// Fills the template, cuts the middle out of a prompt that is too long, and applies the chat

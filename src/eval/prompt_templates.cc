@@ -19,7 +19,8 @@ std::optional<std::map<std::string, Value>> read_object(const fs::path& path) {
   try {
     return nlohmann::json::parse(file).get<std::map<std::string, Value>>();
   } catch (const nlohmann::json::exception& error) {
-    throw Error(ErrorCode::kBadData, path.string() + " is not a flat JSON object as LongBench's: " + error.what());
+    throw Error(ErrorCode::kBadData,
+                path.string() + " is not a flat JSON object as LongBench's: " + error.what());
   }
 }
 
@@ -40,8 +41,8 @@ PromptTemplates::PromptTemplates(const fs::path& shipped, const fs::path& own) {
     const bool has_prompts = merge_file(folder / "dataset2prompt.json", prompts_);
     const bool has_lengths = merge_file(folder / "dataset2maxlen.json", max_new_tokens_);
     if (!has_prompts && !has_lengths) {
-      throw Error(ErrorCode::kNotFound,
-                  "the folder " + folder.string() + " holds neither dataset2prompt.json nor dataset2maxlen.json");
+      throw Error(ErrorCode::kNotFound, "the folder " + folder.string() +
+                                            " holds neither dataset2prompt.json nor dataset2maxlen.json");
     }
   }
 }
@@ -49,15 +50,18 @@ PromptTemplates::PromptTemplates(const fs::path& shipped, const fs::path& own) {
 const std::string& PromptTemplates::template_of(const std::string& dataset) const {
   const auto found = prompts_.find(dataset);
   if (found == prompts_.end()) {
-    throw Error(ErrorCode::kNotFound, "there is no prompt for the data set " + dataset + " in dataset2prompt.json");
+    throw Error(ErrorCode::kNotFound,
+                "there is no prompt for the data set " + dataset + " in dataset2prompt.json");
   }
   return found->second;
 }
 
-std::string PromptTemplates::fill(const std::string& dataset, std::string_view context, std::string_view input) const {
+std::string PromptTemplates::fill(const std::string& dataset, std::string_view context,
+                                  std::string_view input) const {
   const std::string& text = template_of(dataset);
   const auto refuse = [&](const std::string& what) {
-    throw Error(ErrorCode::kBadData, "the prompt of " + dataset + " has " + what + ": only {context} and {input} are known");
+    throw Error(ErrorCode::kBadData,
+                "the prompt of " + dataset + " has " + what + ": only {context} and {input} are known");
   };
   std::string prompt;
   for (std::size_t at = 0; at < text.size();) {
@@ -90,11 +94,14 @@ std::string PromptTemplates::fill(const std::string& dataset, std::string_view c
 std::int64_t PromptTemplates::max_new_tokens(const std::string& dataset) const {
   const auto found = max_new_tokens_.find(dataset);
   if (found == max_new_tokens_.end()) {
-    throw Error(ErrorCode::kNotFound, "there is no generation length for the data set " + dataset + " in dataset2maxlen.json");
+    throw Error(ErrorCode::kNotFound,
+                "there is no generation length for the data set " + dataset + " in dataset2maxlen.json");
   }
   return found->second;
 }
 
-std::string PromptTemplates::template_sha256(const std::string& dataset) const { return sha256_hex(template_of(dataset)); }
+std::string PromptTemplates::template_sha256(const std::string& dataset) const {
+  return sha256_hex(template_of(dataset));
+}
 
 }  // namespace kvevict

@@ -20,7 +20,8 @@ class PromptTemplates {
   /// The template of `dataset` with `{context}` and `{input}` filled in, in one pass: braces inside
   /// the fillings stay as they are. `{{` and `}}` stand for braces. Errors: kNotFound for a data
   /// set without a template; kBadData for a template with another placeholder.
-  [[nodiscard]] std::string fill(const std::string& dataset, std::string_view context, std::string_view input) const;
+  [[nodiscard]] std::string fill(const std::string& dataset, std::string_view context,
+                                 std::string_view input) const;
 
   /// New tokens for `dataset`. Errors: kNotFound.
   [[nodiscard]] std::int64_t max_new_tokens(const std::string& dataset) const;

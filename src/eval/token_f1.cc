@@ -59,11 +59,12 @@ bool is_listed_chinese_punctuation(char32_t c) {
   struct Span {
     char32_t first, last;
   };
-  static constexpr Span kListed[] = {
-      {0xFF01, 0xFF01}, {0xFF1F, 0xFF1F}, {0xFF61, 0xFF61}, {0x3002, 0x3002}, {0xFF02, 0xFF0D}, {0xFF0F, 0xFF0F},
-      {0xFF1A, 0xFF1E}, {0xFF20, 0xFF20}, {0xFF3B, 0xFF40}, {0xFF5B, 0xFF60}, {0xFF62, 0xFF64}, {0x3001, 0x3001},
-      {0x3003, 0x3003}, {0x300B, 0x3011}, {0x3014, 0x301F}, {0x3030, 0x3030}, {0x303E, 0x303F}, {0x2013, 0x2014},
-      {0x2018, 0x2019}, {0x201B, 0x201F}, {0x2026, 0x2027}, {0xFE4F, 0xFE4F}, {0x002E, 0x002E}};
+  static constexpr Span kListed[] = {{0xFF01, 0xFF01}, {0xFF1F, 0xFF1F}, {0xFF61, 0xFF61}, {0x3002, 0x3002},
+                                     {0xFF02, 0xFF0D}, {0xFF0F, 0xFF0F}, {0xFF1A, 0xFF1E}, {0xFF20, 0xFF20},
+                                     {0xFF3B, 0xFF40}, {0xFF5B, 0xFF60}, {0xFF62, 0xFF64}, {0x3001, 0x3001},
+                                     {0x3003, 0x3003}, {0x300B, 0x3011}, {0x3014, 0x301F}, {0x3030, 0x3030},
+                                     {0x303E, 0x303F}, {0x2013, 0x2014}, {0x2018, 0x2019}, {0x201B, 0x201F},
+                                     {0x2026, 0x2027}, {0xFE4F, 0xFE4F}, {0x002E, 0x002E}};
   for (const Span& span : kListed) {
     if (c >= span.first && c <= span.last) return true;
   }
@@ -75,7 +76,8 @@ Words chinese_words(const WordSegmenter& segmenter, std::string_view text) {
   for (const std::string& token : segmenter.cut(text)) {
     std::u32string word;
     for (const char32_t c : python_lower(decode_utf8(token))) {
-      if (!is_ascii_punctuation(c) && !is_listed_chinese_punctuation(c) && !is_python_space(c)) word.push_back(c);
+      if (!is_ascii_punctuation(c) && !is_listed_chinese_punctuation(c) && !is_python_space(c))
+        word.push_back(c);
     }
     if (!word.empty()) words.push_back(std::move(word));
   }
@@ -88,7 +90,8 @@ double english_token_f1(std::string_view prediction, std::string_view answer) {
   return f1_of_words(english_words(prediction), english_words(answer));
 }
 
-double chinese_token_f1(const WordSegmenter& segmenter, std::string_view prediction, std::string_view answer) {
+double chinese_token_f1(const WordSegmenter& segmenter, std::string_view prediction,
+                        std::string_view answer) {
   return f1_of_words(chinese_words(segmenter, prediction), chinese_words(segmenter, answer));
 }
 

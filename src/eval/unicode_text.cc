@@ -30,7 +30,8 @@ icu::UnicodeString to_icu(std::u32string_view text) {
 }  // namespace
 
 std::u32string decode_utf8(std::string_view utf8) {
-  return to_u32(icu::UnicodeString::fromUTF8(icu::StringPiece(utf8.data(), static_cast<std::int32_t>(utf8.size()))));
+  return to_u32(
+      icu::UnicodeString::fromUTF8(icu::StringPiece(utf8.data(), static_cast<std::int32_t>(utf8.size()))));
 }
 
 std::string encode_utf8(std::u32string_view text) {
@@ -38,11 +39,14 @@ std::string encode_utf8(std::u32string_view text) {
   return to_icu(text).toUTF8String(utf8);
 }
 
-std::u32string python_lower(std::u32string_view text) { return to_u32(to_icu(text).toLower(icu::Locale::getRoot())); }
+std::u32string python_lower(std::u32string_view text) {
+  return to_u32(to_icu(text).toLower(icu::Locale::getRoot()));
+}
 
 bool is_python_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
 }
 
 bool is_python_word(char32_t c) {
@@ -50,7 +54,8 @@ bool is_python_word(char32_t c) {
   if (c < 0x80) return (c >= U'0' && c <= U'9') || (c >= U'A' && c <= U'Z') || (c >= U'a' && c <= U'z');
   if (!is_known_to_python(c)) return false;
   const auto code = static_cast<UChar32>(c);
-  return (U_GET_GC_MASK(code) & U_GC_L_MASK) != 0 || u_getIntPropertyValue(code, UCHAR_NUMERIC_TYPE) != U_NT_NONE;
+  return (U_GET_GC_MASK(code) & U_GC_L_MASK) != 0 ||
+         u_getIntPropertyValue(code, UCHAR_NUMERIC_TYPE) != U_NT_NONE;
 }
 
 bool is_python_digit(char32_t c) {
@@ -74,7 +79,8 @@ std::vector<std::u32string> split_at_spaces(std::u32string_view text) {
 }
 
 bool is_ascii_punctuation(char32_t c) {
-  return (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60) || (c >= 0x7B && c <= 0x7E);
+  return (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60) ||
+         (c >= 0x7B && c <= 0x7E);
 }
 
 }  // namespace kvevict

@@ -11,11 +11,15 @@ namespace {
 
 using View = std::u32string_view;
 
-bool is_han(char32_t c) { return c >= 0x4E00 && c <= 0x9FD5; }
+bool is_han(char32_t c) {
+  return c >= 0x4E00 && c <= 0x9FD5;
+}
 bool is_latin_or_digit(char32_t c) {
   return (c >= U'0' && c <= U'9') || (c >= U'A' && c <= U'Z') || (c >= U'a' && c <= U'z');
 }
-bool is_digit(char32_t c) { return c >= U'0' && c <= U'9'; }
+bool is_digit(char32_t c) {
+  return c >= U'0' && c <= U'9';
+}
 /// jieba's re_han_default: what the dictionary is asked about.
 bool is_block_character(char32_t c) {
   return is_han(c) || is_latin_or_digit(c) || View(U"+#&._%-").find(c) != View::npos;
@@ -45,7 +49,8 @@ std::size_t latin_token_length(View text, std::size_t from) {
 }  // namespace
 
 struct WordSegmenter::Impl {
-  explicit Impl(const std::filesystem::path& folder) : dictionary(folder / "dict.txt"), hmm(folder / "hmm.json") {}
+  explicit Impl(const std::filesystem::path& folder)
+      : dictionary(folder / "dict.txt"), hmm(folder / "hmm.json") {}
 
   PrefixDictionary dictionary;
   WordHmm hmm;
@@ -95,7 +100,8 @@ struct WordSegmenter::Impl {
       bool is_first = true;
       for (const std::size_t length : lengths) {
         const std::size_t to = from + length;
-        const double s = dictionary.log_frequency(block.substr(from, length)) - dictionary.log_total() + score[to];
+        const double s =
+            dictionary.log_frequency(block.substr(from, length)) - dictionary.log_total() + score[to];
         if (is_first || s >= score[from]) {  // equal scores: the longer word
           score[from] = s;
           word_end[from] = to;

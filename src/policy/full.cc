@@ -22,6 +22,8 @@ class Full final : public Policy {
 
 }  // namespace
 
-std::unique_ptr<const Policy> make_full(const StrategySpec& spec) { return std::make_unique<Full>(spec); }
+std::unique_ptr<const Policy> make_full(const StrategySpec& spec) {
+  return std::make_unique<Full>(spec);
+}
 
 }  // namespace kvevict

@@ -10,9 +10,9 @@ namespace kvevict {
 KeepSet KeepSet::from_ranges(std::vector<TokenRange> ranges) {
   for (const TokenRange& range : ranges) {
     if (range.begin < 0 || range.end < range.begin) {
-      throw Error(ErrorCode::kInvalidArgument, "the range [" + std::to_string(range.begin) + ", " +
-                                                   std::to_string(range.end) +
-                                                   ") is not a range of token indices: 0 <= begin <= end is needed");
+      throw Error(ErrorCode::kInvalidArgument,
+                  "the range [" + std::to_string(range.begin) + ", " + std::to_string(range.end) +
+                      ") is not a range of token indices: 0 <= begin <= end is needed");
     }
   }
   std::sort(ranges.begin(), ranges.end(),
@@ -29,7 +29,9 @@ KeepSet KeepSet::from_indices(std::span<const std::int64_t> indices) {
   return from_ranges(std::move(ranges));
 }
 
-KeepSet KeepSet::all(std::int64_t n_tokens) { return from_ranges({{0, n_tokens}}); }
+KeepSet KeepSet::all(std::int64_t n_tokens) {
+  return from_ranges({{0, n_tokens}});
+}
 
 void KeepSet::append(std::int64_t begin, std::int64_t end) {
   if (begin >= end) return;
@@ -57,8 +59,9 @@ std::int64_t KeepSet::count() const noexcept {
 }
 
 bool KeepSet::contains(std::int64_t index) const noexcept {
-  const auto after = std::upper_bound(ranges_.begin(), ranges_.end(), index,
-                                      [](std::int64_t i, const TokenRange& range) { return i < range.begin; });
+  const auto after =
+      std::upper_bound(ranges_.begin(), ranges_.end(), index,
+                       [](std::int64_t i, const TokenRange& range) { return i < range.begin; });
   return after != ranges_.begin() && index < std::prev(after)->end;
 }
 

@@ -47,7 +47,8 @@ std::int64_t* value_by_key(StrategySpec& spec, std::string_view key) {
 void refuse_unused(std::string_view text, const PolicyInfo& info, std::string_view key) {
   const bool of_middle = key == "budget" || key == "stride" || key == "block";
   if (of_middle ? info.uses_middle : info.uses_sink_and_recent) return;
-  refuse(text, "gives a value for \"" + std::string(key) + "\", which " + std::string(info.name) + " does not use");
+  refuse(text,
+         "gives a value for \"" + std::string(key) + "\", which " + std::string(info.name) + " does not use");
 }
 
 }  // namespace
@@ -67,11 +68,13 @@ StrategySpec parse_strategy(std::string_view text) {
     } else if (n_positional < std::size(kPositional)) {
       key = kPositional[n_positional++];
     } else {
-      refuse(text, "has \"" + std::string(parts[i]) + "\" where key=value is needed (" + std::string(kGrammar) + ")");
+      refuse(text, "has \"" + std::string(parts[i]) + "\" where key=value is needed (" +
+                       std::string(kGrammar) + ")");
     }
     std::int64_t* const value = value_by_key(spec, key);
     if (value == nullptr) {
-      refuse(text, "has the unknown key \"" + std::string(key) + "\": sink, recent, budget, stride and block are known");
+      refuse(text, "has the unknown key \"" + std::string(key) +
+                       "\": sink, recent, budget, stride and block are known");
     }
     refuse_unused(text, info, key);
     *value = parse_count(text, equals == std::string_view::npos ? parts[i] : parts[i].substr(equals + 1));

@@ -116,8 +116,7 @@ TEST(DeviceKernelTest, OverlapGoesTileByTileAndRowsApartInParts) {
   move_one({1, 1, 900, 64}, KeepSet::from_ranges({{0, 4}, {5, 900}}), 1, "one row less");
   move_one({1, 1, 900, 64}, KeepSet::from_ranges({{0, 64}, {300, 900}}), 1, "overlapping recent");
   move_one({1, 1, 900, 64}, KeepSet::from_ranges({{0, 64}, {600, 900}}), 4, "recent apart");
-  move_one({1, 1, 60, 5000}, random_keep(60, random), 1,
-           "rows longer than a slice");
+  move_one({1, 1, 60, 5000}, random_keep(60, random), 1, "rows longer than a slice");
 }
 
 }  // namespace

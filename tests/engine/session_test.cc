@@ -30,7 +30,8 @@ std::span<const Token> all_but_last(const std::vector<Token>& tokens) {
 double max_difference(std::span<const float> a, std::span<const float> b) {
   EXPECT_EQ(a.size(), b.size());
   double most = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
+  for (std::size_t i = 0; i < a.size(); ++i)
+    most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
   return most;
 }
 
@@ -130,7 +131,8 @@ INSTANTIATE_TEST_SUITE_P(Types, SessionExactness, testing::ValuesIn(exactness_ca
 TEST(Session, KeepsItsBudgetWhileItGenerates) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 400);
-  for (const char* strategy : {"sink_recent:8:50", "sink_recent_uniform:8:50:64:block=16", "sink_recent:0:2", "sink_recent:3:1"}) {
+  for (const char* strategy :
+       {"sink_recent:8:50", "sink_recent_uniform:8:50:64:block=16", "sink_recent:0:2", "sink_recent:3:1"}) {
     const std::shared_ptr<const Policy> policy = make_policy(parse_strategy(strategy));
     Session session(model, {});
     session.append(all_but_last(prompt));
@@ -159,7 +161,9 @@ TEST(Session, PackedPositionsGenerateBeyondTheBudgetWithinTheSlack) {
   session.append(all_but_last(prompt));
   session.evict(*policy, {.n_upcoming = 1, .n_reserve = 200});
   session.append({&prompt.back(), 1});
-  session.generate({.max_new_tokens = 100, .policy = policy, .stop_at_end_of_generation = false,
+  session.generate({.max_new_tokens = 100,
+                    .policy = policy,
+                    .stop_at_end_of_generation = false,
                     .on_token = [&](Token, std::string_view) {
                       EXPECT_LE(session.stats().n_tokens_held, 104 + 16);
                       return true;

@@ -26,11 +26,17 @@ void expect_all_equal(const std::string& file, int least) {
   EXPECT_GE(n, least);
 }
 
-TEST(WordSegmenter, EqualsJiebaOnTheGivenExamples) { expect_all_equal("jieba_examples.jsonl", 80); }
+TEST(WordSegmenter, EqualsJiebaOnTheGivenExamples) {
+  expect_all_equal("jieba_examples.jsonl", 80);
+}
 
-TEST(WordSegmenter, EqualsJiebaOnRecordedMixtures) { expect_all_equal("jieba_more.jsonl", 600); }
+TEST(WordSegmenter, EqualsJiebaOnRecordedMixtures) {
+  expect_all_equal("jieba_more.jsonl", 600);
+}
 
-TEST(WordSegmenter, EmptyTextHasNoWords) { EXPECT_TRUE(segmenter().cut("").empty()); }
+TEST(WordSegmenter, EmptyTextHasNoWords) {
+  EXPECT_TRUE(segmenter().cut("").empty());
+}
 
 TEST(WordSegmenter, BrokenUtf8BecomesReplacementCharacters) {
   EXPECT_EQ(segmenter().cut("\xE4\xB8中国"), (std::vector<std::string>{"\uFFFD", "中国"}));

@@ -56,8 +56,9 @@ TEST(KeepSetTest, RandomSetsBehaveAsStdSets) {
     IndexSet both, either = a, only_a;
     either.insert(b.begin(), b.end());
     for (const auto i : a) (b.contains(i) ? both : only_a).insert(i);
-    for (const auto& [result, expected] :
-         {std::pair{set_a.intersect(set_b), both}, {set_a.unite(set_b), either}, {set_a.subtract(set_b), only_a}}) {
+    for (const auto& [result, expected] : {std::pair{set_a.intersect(set_b), both},
+                                           {set_a.unite(set_b), either},
+                                           {set_a.subtract(set_b), only_a}}) {
       expect_canonical(result);
       ASSERT_EQ(as_set(result), expected);
     }

@@ -10,7 +10,8 @@
 namespace kvevict {
 namespace {
 
-SimpleEvictConfig uniform(std::int64_t sink, std::int64_t recent, std::int64_t budget, std::int64_t stride = 0) {
+SimpleEvictConfig uniform(std::int64_t sink, std::int64_t recent, std::int64_t budget,
+                          std::int64_t stride = 0) {
   return {sink, recent, "uniform", budget, stride};
 }
 
@@ -60,14 +61,16 @@ TEST(SimpleEvictTest, RandomConfigurationsAgreeWithTheDefinition) {
     return std::uniform_int_distribution<std::int64_t>(least, most)(random);
   };
   for (int round = 0; round < 20000; ++round) {
-    SimpleEvictConfig config = uniform(draw(0, 30), draw(1, 40), draw(0, 120), draw(0, 3) == 0 ? draw(1, 5) : 0);
+    SimpleEvictConfig config =
+        uniform(draw(0, 30), draw(1, 40), draw(0, 120), draw(0, 3) == 0 ? draw(1, 5) : 0);
     if (draw(0, 5) == 0) config.middle_strategy = "none";
     const std::int64_t total_len = draw(0, 200);
     const std::int64_t block_n = draw(1, 33);
     const KeepSet kept = build_simple_keep_token_idx(total_len, block_n, config);
     ASSERT_EQ(kept.to_indices(), kept_by_definition(total_len, block_n, config))
-        << "L " << total_len << ", B " << block_n << ", S " << config.sink_tokens << ", R " << config.recent_tokens
-        << ", M " << config.middle_budget_tokens << ", stride " << config.uniform_stride;
+        << "L " << total_len << ", B " << block_n << ", S " << config.sink_tokens << ", R "
+        << config.recent_tokens << ", M " << config.middle_budget_tokens << ", stride "
+        << config.uniform_stride;
     if (config.uniform_stride == 0) {
       ASSERT_LE(kept.count(), config.sink_tokens + config.recent_tokens + config.middle_budget_tokens);
     }

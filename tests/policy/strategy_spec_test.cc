@@ -37,8 +37,9 @@ TEST(StrategySpecTest, WhatIsLeftOutIsTheStrategysOwnDefault) {
 }
 
 TEST(StrategySpecTest, TextOfASpecReadsBackToIt) {
-  for (const char* text : {"full", "sink_recent:0:1", "sink_recent_uniform:4:5:6", "sink_recent_uniform:4:5:stride=3",
-                           "sink_recent_uniform:4:5:6:block=7", "streaming_llm:4:1020"}) {
+  for (const char* text :
+       {"full", "sink_recent:0:1", "sink_recent_uniform:4:5:6", "sink_recent_uniform:4:5:stride=3",
+        "sink_recent_uniform:4:5:6:block=7", "streaming_llm:4:1020"}) {
     EXPECT_EQ(to_string(parse_strategy(text)), text);
   }
   for (const PolicyInfo& info : all_policies()) {
@@ -49,7 +50,8 @@ TEST(StrategySpecTest, TextOfASpecReadsBackToIt) {
 
 TEST(StrategySpecTest, WhatIsWrongIsQuoted) {
   EXPECT_NE(refusal("sink_resent").find("\"sink_resent\""), std::string::npos);
-  EXPECT_NE(refusal("sink_resent").find("sink_recent_uniform"), std::string::npos) << "must name the known ones";
+  EXPECT_NE(refusal("sink_resent").find("sink_recent_uniform"), std::string::npos)
+      << "must name the known ones";
   EXPECT_NE(refusal("sink_recent:x").find("\"x\""), std::string::npos);
   EXPECT_NE(refusal("sink_recent:1.5").find("\"1.5\""), std::string::npos);
   EXPECT_NE(refusal("sink_recent::5").find("\"\""), std::string::npos);

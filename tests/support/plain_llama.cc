@@ -48,22 +48,27 @@ void PlainLlama::decode(std::span<const Token> tokens, std::int64_t first_positi
 }
 
 void PlainLlama::remove(std::int64_t begin, std::int64_t end) {
-  llama_memory_seq_rm(llama_get_memory(context_.get()), 0, static_cast<llama_pos>(begin), static_cast<llama_pos>(end));
+  llama_memory_seq_rm(llama_get_memory(context_.get()), 0, static_cast<llama_pos>(begin),
+                      static_cast<llama_pos>(end));
 }
 
 void PlainLlama::shift(std::int64_t begin, std::int64_t end, std::int64_t delta) {
-  llama_memory_seq_add(llama_get_memory(context_.get()), 0, static_cast<llama_pos>(begin), static_cast<llama_pos>(end),
-                       static_cast<llama_pos>(delta));
+  llama_memory_seq_add(llama_get_memory(context_.get()), 0, static_cast<llama_pos>(begin),
+                       static_cast<llama_pos>(end), static_cast<llama_pos>(delta));
 }
 
-std::span<const float> PlainLlama::logits() const { return {llama_get_logits_ith(context_.get(), -1), n_vocab_}; }
+std::span<const float> PlainLlama::logits() const {
+  return {llama_get_logits_ith(context_.get(), -1), n_vocab_};
+}
 
 Token PlainLlama::greedy() const {
   const auto row = logits();
   return static_cast<Token>(std::max_element(row.begin(), row.end()) - row.begin());
 }
 
-std::size_t PlainLlama::state_bytes() const { return llama_state_seq_get_size(context_.get(), 0); }
+std::size_t PlainLlama::state_bytes() const {
+  return llama_state_seq_get_size(context_.get(), 0);
+}
 
 std::int64_t resident_bytes() {
   std::ifstream file("/proc/self/statm");

@@ -82,7 +82,8 @@ fs::path random_model_path(const std::string& architecture, const Numbers& numbe
   const std::unique_ptr<gguf_context, decltype(&gguf_free)> gguf(gguf_init_empty(), &gguf_free);
   gguf_set_val_str(gguf.get(), "general.architecture", architecture.c_str());
   gguf_set_val_str(gguf.get(), "tokenizer.ggml.model", "no_vocab");
-  for (const auto& [key, value] : numbers) gguf_set_val_u32(gguf.get(), (architecture + "." + key).c_str(), value);
+  for (const auto& [key, value] : numbers)
+    gguf_set_val_u32(gguf.get(), (architecture + "." + key).c_str(), value);
   gguf_set_val_f32(gguf.get(), (architecture + ".attention.layer_norm_rms_epsilon").c_str(), 1e-5F);
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
   llama_model* const model =
@@ -98,20 +99,34 @@ fs::path random_model_path(const std::string& architecture, const Numbers& numbe
 }  // namespace
 
 fs::path recurrent_model_path() {
-  return random_model_path("mamba", {{"vocab_size", 128}, {"context_length", 256}, {"embedding_length", 64},
-                                     {"block_count", 2}, {"feed_forward_length", 0}, {"attention.head_count", 0},
-                                     {"ssm.conv_kernel", 4}, {"ssm.inner_size", 128}, {"ssm.state_size", 8},
+  return random_model_path("mamba", {{"vocab_size", 128},
+                                     {"context_length", 256},
+                                     {"embedding_length", 64},
+                                     {"block_count", 2},
+                                     {"feed_forward_length", 0},
+                                     {"attention.head_count", 0},
+                                     {"ssm.conv_kernel", 4},
+                                     {"ssm.inner_size", 128},
+                                     {"ssm.state_size", 8},
                                      {"ssm.time_step_rank", 4}});
 }
 
 fs::path sliding_window_model_path() {
-  return random_model_path("gemma3", {{"vocab_size", 128}, {"context_length", 1024}, {"embedding_length", 64},
-                                      {"block_count", 6}, {"feed_forward_length", 64}, {"attention.head_count", 2},
-                                      {"attention.head_count_kv", 1}, {"attention.key_length", 32},
-                                      {"attention.value_length", 32}, {"attention.sliding_window", 32}});
+  return random_model_path("gemma3", {{"vocab_size", 128},
+                                      {"context_length", 1024},
+                                      {"embedding_length", 64},
+                                      {"block_count", 6},
+                                      {"feed_forward_length", 64},
+                                      {"attention.head_count", 2},
+                                      {"attention.head_count_kv", 1},
+                                      {"attention.key_length", 32},
+                                      {"attention.value_length", 32},
+                                      {"attention.sliding_window", 32}});
 }
 
-std::shared_ptr<const Model> load_model(const fs::path& path) { return Model::load({.path = path}); }
+std::shared_ptr<const Model> load_model(const fs::path& path) {
+  return Model::load({.path = path});
+}
 
 std::vector<Token> prose_tokens(const Model& model, std::size_t n_tokens) {
   std::string text;
