@@ -26,7 +26,7 @@ def generate(text, *more):
 
 
 def long_document(checks):
-    text = document(150_000)
+    text = document(134_000)
     refused = generate(text)
     checks.expect(refused.returncode == 2 and "--prefill bounded" in refused.stderr,
                   f"a full prefill is refused: {refused.stderr.strip()}")
