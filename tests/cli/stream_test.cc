@@ -151,11 +151,9 @@ TEST(PerplexityCommand, ComparesStrategiesInATableAndAFile) {
     EXPECT_EQ(runs[i].at("windows").size(), 5U);
     EXPECT_LE(runs[i].at("tokens_held_peak"), 128);
   }
-  // While nothing was evicted all see the same tokens; then, without sinks, the text gets harder to foresee.
-  EXPECT_NEAR(runs[1].at("windows")[0].at("perplexity").get<double>(),
-              runs[2].at("windows")[0].at("perplexity").get<double>(), 30);
-  EXPECT_GT(runs[1].at("windows")[4].at("perplexity").get<double>(),
-            runs[2].at("windows")[4].at("perplexity").get<double>());
+  // The first chunk has nothing evicted; then the window alone, without sinks, loses the thread.
+  EXPECT_GT(runs[1].at("windows")[2].at("perplexity").get<double>(),
+            2 * runs[2].at("windows")[2].at("perplexity").get<double>());
 }
 
 }  // namespace
