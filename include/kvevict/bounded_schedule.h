@@ -12,22 +12,24 @@ namespace kvevict {
 /// A chunk of a bounded prefill and what the cache holds when the chunk runs.
 struct BoundedChunk {
   TokenRange tokens;  ///< The chunk's own tokens: each also sees those of them before it, and itself.
-  KeepSet cached;     ///< Original indices in the cache, the chunk's own not included.
+  KeepPlan cached;    ///< Original indices in the cache, the chunk's own not included.
 };
 
 /// What a cache that holds `held` of `n_tokens_seen` tokens keeps before the next chunk goes in:
 /// the plan for the tokens seen so far, without those that are gone already. The chunk's own tokens
 /// are not counted, so a chunk of n tokens makes the cache hold at most budget + n. The one place
 /// where bounded prefill decides; the engine and the masks both use it. Throws as `Policy::plan`.
-[[nodiscard]] KeepSet keep_before_chunk(const Policy& policy, PolicyState& state, const KeepSet& held,
-                                        std::int64_t n_tokens_seen);
+[[nodiscard]] KeepPlan keep_before_chunk(const Policy& policy, PolicyState& state, const KeepPlan& held,
+                                         std::int64_t n_tokens_seen);
 
 /// Calls `visit` for every chunk of a bounded prefill of `n_tokens` >= 0 tokens into an empty
 /// cache, in chunks of `n_chunk` >= 1 tokens (the last may be shorter), in order. Token i of a chunk
 /// attends to token j exactly if j is in `cached`, or j is in the chunk and j <= i.
-/// Memory: one chunk's set. Throws as `Policy::plan` and for counts out of their range.
+/// `n_layers`: of the model, for a policy whose plans differ by layer. Memory: one chunk's sets.
+/// Throws as `Policy::plan`, for counts out of their range, and for a policy that needs scores
+/// (kUnsupported: only a model that runs has them).
 void for_each_bounded_chunk(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk,
-                            const std::function<void(const BoundedChunk&)>& visit);
+                            std::int64_t n_layers, const std::function<void(const BoundedChunk&)>& visit);
 
 /// Most tokens per layer that a bounded prefill ever holds: budget + chunk; nothing where the
 /// policy never evicts. Throws as `Policy::budget_tokens`.

@@ -8,24 +8,12 @@
 #include <string_view>
 #include <vector>
 
-#include "kvevict/keep_set.h"
+#include "kvevict/keep_plan.h"
 #include "kvevict/modes.h"
 #include "kvevict/strategy_spec.h"
+#include "kvevict/token_scores.h"
 
 namespace kvevict {
-
-/// Which original tokens stay: one set for all layers, or one per layer.
-class KeepPlan {
- public:
-  /// The same set in every layer.
-  explicit KeepPlan(KeepSet shared) { layers_.push_back(std::move(shared)); }
-
-  [[nodiscard]] bool is_shared() const noexcept { return layers_.size() == 1; }
-  [[nodiscard]] const KeepSet& layer(std::size_t index) const { return layers_[is_shared() ? 0 : index]; }
-
- private:
-  std::vector<KeepSet> layers_;
-};
 
 /// How a policy chooses the middle while more tokens come.
 enum class Schedule {
@@ -33,13 +21,27 @@ enum class Schedule {
   kStreaming,  ///< Ruler order (`ruler_order.h`): covers the whole history however long it gets.
 };
 
+/// What the ladder has kept: the plan for `n_tokens_seen` tokens, and the row at which the next thinning
+/// begins.
+struct LadderRows {
+  KeepPlan kept;
+  std::int64_t n_tokens_seen = 0;
+  std::int64_t cursor = 0;
+};
+
 /// What a policy remembers between the plans for one sequence. Owned by the caller, one for each
 /// sequence; a fresh one for a fresh cache. Policies themselves are const and may be shared.
 struct PolicyState {
   /// Set before the first plan, not changed after it.
   Schedule schedule = Schedule::kOneShot;
+  /// Layers of the model: for policies with a keep set for each layer. Set before the first plan.
+  std::int64_t n_layers = 0;
   /// One-shot: middle tokens chosen when the cache was first evicted, frozen from then on.
-  std::optional<KeepSet> frozen_middle;
+  std::optional<KeepSet> frozen_middle{};
+  /// Ladder: the rows of the last plan, and where the next thinning begins.
+  std::optional<LadderRows> ladder{};
+  /// Attention so far, for a policy that asks for it: set by the engine before each plan, not owned.
+  const TokenScores* scores = nullptr;
 };
 
 /// Decides which tokens stay; never touches memory.
@@ -72,6 +74,12 @@ class Policy {
   [[nodiscard]] virtual std::optional<PositionMode> required_positions() const noexcept {
     return std::nullopt;
   }
+
+  /// The attention scores that `plan` needs; nothing for a policy that chooses by position.
+  [[nodiscard]] virtual std::optional<ScoreRequest> score_request() const noexcept { return std::nullopt; }
+
+  /// Whether plans differ by layer: `PolicyState::n_layers` is then needed.
+  [[nodiscard]] virtual bool is_per_layer() const noexcept { return false; }
 };
 
 /// A row of the registry: what a strategy is called, what it reads and how it is made.

@@ -21,9 +21,9 @@ constexpr std::int64_t kMostPixels = 2048;
 /// Calls `visit` with every row's number and the ranges of columns that it sees.
 void for_each_row(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk,
                   const std::function<void(std::int64_t, const KeepSet&)>& visit) {
-  for_each_bounded_chunk(policy, n_tokens, n_chunk, [&](const BoundedChunk& chunk) {
+  for_each_bounded_chunk(policy, n_tokens, n_chunk, 0, [&](const BoundedChunk& chunk) {
     for (std::int64_t i = chunk.tokens.begin; i < chunk.tokens.end; ++i) {
-      KeepSet seen = chunk.cached;
+      KeepSet seen = chunk.cached.layer(0);
       seen.append(chunk.tokens.begin, i + 1);
       visit(i, seen);
     }

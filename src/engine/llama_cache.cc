@@ -53,7 +53,7 @@ struct LlamaCache::Impl {
   }
 
   [[nodiscard]] KeepSet planned() {
-    return keep_before_chunk(*policy, state(), record.map().held(), record.map().n_seen());
+    return keep_before_chunk(*policy, state(), KeepPlan(record.map().held()), record.map().n_seen()).layer(0);
   }
 };
 
@@ -86,7 +86,7 @@ void require_fitting(llama_context* context, const Policy& policy, const LlamaCa
     refuse(ErrorCode::kUnsupported,
            "its sequences have cells of their own: make it with kv_unified, or n_seq_max 1");
   }
-  PolicyState state{.schedule = options.schedule, .frozen_middle = {}};
+  PolicyState state{.schedule = options.schedule};
   static_cast<void>(policy.budget_tokens(state));  // refuses a stride in a stream
 }
 
@@ -139,7 +139,9 @@ std::int64_t LlamaCache::evict() {
 KeepSet LlamaCache::plan() {
   impl_->catch_up();
   PolicyState state = impl_->state();
-  return keep_before_chunk(*impl_->policy, state, impl_->record.map().held(), impl_->record.map().n_seen());
+  return keep_before_chunk(*impl_->policy, state, KeepPlan(impl_->record.map().held()),
+                           impl_->record.map().n_seen())
+      .layer(0);
 }
 
 const KeepSet& LlamaCache::held() const noexcept {

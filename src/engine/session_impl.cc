@@ -133,7 +133,7 @@ void Session::Impl::append_bounded(std::span<const Token> tokens, const Policy& 
   ensure_cells(bound ? *bound : record.map().n_held() + static_cast<std::int64_t>(tokens.size()));
   for (std::size_t from = 0; from < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));
-    retain(keep_before_chunk(policy, state, record.map().held(), record.map().n_seen()));
+    retain(keep_before_chunk(policy, state, KeepPlan(record.map().held()), record.map().n_seen()).layer(0));
     pack_if_needed(static_cast<std::int64_t>(n));
     decode(tokens.subspan(from, n), on_log_probability);
     from += n;

@@ -57,13 +57,13 @@ class RowGatherer {
   void add(const BoundedChunk& chunk) {
     const int n_columns = static_cast<int>(sums_.size());
     const auto n = static_cast<double>(chunk.tokens.count());
-    result_.n_seen += n * static_cast<double>(chunk.cached.count()) + n * (n + 1) / 2;
+    result_.n_seen += n * static_cast<double>(chunk.cached.layer(0).count()) + n * (n + 1) / 2;
     if (n_joined_ == 1) {
-      result_.rows.push_back({chunk.tokens, keep_cells(chunk.cached, n_tokens_, n_columns)});
+      result_.rows.push_back({chunk.tokens, keep_cells(chunk.cached.layer(0), n_tokens_, n_columns)});
       return;
     }
     if (n_in_row_ == 0) result_.rows.push_back({chunk.tokens, {}});
-    const std::vector<double> shares = column_shares(chunk.cached, n_tokens_, n_columns);
+    const std::vector<double> shares = column_shares(chunk.cached.layer(0), n_tokens_, n_columns);
     for (std::size_t i = 0; i < sums_.size(); ++i) sums_[i] += shares[i];
     result_.rows.back().tokens.end = chunk.tokens.end;
     if (++n_in_row_ == n_joined_ || chunk.tokens.end == n_tokens_) end_row();
@@ -89,7 +89,7 @@ class RowGatherer {
 MaskRows mask_rows(const MaskPicture& picture, int n_columns) {
   const std::int64_t n_chunks = (picture.n_tokens + picture.n_chunk - 1) / picture.n_chunk;
   RowGatherer gatherer(picture.n_tokens, n_columns, (n_chunks + kMostRows - 1) / kMostRows);
-  for_each_bounded_chunk(*make_policy(picture.spec), picture.n_tokens, picture.n_chunk,
+  for_each_bounded_chunk(*make_policy(picture.spec), picture.n_tokens, picture.n_chunk, 0,
                          [&](const BoundedChunk& chunk) { gatherer.add(chunk); });
   return gatherer.take();
 }

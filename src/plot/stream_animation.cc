@@ -79,9 +79,9 @@ GnuplotScript stream_script(const StreamAnimation& animation, PictureSize size) 
   require_drawable(animation);
   const std::int64_t n_step = (animation.n_tokens + animation.n_frames - 1) / animation.n_frames;
   std::vector<Frame> frames;
-  for_each_bounded_chunk(*make_policy(animation.spec), animation.n_tokens, n_step,
+  for_each_bounded_chunk(*make_policy(animation.spec), animation.n_tokens, n_step, 0,
                          [&](const BoundedChunk& chunk) {
-                           KeepSet held = chunk.cached;
+                           KeepSet held = chunk.cached.layer(0);
                            held.append(chunk.tokens.begin, chunk.tokens.end);
                            frames.push_back({chunk.tokens, std::move(held)});
                          });

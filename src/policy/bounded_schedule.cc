@@ -18,16 +18,22 @@ void require_in_range(const char* what, std::int64_t value, std::int64_t least) 
 
 }  // namespace
 
-KeepSet keep_before_chunk(const Policy& policy, PolicyState& state, const KeepSet& held,
-                          std::int64_t n_tokens_seen) {
-  return held.intersect(policy.plan(n_tokens_seen, state).layer(0));
+KeepPlan keep_before_chunk(const Policy& policy, PolicyState& state, const KeepPlan& held,
+                           std::int64_t n_tokens_seen) {
+  return held.intersect(policy.plan(n_tokens_seen, state));
 }
 
 void for_each_bounded_chunk(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk,
-                            const std::function<void(const BoundedChunk&)>& visit) {
+                            std::int64_t n_layers, const std::function<void(const BoundedChunk&)>& visit) {
   require_in_range("total_len", n_tokens, 0);
   require_in_range("chunk", n_chunk, 1);
-  PolicyState state{.schedule = Schedule::kStreaming, .frozen_middle = {}};
+  if (policy.score_request()) {
+    throw Error(ErrorCode::kUnsupported,
+                policy.spec().name +
+                    " chooses by attention, which only a model that runs has: its schedule "
+                    "cannot be told beforehand");
+  }
+  PolicyState state{.schedule = Schedule::kStreaming, .n_layers = n_layers};
   BoundedChunk chunk;
   for (std::int64_t from = 0; from < n_tokens; from = chunk.tokens.end) {
     chunk.cached.append(chunk.tokens.begin, chunk.tokens.end);

@@ -45,13 +45,13 @@ void replay(PlainLlama& plain, const Policy& policy, std::span<const Token> toke
             const SessionOptions& options) {
   std::int64_t n_held = 0;  // of which the last plan's are packed at the front
   KeepSet before;
-  for_each_bounded_chunk(policy, static_cast<std::int64_t>(tokens.size()), options.n_chunk,
+  for_each_bounded_chunk(policy, static_cast<std::int64_t>(tokens.size()), options.n_chunk, 0,
                          [&](const BoundedChunk& c) {
                            const bool is_packed = options.positions == PositionMode::kPacked;
                            std::int64_t place = 0;  // of a token among those held
                            std::int64_t n_kept = 0;
                            for (const std::int64_t index : before.to_indices()) {
-                             const bool is_kept = c.cached.contains(index);
+                             const bool is_kept = c.cached.layer(0).contains(index);
                              const std::int64_t position = is_packed ? place : index;
                              if (!is_kept) plain.remove(position, position + 1);
                              if (is_kept && is_packed && place != n_kept)
@@ -63,7 +63,7 @@ void replay(PlainLlama& plain, const Policy& policy, std::span<const Token> toke
                            plain.decode(tokens.subspan(static_cast<std::size_t>(c.tokens.begin),
                                                        static_cast<std::size_t>(c.tokens.count())),
                                         is_packed ? n_held : c.tokens.begin);
-                           before = c.cached;
+                           before = c.cached.layer(0);
                            before.append(c.tokens.begin, c.tokens.end);
                          });
 }

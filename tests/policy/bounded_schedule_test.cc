@@ -11,7 +11,7 @@ namespace {
 
 std::vector<BoundedChunk> schedule(const char* strategy, std::int64_t n_tokens, std::int64_t n_chunk) {
   std::vector<BoundedChunk> chunks;
-  for_each_bounded_chunk(*make_policy(parse_strategy(strategy)), n_tokens, n_chunk,
+  for_each_bounded_chunk(*make_policy(parse_strategy(strategy)), n_tokens, n_chunk, 0,
                          [&](const BoundedChunk& chunk) { chunks.push_back(chunk); });
   return chunks;
 }
@@ -20,10 +20,10 @@ TEST(BoundedScheduleTest, AWorkedCase) {
   const auto chunks = schedule("sink_recent:2:3", 10, 4);
   ASSERT_EQ(chunks.size(), 3U);
   EXPECT_EQ(chunks[0].tokens, (TokenRange{0, 4}));
-  EXPECT_TRUE(chunks[0].cached.empty());
-  EXPECT_EQ(chunks[1].cached, KeepSet::all(4));  // within the budget of 5
+  EXPECT_TRUE(chunks[0].cached.layer(0).empty());
+  EXPECT_EQ(chunks[1].cached.layer(0), KeepSet::all(4));  // within the budget of 5
   EXPECT_EQ(chunks[2].tokens, (TokenRange{8, 10}));
-  EXPECT_EQ(chunks[2].cached, KeepSet::from_ranges({{0, 2}, {5, 8}}));
+  EXPECT_EQ(chunks[2].cached.layer(0), KeepSet::from_ranges({{0, 2}, {5, 8}}));
 }
 
 TEST(BoundedScheduleTest, NeverHoldsMoreThanBudgetAndChunkAndNothingComesBack) {
@@ -38,10 +38,10 @@ TEST(BoundedScheduleTest, NeverHoldsMoreThanBudgetAndChunkAndNothingComesBack) {
       std::int64_t n_seen = 0;
       for (const BoundedChunk& chunk : schedule(strategy, 400, n_chunk)) {
         ASSERT_EQ(chunk.tokens.begin, n_seen);
-        ASSERT_LE(chunk.cached.count() + chunk.tokens.count(), bound) << strategy;
-        ASSERT_TRUE(chunk.cached.subtract(held).empty()) << strategy << " brings a token back";
-        ASSERT_TRUE(n_seen == 0 || chunk.cached.contains(n_seen - 1)) << strategy;
-        held = chunk.cached;
+        ASSERT_LE(chunk.cached.layer(0).count() + chunk.tokens.count(), bound) << strategy;
+        ASSERT_TRUE(chunk.cached.layer(0).subtract(held).empty()) << strategy << " brings a token back";
+        ASSERT_TRUE(n_seen == 0 || chunk.cached.layer(0).contains(n_seen - 1)) << strategy;
+        held = chunk.cached.layer(0);
         held.append(chunk.tokens.begin, chunk.tokens.end);
         n_seen = chunk.tokens.end;
       }
@@ -51,7 +51,7 @@ TEST(BoundedScheduleTest, NeverHoldsMoreThanBudgetAndChunkAndNothingComesBack) {
 }
 
 TEST(BoundedScheduleTest, FullNeverEvictsAndHasNoBound) {
-  EXPECT_EQ(schedule("full", 100, 30).back().cached, KeepSet::all(90));
+  EXPECT_EQ(schedule("full", 100, 30).back().cached.layer(0), KeepSet::all(90));
   EXPECT_FALSE(bounded_tokens(*make_policy(parse_strategy("full")), {}, 30).has_value());
 }
 

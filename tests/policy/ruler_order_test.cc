@@ -94,7 +94,7 @@ TEST(RulerOrderTest, ABudgetBelowABlockKeepsNoMiddle) {
 
 TEST(RulerOrderTest, AStrideIsRefusedInAStreamAndOnlyThere) {
   const auto policy = make_policy(parse_strategy("sink_recent_uniform:4:8:stride=2"));
-  PolicyState stream{.schedule = Schedule::kStreaming, .frozen_middle = {}};
+  PolicyState stream{.schedule = Schedule::kStreaming};
   EXPECT_THROW((void)policy->plan(1000, stream), Error);
   EXPECT_THROW((void)policy->budget_tokens(stream), Error);
   PolicyState once;
