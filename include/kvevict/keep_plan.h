@@ -34,6 +34,9 @@ class KeepPlan {
   [[nodiscard]] const KeepSet& layer(std::size_t index) const& { return sets_[set_number(index)]; }
   [[nodiscard]] KeepSet layer(std::size_t index) && { return std::move(sets_[set_number(index)]); }
 
+  /// A copy of the set of each layer; of the one set where it is shared.
+  [[nodiscard]] std::vector<KeepSet> by_layer() const;
+
   /// The sets that differ, and which of them a layer has.
   [[nodiscard]] std::span<const KeepSet> distinct_sets() const noexcept { return sets_; }
   [[nodiscard]] std::size_t set_number(std::size_t layer) const {
@@ -50,12 +53,18 @@ class KeepPlan {
   /// plans of different numbers of layers.
   [[nodiscard]] KeepPlan intersect(const KeepPlan& other) const;
 
+  /// Layer by layer `KeepSet::merge_with_history`, of this plan as the history. Throws as `intersect`.
+  [[nodiscard]] KeepPlan merge_with_history(const KeepPlan& wanted, std::int64_t n_tokens_cached) const;
+
   /// Adds `[begin, end)` to every layer, as `KeepSet::append`.
   void append(std::int64_t begin, std::int64_t end);
 
   friend bool operator==(const KeepPlan&, const KeepPlan&) = default;
 
  private:
+  template <typename Combine>
+  [[nodiscard]] KeepPlan combined(const KeepPlan& other, Combine combine) const;
+
   std::vector<KeepSet> sets_;
   std::vector<std::size_t> set_of_layer_;  // empty: one set for all
 };

@@ -62,9 +62,9 @@ class LlamaCache {
   std::int64_t evict();
 
   /// The original indices that `evict` would leave: nothing is changed.
-  [[nodiscard]] KeepSet plan();
+  [[nodiscard]] KeepPlan plan();
 
-  [[nodiscard]] const KeepSet& held() const noexcept;
+  [[nodiscard]] KeepPlan held() const;
   [[nodiscard]] LlamaCacheStats stats() const noexcept;
 
  private:

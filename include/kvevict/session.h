@@ -99,11 +99,14 @@ class Session {
   /// Logits after the last appended token, `[n_vocab]` f32. Valid until the next call.
   [[nodiscard]] std::span<const float> logits() const;
 
-  /// Original indices of the tokens in the cache.
-  [[nodiscard]] const KeepSet& held() const noexcept;
+  /// Original indices of the tokens in the cache; of those that any layer holds, where they differ.
+  [[nodiscard]] KeepSet held() const;
 
-  /// The record: which original token is held at which position. Valid until the next call.
-  [[nodiscard]] std::span<const HeldRun> record() const noexcept;
+  /// The same, layer by layer.
+  [[nodiscard]] KeepPlan held_by_layer() const;
+
+  /// The record: which original token `layer` holds at which position. Valid until the next call.
+  [[nodiscard]] std::span<const HeldRun> record(std::size_t layer = 0) const;
 
   /// Cells that llama.cpp itself says are occupied, by all sessions of the context, read from
   /// its state and not from our record. O(cells).

@@ -38,7 +38,7 @@ struct SavedSession {
   std::string model;   ///< Name, architecture and sizes.
   std::string policy;  ///< Version and values of the policy that evicted last; empty where none did.
   std::int64_t n_tokens_seen = 0;
-  KeepSet held;  ///< Original indices of the tokens in the cache.
+  KeepPlan held;  ///< Original indices of the tokens in the cache.
 };
 
 /// Reads that much of a file that `save_session` wrote. Errors: kNotFound, kIo, kBadData and kInvalidArgument

@@ -59,7 +59,7 @@ struct EvictOptions {
 
 /// What an eviction did. Counts in tokens per layer, times in seconds.
 struct EvictionReport {
-  KeepSet kept;  ///< Original indices that the plan keeps, upcoming ones included.
+  KeepPlan kept;  ///< Original indices that the plan keeps, upcoming ones included.
   std::int64_t n_removed = 0;
   double seconds_plan = 0;
   double seconds_move = 0;  ///< Removing, moving to the right-sized context, giving memory back.

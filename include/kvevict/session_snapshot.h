@@ -27,8 +27,10 @@ struct SessionSnapshot {
   PositionMode positions = PositionMode::kAbsolute;
   std::int64_t n_tokens_seen = 0;
   std::int64_t next_position = 0;
-  std::vector<HeldRun> runs;  ///< Ascending in indices and in positions.
-  std::string policy;         ///< Version and values of the policy whose memory follows; or empty.
+  /// Ascending in indices and in positions: one list for all layers, or those that differ.
+  std::vector<std::vector<HeldRun>> runs;
+  std::vector<std::size_t> runs_of_layer;  ///< Empty: one list for all.
+  std::string policy;  ///< Version and values of the policy whose memory follows; or empty.
   PolicyState policy_state;
   std::vector<float> logits;               ///< `[n_vocab]`, or empty.
   std::vector<std::uint8_t> cells;         ///< Empty for an empty cache.

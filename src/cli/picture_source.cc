@@ -48,8 +48,8 @@ CachePicture picture_of_session(const PictureSource& source, const std::optional
   const std::string strategy = blank == std::string::npos ? saved.policy : saved.policy.substr(blank + 1);
   picture.title = fmt::format("{}, {}", source.file, strategy.empty() ? "no eviction so far" : strategy);
   picture.total_len = saved.n_tokens_seen;
-  picture.layers = {saved.held};
-  picture.n_layers = n_layers.value_or(1);
+  picture.layers = saved.held.by_layer();
+  picture.n_layers = n_layers.value_or(static_cast<int>(picture.layers.size()));
   picture.has_layer_count = n_layers.has_value();
   if (strategy.empty()) return picture;
   const StrategySpec spec = parse_strategy(strategy);

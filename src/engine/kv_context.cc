@@ -7,7 +7,9 @@
 
 #include "engine/batch.h"
 #include "engine/ggml_types.h"
+#include "engine/key_turner_check.h"
 #include "engine/llama_log.h"
+#include "engine/state_rows.h"
 #include "engine/threads.h"
 #include "kvevict/error.h"
 
@@ -153,6 +155,29 @@ std::vector<std::uint8_t> KvContext::copy(llama_seq_id sequence) {
 
 void KvContext::put(llama_seq_id sequence, std::span<const std::uint8_t> rows) {
   put_rows(context_.get(), sequence, rows);
+}
+
+void KvContext::require_key_turner() {
+  if (!key_turner_) key_turner_ = checked_key_turner(model_, options_);
+}
+
+void KvContext::arrange(llama_seq_id sequence, const CellArrangement& arrangement) {
+  std::vector<std::uint8_t> before = copy(sequence);
+  const StateRows rows(before);
+  CellArrangement turned = arrangement;
+  add_waiting_turns(turned, rows.positions(), waiting_shifts_);
+  if (turns_keys(turned)) require_key_turner();
+  const std::vector<std::uint8_t> after = rows.arranged(turned, key_turner_.get());
+  kv_bytes_peak_ =
+      std::max(kv_bytes_peak_, kv_bytes() + static_cast<std::int64_t>(before.size() + after.size()));
+  try {
+    put_rows(context_.get(), sequence, after);
+  } catch (const Error&) {
+    put_rows(context_.get(), sequence, before);
+    shift_positions(context_.get(), sequence, waiting_shifts_);
+    throw;
+  }
+  waiting_shifts_.clear();
 }
 
 void KvContext::resize(std::int64_t n_cells) {

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "engine/cells.h"
+#include "engine/key_turner.h"
+#include "engine/layered_map.h"
 #include "engine/llama_handles.h"
 #include "kvevict/session_options.h"
 
@@ -63,6 +65,15 @@ class KvContext {
   /// Shifts positions. REQUIRES: no other sequence is in use (shared keys cannot turn twice).
   void shift(llama_seq_id sequence, std::span<const PositionShift> shifts);
 
+  /// Arranges the cells of `sequence` anew, layer by layer, through llama.cpp's session state. On an error
+  /// the cells are as they were. Cost: two copies of the held rows. Errors: kUnsupported (a cache whose
+  /// state is not of the known form; keys that cannot be turned), kInvalidArgument, kEngine.
+  /// REQUIRES: no other sequence shares its cells.
+  void arrange(llama_seq_id sequence, const CellArrangement& arrangement);
+
+  /// Makes sure that keys can be turned layer by layer. Errors: as `checked_key_turner`.
+  void require_key_turner();
+
   /// `copy_rows` as it was before the shifts that wait for the next decode: these are for the one
   /// who puts the rows elsewhere to repeat.
   [[nodiscard]] std::vector<std::uint8_t> copy(llama_seq_id sequence);
@@ -100,7 +111,8 @@ class KvContext {
   std::int64_t n_decode_calls_ = 0;
   std::int64_t n_decoded_tokens_ = 0;
   llama_seq_id shifted_sequence_ = 0;
-  std::vector<PositionShift> waiting_shifts_;  // positions are shifted, keys not yet turned
+  std::shared_ptr<const KeyTurner> key_turner_;  // empty until it is needed
+  std::vector<PositionShift> waiting_shifts_;    // positions are shifted, keys not yet turned
 };
 
 }  // namespace kvevict

@@ -5,6 +5,7 @@
 
 #include "engine/cells.h"
 #include "engine/sequence_record.h"
+#include "engine/state_rows.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 
@@ -41,19 +42,23 @@ struct LlamaCache::Impl {
     }
   }
 
-  bool retain(const KeepSet& keep) {
+  bool retain(const KeepPlan& keep) {
     if (!record.drops_tokens(keep)) return false;
     carry_out(record.retain(keep));
     return true;
   }
 
   void carry_out(const CellChanges& changes) {
+    if (changes.arrangement) {
+      const StateRows rows(copy_rows(context, options.sequence));
+      put_rows(context, options.sequence, rows.arranged(*changes.arrangement, nullptr));
+    }
     remove_positions(context, options.sequence, changes.removed);
     shift_positions(context, options.sequence, changes.shifts);
   }
 
-  [[nodiscard]] KeepSet planned() {
-    return keep_before_chunk(*policy, state(), KeepPlan(record.map().held()), record.map().n_seen()).layer(0);
+  [[nodiscard]] KeepPlan planned() {
+    return keep_before_chunk(*policy, state(), record.held(), record.map().n_seen());
   }
 };
 
@@ -86,7 +91,18 @@ void require_fitting(llama_context* context, const Policy& policy, const LlamaCa
     refuse(ErrorCode::kUnsupported,
            "its sequences have cells of their own: make it with kv_unified, or n_seq_max 1");
   }
-  PolicyState state{.schedule = options.schedule};
+  if (policy.score_request()) {
+    refuse(ErrorCode::kUnsupported, policy.spec().name +
+                                        " chooses by attention, which a context shows only to "
+                                        "the one who made it: use a kvevict::Session");
+  }
+  if (policy.is_per_layer() &&
+      (options.positions != PositionMode::kAbsolute || llama_n_seq_max(context) > 1)) {
+    refuse(ErrorCode::kUnsupported, policy.spec().name +
+                                        " keeps other tokens in each layer: it needs absolute "
+                                        "positions and a context with n_seq_max 1");
+  }
+  PolicyState state{.schedule = options.schedule, .n_layers = llama_model_n_layer(model)};
   static_cast<void>(policy.budget_tokens(state));  // refuses a stride in a stream
 }
 
@@ -98,8 +114,10 @@ LlamaCache LlamaCache::bind(llama_context* context, std::shared_ptr<const Policy
     throw Error(ErrorCode::kInvalidArgument, "a llama_context and a policy are needed");
   require_fitting(context, *policy, options);
   const std::int64_t n_trained = llama_model_n_ctx_train(llama_get_model(context));
-  LlamaCache cache(std::unique_ptr<Impl>(new Impl{
-      context, std::move(policy), options, SequenceRecord(options.positions, options.n_slack, n_trained)}));
+  LlamaCache cache(
+      std::unique_ptr<Impl>(new Impl{context, std::move(policy), options,
+                                     SequenceRecord(options.positions, options.n_slack, n_trained,
+                                                    llama_model_n_layer(llama_get_model(context)))}));
   cache.impl_->catch_up();
   return cache;
 }
@@ -117,7 +135,8 @@ std::int64_t LlamaCache::before_decode(std::int64_t n_tokens) {
   }
   SequenceRecord& record = impl_->record;
   const std::optional<std::int64_t> budget = impl_->policy->budget_tokens(impl_->state());
-  if (budget && record.map().n_held() + n_tokens > *budget + record.slack()) impl_->retain(impl_->planned());
+  if (budget && record.map().n_held() + n_tokens > *budget + record.slack(*impl_->policy))
+    impl_->retain(impl_->planned());
   if (record.must_pack(n_tokens)) impl_->carry_out(record.pack());
   const std::int64_t n_free = impl_->n_cells() - count_cells(impl_->context, kAllSequences);
   if (n_tokens > n_free) {
@@ -136,16 +155,14 @@ std::int64_t LlamaCache::evict() {
   return n_before - impl_->record.map().n_held();
 }
 
-KeepSet LlamaCache::plan() {
+KeepPlan LlamaCache::plan() {
   impl_->catch_up();
   PolicyState state = impl_->state();
-  return keep_before_chunk(*impl_->policy, state, KeepPlan(impl_->record.map().held()),
-                           impl_->record.map().n_seen())
-      .layer(0);
+  return keep_before_chunk(*impl_->policy, state, impl_->record.held(), impl_->record.map().n_seen());
 }
 
-const KeepSet& LlamaCache::held() const noexcept {
-  return impl_->record.map().held();
+KeepPlan LlamaCache::held() const {
+  return impl_->record.held();
 }
 
 LlamaCacheStats LlamaCache::stats() const noexcept {

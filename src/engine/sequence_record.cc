@@ -10,6 +10,7 @@ PolicyState& SequenceRecord::state_of(const Policy& policy) {
   if (name != policy_name_) {
     policy_name_ = std::move(name);
     policy_state_ = {};
+    policy_state_.n_layers = n_layers_;
   }
   return policy_state_;
 }
@@ -20,11 +21,11 @@ PolicyState& SequenceRecord::stream_of(const Policy& policy) {
   return state;
 }
 
-std::optional<KeepSet> SequenceRecord::plan_if_full(const Policy& policy, std::int64_t n_upcoming) {
+std::optional<KeepPlan> SequenceRecord::plan_if_full(const Policy& policy, std::int64_t n_upcoming) {
   PolicyState& state = state_of(policy);
   const std::optional<std::int64_t> budget = policy.budget_tokens(state);
-  if (!budget || map_.n_held() + n_upcoming <= *budget + slack()) return std::nullopt;
-  return policy.plan(map_.n_seen() + n_upcoming, state).layer(0);
+  if (!budget || map().n_held() + n_upcoming <= *budget + slack(policy)) return std::nullopt;
+  return policy.plan(map().n_seen() + n_upcoming, state);
 }
 
 KeepSet SequenceRecord::with_predecessor(const KeepSet& keep) const {
@@ -33,13 +34,25 @@ KeepSet SequenceRecord::with_predecessor(const KeepSet& keep) const {
   return is_needed ? keep.unite(KeepSet::from_ranges({{newest, newest + 1}})) : keep;
 }
 
-bool SequenceRecord::drops_tokens(const KeepSet& keep) const {
-  return !map_.held().subtract(with_predecessor(keep)).empty();
+bool SequenceRecord::drops_tokens(const KeepPlan& keep) const {
+  if (layers_) return layers_->drops_tokens(keep);
+  for (const KeepSet& set : keep.distinct_sets()) {
+    if (!map_.held().subtract(with_predecessor(set)).empty()) return true;
+  }
+  return false;
 }
 
-CellChanges SequenceRecord::retain(const KeepSet& keep) {
+CellChanges SequenceRecord::retain(const KeepPlan& keep) {
   CellChanges changes;
-  changes.removed = map_.retain(with_predecessor(keep));
+  if (layers_ || !keep.is_shared()) {
+    LayeredMap layers = layers_ ? *layers_ : LayeredMap(map_, static_cast<std::size_t>(n_layers_));
+    changes.arrangement = layers.retain(keep, shifts_when_dropping());
+    layers_ = std::move(layers);
+    ++n_evictions_;
+    if (shifts_when_dropping()) ++n_packs_;
+    return changes;
+  }
+  changes.removed = map_.retain(with_predecessor(keep.layer(0)));
   if (changes.removed.empty()) return changes;
   ++n_evictions_;
   if (shifts_when_dropping()) changes.shifts = pack().shifts;
@@ -48,11 +61,16 @@ CellChanges SequenceRecord::retain(const KeepSet& keep) {
 
 bool SequenceRecord::must_pack(std::int64_t n_upcoming) const noexcept {
   return positions_ == PositionMode::kAuto && n_context_trained_ > 0 &&
-         map_.next_position() + n_upcoming > n_context_trained_ && map_.next_position() > map_.n_held();
+         map().next_position() + n_upcoming > n_context_trained_ && map().next_position() > map().n_held();
 }
 
 CellChanges SequenceRecord::pack() {
   CellChanges changes;
+  if (layers_) {
+    changes.arrangement = layers_->retain(layers_->held(), true);
+    ++n_packs_;
+    return changes;
+  }
   changes.shifts = map_.pack();
   if (!changes.shifts.empty()) ++n_packs_;
   return changes;
@@ -60,24 +78,31 @@ CellChanges SequenceRecord::pack() {
 
 CellChanges SequenceRecord::trim(std::int64_t n_tokens) {
   CellChanges changes;
-  changes.removed = map_.trim(n_tokens);
+  changes.removed = layers_ ? layers_->trim(n_tokens) : map_.trim(n_tokens);
   return changes;
 }
 
 void SequenceRecord::written(std::int64_t n_tokens) {
-  map_.append(n_tokens);
-  n_held_peak_ = std::max(n_held_peak_, map_.n_held());
+  if (layers_) {
+    layers_->append(n_tokens);
+  } else {
+    map_.append(n_tokens);
+  }
+  n_held_peak_ = std::max(n_held_peak_, map().n_held());
 }
 
 void SequenceRecord::clear() {
-  *this = SequenceRecord(positions_, n_slack_, n_context_trained_);
+  *this = SequenceRecord(positions_, n_slack_, n_context_trained_, n_layers_);
 }
 
-void SequenceRecord::restore(CacheMap map, std::string policy_name, PolicyState policy_state) {
+void SequenceRecord::restore(CacheMap map, std::optional<LayeredMap> layers, std::string policy_name,
+                             PolicyState policy_state) {
   map_ = std::move(map);
+  layers_ = std::move(layers);
   policy_name_ = std::move(policy_name);
   policy_state_ = std::move(policy_state);
-  n_held_peak_ = map_.n_held();
+  policy_state_.n_layers = n_layers_;
+  n_held_peak_ = this->map().n_held();
 }
 
 }  // namespace kvevict

@@ -6,14 +6,17 @@
 #include <vector>
 
 #include "engine/cache_map.h"
+#include "engine/layered_map.h"
 #include "kvevict/policy.h"
 
 namespace kvevict {
 
-/// What is to be done to the cells of a sequence: first the removals, then the shifts.
+/// What is to be done to the cells of a sequence: first the removals, then the shifts; or, where
+/// layers differ, all rows anew.
 struct CellChanges {
   std::vector<PositionRange> removed;
   std::vector<PositionShift> shifts;
+  std::optional<CellArrangement> arrangement;
 };
 
 /// One sequence as the engine knows it: what its cells hold, what its policy remembers, how its
@@ -22,11 +25,21 @@ struct CellChanges {
 class SequenceRecord {
  public:
   /// `n_slack`: tokens by which packed positions may outgrow the budget while decoding.
-  /// `n_context_trained`: tokens, 0 where the model does not say.
-  SequenceRecord(PositionMode positions, std::int64_t n_slack, std::int64_t n_context_trained)
-      : positions_(positions), n_slack_(n_slack), n_context_trained_(n_context_trained) {}
+  /// `n_context_trained`: tokens, 0 where the model does not say. `n_layers`: of the model.
+  SequenceRecord(PositionMode positions, std::int64_t n_slack, std::int64_t n_context_trained,
+                 std::int64_t n_layers)
+      : positions_(positions),
+        n_slack_(n_slack),
+        n_context_trained_(n_context_trained),
+        n_layers_(n_layers) {}
 
-  [[nodiscard]] const CacheMap& map() const noexcept { return map_; }
+  /// The record of `layer`. All have seen and hold equally many tokens; where the cache has not been
+  /// evicted by a plan for each layer, all are the same.
+  [[nodiscard]] const CacheMap& map(std::size_t layer = 0) const {
+    return layers_ ? layers_->layer(layer) : map_;
+  }
+  [[nodiscard]] const std::optional<LayeredMap>& layers() const noexcept { return layers_; }
+  [[nodiscard]] KeepPlan held() const { return layers_ ? layers_->held() : KeepPlan(map_.held()); }
   [[nodiscard]] std::int64_t n_held_peak() const noexcept { return n_held_peak_; }
   [[nodiscard]] std::int64_t n_evictions() const noexcept { return n_evictions_; }
   [[nodiscard]] std::int64_t n_packs() const noexcept { return n_packs_; }
@@ -39,28 +52,31 @@ class SequenceRecord {
   /// The same, streaming from now on unless a one-shot eviction has frozen the middle.
   [[nodiscard]] PolicyState& stream_of(const Policy& policy);
 
-  /// Tokens by which the cache may outgrow its budget between evictions while decoding.
-  [[nodiscard]] std::int64_t slack() const noexcept {
-    return positions_ == PositionMode::kPacked ? n_slack_ : 0;
+  /// Tokens by which the cache may outgrow the budget of `policy` between evictions while decoding:
+  /// where an eviction costs more than removing cells, it is paid once for so many.
+  [[nodiscard]] std::int64_t slack(const Policy& policy) const noexcept {
+    const bool is_dear = shifts_when_dropping() || policy.is_per_layer() || policy.score_request();
+    return is_dear ? n_slack_ : 0;
   }
 
   /// The plan to carry out before `n_upcoming` tokens are decoded, if they would pass the budget
   /// and the slack.
-  [[nodiscard]] std::optional<KeepSet> plan_if_full(const Policy& policy, std::int64_t n_upcoming);
+  [[nodiscard]] std::optional<KeepPlan> plan_if_full(const Policy& policy, std::int64_t n_upcoming);
 
   /// Whether `retain(keep)` removes tokens / and moves positions.
-  [[nodiscard]] bool drops_tokens(const KeepSet& keep) const;
+  [[nodiscard]] bool drops_tokens(const KeepPlan& keep) const;
   [[nodiscard]] bool shifts_when_dropping() const noexcept { return positions_ == PositionMode::kPacked; }
 
   /// Removes what `keep` lacks and, in packed mode, closes the gaps. Keeps the newest token where
   /// llama.cpp needs it: it takes the next one only right behind the newest position.
-  [[nodiscard]] CellChanges retain(const KeepSet& keep);
+  /// A plan for each layer, or any plan after one: as `LayeredMap::retain`.
+  [[nodiscard]] CellChanges retain(const KeepPlan& keep);
 
   /// Whether automatic positions must be packed before `n_upcoming` tokens are decoded.
   [[nodiscard]] bool must_pack(std::int64_t n_upcoming) const noexcept;
   [[nodiscard]] CellChanges pack();
 
-  /// `CacheMap::trim`.
+  /// `CacheMap::trim`, `LayeredMap::trim`.
   [[nodiscard]] CellChanges trim(std::int64_t n_tokens);
 
   void written(std::int64_t n_tokens);
@@ -69,7 +85,8 @@ class SequenceRecord {
   void clear();
 
   /// Takes over what was saved.
-  void restore(CacheMap map, std::string policy_name, PolicyState policy_state);
+  void restore(CacheMap map, std::optional<LayeredMap> layers, std::string policy_name,
+               PolicyState policy_state);
 
  private:
   [[nodiscard]] KeepSet with_predecessor(const KeepSet& keep) const;
@@ -77,8 +94,10 @@ class SequenceRecord {
   PositionMode positions_;
   std::int64_t n_slack_;
   std::int64_t n_context_trained_;
-  CacheMap map_;
-  std::string policy_name_;  // whose memory policy_state_ is
+  std::int64_t n_layers_;
+  CacheMap map_;                      // while all layers hold the same
+  std::optional<LayeredMap> layers_;  // from the first plan for each layer on
+  std::string policy_name_;           // whose memory policy_state_ is
   PolicyState policy_state_;
   std::int64_t n_held_peak_ = 0;
   std::int64_t n_evictions_ = 0;

@@ -74,7 +74,8 @@ void Session::append(std::span<const Token> tokens, const AppendOptions& options
 }
 
 bool Session::make_room(const Policy& policy, std::int64_t n_upcoming) {
-  const std::optional<KeepSet> keep = impl_->record.plan_if_full(policy, n_upcoming);
+  impl_->require_fitting(policy);
+  const std::optional<KeepPlan> keep = impl_->record.plan_if_full(policy, n_upcoming);
   return keep && impl_->context && impl_->retain(*keep);
 }
 
@@ -83,8 +84,9 @@ EvictionReport Session::evict(const Policy& policy, const EvictOptions& options)
   const auto start = Clock::now();
   SequenceRecord& record = impl_->record;
   const std::int64_t n_seen = record.map().n_seen();
-  const KeepSet wanted = policy.plan(n_seen + options.n_upcoming, record.state_of(policy)).layer(0);
-  report.kept = record.map().held().merge_with_history(wanted, n_seen);
+  impl_->require_fitting(policy);
+  const KeepPlan wanted = policy.plan(n_seen + options.n_upcoming, record.state_of(policy));
+  report.kept = record.held().merge_with_history(wanted, n_seen);
   report.seconds_plan = seconds_since(start);
   if (!impl_->context) return report;
   const auto moving = Clock::now();
@@ -99,11 +101,14 @@ EvictionReport Session::evict(const Policy& policy, const EvictOptions& options)
 std::span<const float> Session::logits() const {
   return impl_->logits;
 }
-const KeepSet& Session::held() const noexcept {
-  return impl_->record.map().held();
+KeepSet Session::held() const {
+  return impl_->record.held().in_any_layer();
 }
-std::span<const HeldRun> Session::record() const noexcept {
-  return impl_->record.map().runs();
+KeepPlan Session::held_by_layer() const {
+  return impl_->record.held();
+}
+std::span<const HeldRun> Session::record(std::size_t layer) const {
+  return impl_->record.map(layer).runs();
 }
 const Model& Session::model() const noexcept {
   return *impl_->model;

@@ -19,7 +19,8 @@ constexpr int kScoredTokens = 64;
 Session::Impl::Impl(std::shared_ptr<const Model> model_in, const SessionOptions& options_in)
     : model(std::move(model_in)),
       options(options_in),
-      record(options.positions, options.n_decode_slack, model->info().n_context_trained) {
+      record(options.positions, options.n_decode_slack, model->info().n_context_trained,
+             model->info().n_layers) {
   options.n_ubatch = std::min(options.n_ubatch, options.n_batch);
 }
 
@@ -46,19 +47,41 @@ void Session::Impl::ensure_cells(std::int64_t n_tokens_held) {
   if (context->n_cells() < n_tokens_held + n_others) context->resize(n_tokens_held + n_others);
 }
 
-bool Session::Impl::retain(const KeepSet& keep) {
+bool Session::Impl::retain(const KeepPlan& keep) {
   if (!record.drops_tokens(keep)) return false;
-  if (record.shifts_when_dropping() && !is_alone()) move_out(record.map().n_held());
+  const bool is_layered = record.layers() || !keep.is_shared();
+  if ((record.shifts_when_dropping() || is_layered) && !is_alone()) move_out(record.map().n_held());
+  SequenceRecord before = record;
   const CellChanges changes = record.retain(keep);
+  try {
+    carry_out(changes);
+  } catch (const Error&) {
+    record = std::move(before);
+    throw;
+  }
+  return true;
+}
+
+void Session::Impl::carry_out(const CellChanges& changes) {
+  if (changes.arrangement) context->arrange(sequence, *changes.arrangement);
   context->remove(sequence, changes.removed);
   context->shift(sequence, changes.shifts);
-  return true;
+}
+
+void Session::Impl::require_fitting(const Policy& policy) {
+  if (!policy.is_per_layer()) return;
+  if (!can_shift_positions(model->handle())) {
+    throw Error(ErrorCode::kUnsupported,
+                policy.spec().name + " keeps other tokens in each layer, which the cache of " +
+                    model->info().name + " cannot (sliding windows, or several positions for each token)");
+  }
+  if (options.positions != PositionMode::kAbsolute && context) context->require_key_turner();
 }
 
 void Session::Impl::pack_if_needed(std::int64_t n_upcoming) {
   if (!record.must_pack(n_upcoming)) return;
   if (!is_alone()) move_out(record.map().n_held() + n_upcoming);
-  context->shift(sequence, record.pack().shifts);
+  carry_out(record.pack());
 }
 
 void Session::Impl::move_out(std::int64_t n_cells) {
@@ -121,7 +144,7 @@ void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability
 void Session::Impl::append_bounded(std::span<const Token> tokens, const Policy& policy,
                                    const OnLogProbability& on_log_probability) {
   PolicyState& state = record.stream_of(policy);
-  const std::int64_t n_spare = std::max<std::int64_t>(options.n_chunk, record.slack());
+  const std::int64_t n_spare = std::max<std::int64_t>(options.n_chunk, record.slack(policy));
   const std::optional<std::int64_t> bound = bounded_tokens(policy, state, n_spare);
   const std::int64_t n_trained = model->info().n_context_trained;
   if (bound && n_trained > 0 && *bound > n_trained) {
@@ -131,9 +154,10 @@ void Session::Impl::append_bounded(std::span<const Token> tokens, const Policy& 
                     " that " + model->info().name + " was trained on: lower the budget or the chunk");
   }
   ensure_cells(bound ? *bound : record.map().n_held() + static_cast<std::int64_t>(tokens.size()));
+  require_fitting(policy);
   for (std::size_t from = 0; from < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));
-    retain(keep_before_chunk(policy, state, KeepPlan(record.map().held()), record.map().n_seen()).layer(0));
+    retain(keep_before_chunk(policy, state, record.held(), record.map().n_seen()));
     pack_if_needed(static_cast<std::int64_t>(n));
     decode(tokens.subspan(from, n), on_log_probability);
     from += n;
@@ -145,7 +169,7 @@ std::int64_t Session::Impl::cells_needed(const Policy& policy, const EvictOption
   const std::int64_t n_unbounded = n_now + evict.n_reserve;
   const std::optional<std::int64_t> budget = policy.budget_tokens(record.policy_state());
   const std::int64_t n_predecessors = policy.spec().config.recent_tokens == 1 ? 1 : 0;  // see Session::evict
-  return budget ? std::max(n_now, std::min(n_unbounded, *budget + record.slack() + n_predecessors))
+  return budget ? std::max(n_now, std::min(n_unbounded, *budget + record.slack(policy) + n_predecessors))
                 : n_unbounded;
 }
 

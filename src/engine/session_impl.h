@@ -32,7 +32,13 @@ struct Session::Impl {
 
   /// Removes what `keep` lacks and closes the gaps where positions are packed. Returns whether
   /// tokens went.
-  bool retain(const KeepSet& keep);
+  bool retain(const KeepPlan& keep);
+
+  /// Does to the cells what the record says.
+  void carry_out(const CellChanges& changes);
+
+  /// Checks what `policy` needs of this session before anything is changed. Errors: kUnsupported.
+  void require_fitting(const Policy& policy);
 
   /// Packs automatic positions if `n_upcoming` tokens would pass the trained context.
   void pack_if_needed(std::int64_t n_upcoming);

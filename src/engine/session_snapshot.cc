@@ -40,6 +40,18 @@ void require_fitting(const Model& model, const SessionOptions& options, const Se
   }
 }
 
+void restore_record(SequenceRecord& record, const SessionSnapshot& snapshot) {
+  std::vector<CacheMap> maps;
+  for (const std::vector<HeldRun>& runs : snapshot.runs)
+    maps.emplace_back(runs, snapshot.n_tokens_seen, snapshot.next_position);
+  if (maps.empty() || (maps.size() > 1 && snapshot.runs_of_layer.empty()))
+    throw Error(ErrorCode::kBadData, "the saved session has no record of its cells");
+  std::optional<LayeredMap> layers;
+  CacheMap map = maps.front();
+  if (!snapshot.runs_of_layer.empty()) layers = LayeredMap(std::move(maps), snapshot.runs_of_layer);
+  record.restore(std::move(map), std::move(layers), snapshot.policy, snapshot.policy_state);
+}
+
 }  // namespace
 
 SessionSnapshot Session::snapshot() {
@@ -52,7 +64,15 @@ SessionSnapshot Session::snapshot() {
   snapshot.positions = impl_->options.positions;
   snapshot.n_tokens_seen = record.map().n_seen();
   snapshot.next_position = record.map().next_position();
-  snapshot.runs.assign(record.map().runs().begin(), record.map().runs().end());
+  const auto add_runs = [&](const CacheMap& map) {
+    snapshot.runs.emplace_back(map.runs().begin(), map.runs().end());
+  };
+  if (record.layers()) {
+    for (const CacheMap& map : record.layers()->distinct_maps()) add_runs(map);
+    snapshot.runs_of_layer = record.layers()->map_of_layer();
+  } else {
+    add_runs(record.map());
+  }
   snapshot.policy = record.policy_name();
   snapshot.policy_state = record.policy_state();
   snapshot.logits = impl_->logits;
@@ -72,8 +92,7 @@ Session Session::restore(std::shared_ptr<const Model> model, const SessionOption
   Session session(std::move(model), options);
   Impl& impl = *session.impl_;
   require_fitting(*impl.model, options, snapshot);
-  impl.record.restore(CacheMap(snapshot.runs, snapshot.n_tokens_seen, snapshot.next_position),
-                      snapshot.policy, snapshot.policy_state);
+  restore_record(impl.record, snapshot);
   impl.logits = snapshot.logits;
   const std::int64_t n_held = impl.record.map().n_held();
   if (n_held == 0) return session;

@@ -26,8 +26,8 @@ ExampleResult describe(const PreparedPrompt& prompt) {
   return result;
 }
 
-void set_kept(ExampleResult& result, const KeepSet& kept) {
-  result.kept_ranges = {kept};
+void set_kept(ExampleResult& result, const KeepPlan& kept) {
+  result.kept_ranges = kept.by_layer();
   result.n_kept_tokens = kept.count();
   result.n_evicted_tokens = result.n_prompt_tokens - result.n_kept_tokens;
 }
@@ -48,9 +48,10 @@ std::int64_t n_after_eviction(const ExampleSettings& settings) {
 /// Cells that a session of its own would have after the eviction (`Session::evict`), before llama.cpp's
 /// padding.
 std::int64_t own_cells(const RunStrategy& strategy, const ExampleResult& result,
-                       const ExampleSettings& settings) {
-  PolicyState state;
-  static_cast<void>(strategy.policy->plan(result.n_prompt_tokens, state));
+                       const ExampleSettings& settings, const Model& model) {
+  PolicyState state{.n_layers = model.info().n_layers};
+  if (!strategy.policy->score_request())
+    static_cast<void>(strategy.policy->plan(result.n_prompt_tokens, state));
   const auto budget = strategy.policy->budget_tokens(state);
   const std::int64_t n_all = result.n_kept_tokens + settings.prompt.n_new_tokens;
   const std::int64_t n_predecessors = strategy.policy->spec().config.recent_tokens == 1 ? 1 : 0;
@@ -78,8 +79,8 @@ Begun begin(SharedPrefill& shared, const RunStrategy& strategy, ExampleResult re
   set_kept(
       begun.result,
       session.evict(*strategy.policy, {.n_upcoming = n_after_eviction(settings), .n_reserve = n_new}).kept);
-  const std::int64_t n_cells = own_cells(strategy, begun.result, settings);
-  if (is_single) session.detach(std::max<std::int64_t>(n_cells - session.held().count(), 0));
+  const std::int64_t n_cells = own_cells(strategy, begun.result, settings, session.model());
+  if (is_single) session.detach(std::max<std::int64_t>(n_cells - session.stats().n_tokens_held, 0));
   begun.result.seconds_eviction = seconds_since(start);
   const bool is_own = is_single || strategy.positions == PositionMode::kPacked;
   begun.result.kv_bytes_after_eviction =

@@ -15,9 +15,11 @@ double seconds_since(Clock::time_point start) {
 }
 
 /// Whether `policy` keeps all of a prompt of `n_tokens` tokens.
-bool keeps_all(const Policy& policy, std::int64_t n_tokens) {
-  PolicyState state;
-  return policy.plan(n_tokens, state).layer(0).count() == n_tokens;
+bool keeps_all(const Policy& policy, const Model& model, std::int64_t n_tokens) {
+  PolicyState state{.n_layers = model.info().n_layers};
+  const std::optional<std::int64_t> budget = policy.budget_tokens(state);
+  if (!budget || n_tokens <= *budget) return true;
+  return !policy.score_request() && policy.plan(n_tokens, state).count() == n_tokens;
 }
 
 void require_trained_context(const Model& model, std::int64_t n_needed) {
@@ -36,8 +38,9 @@ PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
   const std::int64_t n_first = n_prompt - settings.n_after_eviction;
   const SessionStats before = session.stats();
-  const std::int64_t n_needed =
-      keeps_all(policy, before.n_tokens_seen + n_prompt) ? n_prompt + settings.n_new_tokens : n_first;
+  const std::int64_t n_needed = keeps_all(policy, session.model(), before.n_tokens_seen + n_prompt)
+                                    ? n_prompt + settings.n_new_tokens
+                                    : n_first;
   require_trained_context(session.model(), before.n_tokens_held + n_needed);
   auto start = Clock::now();
   session.reserve(n_needed);
@@ -68,7 +71,7 @@ PrefillReport prefill_prompt(Session& session, std::shared_ptr<const Policy> pol
   const auto start = Clock::now();
   session.append(prompt, {.policy = std::move(policy)});
   report.seconds_prefill = seconds_since(start);
-  report.kept = session.held();
+  report.kept = session.held_by_layer();
   report.kv_bytes_after_eviction = session.stats().kv_bytes;
   return report;
 }

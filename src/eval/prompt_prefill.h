@@ -17,7 +17,7 @@ struct PrefillSettings {
 };
 
 struct PrefillReport {
-  KeepSet kept;  ///< Prompt tokens that the cache holds when the answer begins.
+  KeepPlan kept;  ///< Prompt tokens that the cache holds when the answer begins.
   std::int64_t kv_bytes_after_eviction = 0;
   double seconds_prefill = 0;
   double seconds_eviction = 0;

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::string_view kMagic = "kvevict session ";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "2";
 constexpr std::size_t kChecksumDigits = 64;
 
 json to_json(const KeepSet& set) {
@@ -43,6 +43,12 @@ PolicyState policy_state_from(const json& value) {
   return state;
 }
 
+json to_json(const std::vector<HeldRun>& list) {
+  json runs = json::array();
+  for (const HeldRun& run : list) runs.push_back({run.indices.begin, run.indices.end, run.first_position});
+  return runs;
+}
+
 json to_json(const SamplingOptions& s) {
   return {{"temperature", s.temperature},
           {"top_k", s.top_k},
@@ -62,8 +68,7 @@ SamplingOptions sampling_from(const json& value) {
 json header_of(const SessionSnapshot& snapshot, const SessionExtras& extras,
                const std::string& model_sha256) {
   json runs = json::array();
-  for (const HeldRun& run : snapshot.runs)
-    runs.push_back({run.indices.begin, run.indices.end, run.first_position});
+  for (const std::vector<HeldRun>& list : snapshot.runs) runs.push_back(to_json(list));
   json shifts = json::array();
   for (const SavedShift& shift : snapshot.waiting_shifts)
     shifts.push_back({shift.begin, shift.end, shift.delta});
@@ -76,6 +81,7 @@ json header_of(const SessionSnapshot& snapshot, const SessionExtras& extras,
           {"n_tokens_seen", snapshot.n_tokens_seen},
           {"next_position", snapshot.next_position},
           {"runs", runs},
+          {"runs_of_layer", snapshot.runs_of_layer},
           {"waiting_shifts", shifts},
           {"policy", snapshot.policy},
           {"policy_state", to_json(snapshot.policy_state)},
@@ -100,7 +106,11 @@ SessionSnapshot snapshot_from(const json& header) {
   snapshot.positions = required(parse_position_mode(header.at("positions").get<std::string>()));
   snapshot.n_tokens_seen = header.at("n_tokens_seen");
   snapshot.next_position = header.at("next_position");
-  for (const json& run : header.at("runs")) snapshot.runs.push_back({{run.at(0), run.at(1)}, run.at(2)});
+  for (const json& list : header.at("runs")) {
+    auto& runs = snapshot.runs.emplace_back();
+    for (const json& run : list) runs.push_back({{run.at(0), run.at(1)}, run.at(2)});
+  }
+  header.at("runs_of_layer").get_to(snapshot.runs_of_layer);
   for (const json& shift : header.at("waiting_shifts")) {
     snapshot.waiting_shifts.push_back({shift.at(0), shift.at(1), shift.at(2)});
   }
@@ -227,7 +237,14 @@ SavedSession inspect_session(const fs::path& path) {
                        .policy = snapshot.policy,
                        .n_tokens_seen = snapshot.n_tokens_seen,
                        .held = {}};
-    for (const HeldRun& run : snapshot.runs) saved.held.append(run.indices.begin, run.indices.end);
+    std::vector<KeepSet> sets;
+    for (const std::vector<HeldRun>& list : snapshot.runs) {
+      KeepSet& set = sets.emplace_back();
+      for (const HeldRun& run : list) set.append(run.indices.begin, run.indices.end);
+    }
+    if (sets.empty()) throw Error(ErrorCode::kBadData, "it has no record of its cells");
+    saved.held =
+        snapshot.runs_of_layer.empty() ? KeepPlan(sets.front()) : KeepPlan(sets, snapshot.runs_of_layer);
     return saved;
   } catch (const Error& error) {
     throw Error(error.code(), "cannot read " + path.string() + ": " + error.what());

@@ -19,6 +19,13 @@ KeepPlan::KeepPlan(std::vector<KeepSet> sets, std::vector<std::size_t> set_of_la
   }
 }
 
+std::vector<KeepSet> KeepPlan::by_layer() const {
+  if (is_shared()) return sets_;
+  std::vector<KeepSet> layers;
+  for (const std::size_t number : set_of_layer_) layers.push_back(sets_[number]);
+  return layers;
+}
+
 std::int64_t KeepPlan::count() const noexcept {
   std::int64_t most = 0;
   for (const KeepSet& set : sets_) most = std::max(most, set.count());
@@ -31,8 +38,9 @@ KeepSet KeepPlan::in_any_layer() const {
   return all;
 }
 
-KeepPlan KeepPlan::intersect(const KeepPlan& other) const {
-  if (is_shared() && other.is_shared()) return KeepPlan(sets_.front().intersect(other.sets_.front()));
+template <typename Combine>
+KeepPlan KeepPlan::combined(const KeepPlan& other, Combine combine) const {
+  if (is_shared() && other.is_shared()) return KeepPlan(combine(sets_.front(), other.sets_.front()));
   if (!is_shared() && !other.is_shared() && n_layers() != other.n_layers()) {
     throw Error(ErrorCode::kInvalidArgument, "a plan for " + std::to_string(n_layers()) +
                                                  " layers meets one for " + std::to_string(other.n_layers()));
@@ -42,10 +50,20 @@ KeepPlan KeepPlan::intersect(const KeepPlan& other) const {
   std::vector<std::size_t> set_of_layer;
   for (std::size_t l = 0; l < std::max(n_layers(), other.n_layers()); ++l) {
     const auto [place, is_new] = number_of.try_emplace({set_number(l), other.set_number(l)}, sets.size());
-    if (is_new) sets.push_back(layer(l).intersect(other.layer(l)));
+    if (is_new) sets.push_back(combine(layer(l), other.layer(l)));
     set_of_layer.push_back(place->second);
   }
   return {std::move(sets), std::move(set_of_layer)};
+}
+
+KeepPlan KeepPlan::intersect(const KeepPlan& other) const {
+  return combined(other, [](const KeepSet& a, const KeepSet& b) { return a.intersect(b); });
+}
+
+KeepPlan KeepPlan::merge_with_history(const KeepPlan& wanted, std::int64_t n_tokens_cached) const {
+  return combined(wanted, [&](const KeepSet& history, const KeepSet& set) {
+    return history.merge_with_history(set, n_tokens_cached);
+  });
 }
 
 void KeepPlan::append(std::int64_t begin, std::int64_t end) {

@@ -83,7 +83,7 @@ TEST_P(SessionExactness, CompactingEqualsLeavingHoles) {
 
   PlainLlama plain(*model, GetParam().options, 1024);
   plain.decode(all_but_last(prompt), 0);
-  report.kept.for_each_removed(900, [&](TokenRange range) { plain.remove(range.begin, range.end); });
+  report.kept.layer(0).for_each_removed(900, [&](TokenRange range) { plain.remove(range.begin, range.end); });
   plain.decode({&prompt.back(), 1}, 899);
   EXPECT_LE(max_difference(session.logits(), plain.logits()), GetParam().tolerance);
 }
@@ -136,7 +136,7 @@ TEST(Session, KeepsItsBudgetWhileItGenerates) {
     const std::shared_ptr<const Policy> policy = make_policy(parse_strategy(strategy));
     Session session(model, {});
     session.append(all_but_last(prompt));
-    const KeepSet kept = session.evict(*policy, {.n_upcoming = 1, .n_reserve = 100}).kept;
+    const KeepSet kept = session.evict(*policy, {.n_upcoming = 1, .n_reserve = 100}).kept.layer(0);
     session.append({&prompt.back(), 1});
     session.generate({.max_new_tokens = 100, .policy = policy, .stop_at_end_of_generation = false});
     PolicyState state;
@@ -210,7 +210,7 @@ TEST(Session, APlanThatDropsNothingMovesNothing) {
   const auto before = session.stats();
   const EvictionReport report = session.evict(*make_policy(parse_strategy("sink_recent:50:50")));
   EXPECT_EQ(report.n_removed, 0);
-  EXPECT_EQ(report.kept, KeepSet::all(100));
+  EXPECT_EQ(report.kept.layer(0), KeepSet::all(100));
   EXPECT_EQ(session.stats().kv_bytes_peak, before.kv_bytes_peak);
   EXPECT_EQ(session.stats().n_evictions, 0);
 }

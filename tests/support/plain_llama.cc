@@ -70,6 +70,12 @@ std::size_t PlainLlama::state_bytes() const {
   return llama_state_seq_get_size(context_.get(), 0);
 }
 
+std::vector<std::uint8_t> PlainLlama::state(llama_seq_id sequence) const {
+  std::vector<std::uint8_t> bytes(llama_state_seq_get_size(context_.get(), sequence));
+  llama_state_seq_get_data(context_.get(), bytes.data(), bytes.size(), sequence);
+  return bytes;
+}
+
 std::int64_t resident_bytes() {
   std::ifstream file("/proc/self/statm");
   std::int64_t n_total = 0;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "engine/llama_handles.h"
 #include "kvevict/session.h"
@@ -19,6 +20,8 @@ class PlainLlama {
   [[nodiscard]] Token greedy() const;
   [[nodiscard]] std::span<const float> logits() const;
   [[nodiscard]] std::size_t state_bytes() const;
+  /// The session state of `sequence`.
+  [[nodiscard]] std::vector<std::uint8_t> state(llama_seq_id sequence) const;
 
  private:
   LlamaContextHandle context_;

@@ -1,0 +1,180 @@
+#include "engine/state_rows.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "engine/key_turner.h"
+#include "kvevict/error.h"
+
+namespace kvevict {
+namespace {
+
+[[noreturn]] void refuse(const std::string& why) {
+  throw Error(ErrorCode::kUnsupported,
+              "the layers of this model's cache cannot be evicted differently: its state " + why);
+}
+
+/// Reads numbers off the state and refuses one that ends too early.
+class StateReader {
+ public:
+  explicit StateReader(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+
+  template <typename T>
+  T read() {
+    T value{};
+    const std::size_t from = skip(sizeof(T));
+    std::memcpy(&value, bytes_.data() + from, sizeof(T));
+    return value;
+  }
+
+  /// Steps over `n` bytes and returns where they begin.
+  std::size_t skip(std::size_t n) {
+    if (n > bytes_.size() - at_) refuse("ends too early");
+    const std::size_t from = at_;
+    at_ += n;
+    return from;
+  }
+
+  /// Steps over n x m bytes.
+  std::size_t skip(std::size_t n, std::size_t m) {
+    if (m != 0 && n > (bytes_.size() - at_) / m) refuse("ends too early");
+    return skip(n * m);
+  }
+
+  [[nodiscard]] std::size_t at() const { return at_; }
+  [[nodiscard]] bool is_at_end() const { return at_ == bytes_.size(); }
+
+ private:
+  std::span<const std::uint8_t> bytes_;
+  std::size_t at_ = 0;
+};
+
+void add_bytes(std::vector<std::uint8_t>& out, std::span<const std::uint8_t> bytes) {
+  const std::size_t at = out.size();
+  out.resize(at + bytes.size());
+  std::copy(bytes.begin(), bytes.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
+}
+
+template <typename T>
+void add(std::vector<std::uint8_t>& out, T value) {
+  const std::size_t at = out.size();
+  out.resize(at + sizeof(T));
+  std::memcpy(out.data() + at, &value, sizeof(T));
+}
+
+constexpr std::uint32_t kMark = 0xaf143cd8;
+constexpr std::size_t kHeadBytes = 3 * sizeof(std::uint32_t);  // mark, sequence, streams
+constexpr std::uint32_t kMostLayers = 4096;
+
+}  // namespace
+
+StateRows::StateRows(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes)) {
+  StateReader in(bytes_);
+  if (in.read<std::uint32_t>() != kMark) refuse("begins with an unknown mark");
+  in.read<std::int32_t>();
+  if (in.read<std::uint32_t>() != 1) refuse("has several streams");
+  const auto n_cells = in.read<std::uint32_t>();
+  if (n_cells > bytes_.size()) refuse("ends too early");
+  for (std::size_t place = 0; place < n_cells; ++place) {
+    cells_.push_back({in.read<std::int32_t>(), place});
+    if (in.read<std::uint32_t>() != 1) refuse("has cells of several sequences, or of several positions");
+    in.read<std::int32_t>();
+  }
+  std::sort(cells_.begin(), cells_.end(),
+            [](const Cell& a, const Cell& b) { return a.position < b.position; });
+  layers_head_ = in.at();
+  const auto is_transposed = in.read<std::uint32_t>();
+  const auto n_layers = in.read<std::uint32_t>();
+  if (is_transposed > 1 || n_layers == 0 || n_layers > kMostLayers) refuse("does not say its layers");
+  const auto read_rows = [&] {
+    Rows rows{.head = in.at(), .n_rows = 1};
+    in.read<std::int32_t>();
+    rows.row_bytes = in.read<std::uint64_t>();
+    rows.data = in.skip(rows.row_bytes, n_cells);
+    return rows;
+  };
+  const auto read_transposed = [&] {
+    Rows rows{.head = in.at()};
+    in.read<std::int32_t>();
+    rows.row_bytes = in.read<std::uint32_t>();
+    rows.n_rows = in.read<std::uint32_t>();
+    rows.data = in.skip(rows.row_bytes * rows.n_rows, n_cells);
+    return rows;
+  };
+  for (std::uint32_t l = 0; l < n_layers; ++l) keys_.push_back(read_rows());
+  for (std::uint32_t l = 0; l < n_layers; ++l)
+    values_.push_back(is_transposed ? read_transposed() : read_rows());
+  if (!in.is_at_end()) refuse("goes on behind its last layer");
+}
+
+std::vector<std::int64_t> StateRows::positions() const {
+  std::vector<std::int64_t> positions;
+  for (const Cell& cell : cells_) positions.push_back(cell.position);
+  return positions;
+}
+
+std::vector<std::uint8_t> StateRows::row(const Rows& rows, std::size_t slot) const {
+  std::vector<std::uint8_t> out;
+  for (std::size_t r = 0; r < rows.n_rows; ++r) {
+    const std::size_t from = rows.data + (r * n_cells() + cells_[slot].place) * rows.row_bytes;
+    add_bytes(out, std::span(bytes_).subspan(from, rows.row_bytes));
+  }
+  return out;
+}
+
+std::vector<std::uint8_t> StateRows::key(std::size_t layer, std::size_t slot) const {
+  return row(keys_[layer], slot);
+}
+
+std::vector<std::uint8_t> StateRows::value(std::size_t layer, std::size_t slot) const {
+  return row(values_[layer], slot);
+}
+
+void StateRows::add_rows(std::vector<std::uint8_t>& out, const Rows& rows,
+                         const std::vector<std::int32_t>& source_slots) const {
+  add_bytes(out, std::span(bytes_).subspan(rows.head, rows.data - rows.head));
+  std::size_t to = out.size();
+  out.resize(to + rows.n_rows * source_slots.size() * rows.row_bytes);
+  for (std::size_t r = 0; r < rows.n_rows; ++r) {
+    for (const std::int32_t slot : source_slots) {
+      const std::size_t place = cells_[static_cast<std::size_t>(slot)].place;
+      std::memcpy(out.data() + to, bytes_.data() + rows.data + (r * n_cells() + place) * rows.row_bytes,
+                  rows.row_bytes);
+      to += rows.row_bytes;
+    }
+  }
+}
+
+std::vector<std::uint8_t> StateRows::arranged(const CellArrangement& arrangement,
+                                              const KeyTurner* turner) const {
+  if (arrangement.rows_of_layer.size() != n_layers()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "the plan has " + std::to_string(arrangement.rows_of_layer.size()) +
+                    " layers and the model's cache " + std::to_string(n_layers()));
+  }
+  std::vector<std::uint8_t> out;
+  out.reserve(bytes_.size());
+  add_bytes(out, std::span(bytes_).first(kHeadBytes));
+  add(out, static_cast<std::uint32_t>(arrangement.positions.size()));
+  std::int32_t sequence = 0;
+  std::memcpy(&sequence, bytes_.data() + sizeof(std::uint32_t), sizeof sequence);
+  for (const std::int64_t position : arrangement.positions) {
+    add(out, static_cast<std::int32_t>(position));
+    add(out, std::uint32_t{1});
+    add(out, sequence);
+  }
+  add_bytes(out, std::span(bytes_).subspan(layers_head_, 2 * sizeof(std::uint32_t)));
+  for (std::size_t l = 0; l < n_layers(); ++l) {
+    const LayerRows& rows = arrangement.rows[arrangement.rows_of_layer[l]];
+    add_rows(out, keys_[l], rows.source_slots);
+    const std::size_t n_bytes = rows.source_slots.size() * keys_[l].row_bytes;
+    if (turner != nullptr && !rows.turns.empty()) turner->turn(std::span(out).last(n_bytes), rows.turns);
+  }
+  for (std::size_t l = 0; l < n_layers(); ++l) {
+    add_rows(out, values_[l], arrangement.rows[arrangement.rows_of_layer[l]].source_slots);
+  }
+  return out;
+}
+
+}  // namespace kvevict

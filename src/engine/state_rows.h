@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/layered_map.h"
+
+namespace kvevict {
+
+class KeyTurner;
+
+/// The cells of one sequence as llama.cpp's session state holds them, taken apart. Strict: what is not
+/// exactly the known form is refused (several streams, positions of several dimensions, a length
+/// that does not add up), so that no row is ever taken for another.
+///
+/// Form, little-endian (llama.cpp, `llama_kv_cache::state_write`): u32 mark, i32 sequence, u32 streams (1),
+/// u32 cells; for each cell i32 position, u32 sequences (1), i32 sequence; u32 whether V is transposed, u32
+/// layers; for each layer i32 K type, u64 row bytes, the rows; for each layer V alike, or, transposed, i32
+/// type, u32 element bytes, u32 rows, and for each row one element of every cell.
+class StateRows {
+ public:
+  /// Errors: kUnsupported with what is not as it should be.
+  explicit StateRows(std::vector<std::uint8_t> bytes);
+
+  [[nodiscard]] std::size_t n_cells() const noexcept { return cells_.size(); }
+  [[nodiscard]] std::size_t n_layers() const noexcept { return keys_.size(); }
+
+  /// Positions by slot: ascending.
+  [[nodiscard]] std::vector<std::int64_t> positions() const;
+
+  /// The K or V row of a layer and slot, gathered from where it lies. Bytes.
+  [[nodiscard]] std::vector<std::uint8_t> key(std::size_t layer, std::size_t slot) const;
+  [[nodiscard]] std::vector<std::uint8_t> value(std::size_t layer, std::size_t slot) const;
+
+  /// The state in which the slots are arranged anew, for `put_rows`. `turner` may be null where no key
+  /// turns. Errors: kInvalidArgument where the arrangement has other layers than the state.
+  [[nodiscard]] std::vector<std::uint8_t> arranged(const CellArrangement& arrangement,
+                                                   const KeyTurner* turner) const;
+
+ private:
+  struct Cell {
+    std::int32_t position;
+    std::size_t place;  // in the state
+  };
+  struct Rows {
+    std::size_t head = 0;       // where the layer's description begins
+    std::size_t data = 0;       // where its rows begin
+    std::size_t n_rows = 0;     // transposed: elements of a cell; else 1
+    std::size_t row_bytes = 0;  // of a cell; transposed: of an element
+  };
+
+  [[nodiscard]] std::vector<std::uint8_t> row(const Rows& rows, std::size_t slot) const;
+  void add_rows(std::vector<std::uint8_t>& out, const Rows& rows,
+                const std::vector<std::int32_t>& source_slots) const;
+
+  std::vector<std::uint8_t> bytes_;
+  std::vector<Cell> cells_;  // by slot
+  std::size_t layers_head_ = 0;
+  std::vector<Rows> keys_, values_;
+};
+
+}  // namespace kvevict
