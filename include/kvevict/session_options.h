@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,9 +34,16 @@ struct SessionOptions {
   /// Packed positions only: tokens by which the cache may outgrow its budget while decoding,
   /// so that the shift of all keys is paid once for so many tokens; >= 1.
   int n_decode_slack = 64;
+  /// The attention to record, for a policy that chooses by it (`options_for`). Needs flash attention
+  /// off and n_sequences 1; costs time at every decode. Empty: nothing is recorded, nothing is paid.
+  std::optional<ScoreRequest> scores{};
   /// Polled between batches and inside llama.cpp's computation (CPU); true stops with kCancelled.
   const std::atomic<bool>* cancel = nullptr;
 };
+
+/// `options` with what `policy` needs: its positions, and its scores with flash attention off.
+/// Throws `Error(kInvalidArgument)` where it needs scores and flash attention is forced on.
+[[nodiscard]] SessionOptions options_for(const Policy& policy, SessionOptions options);
 
 struct AppendOptions {
   /// Bounded append: the tokens go in by chunks of `n_chunk`, and before each chunk the policy

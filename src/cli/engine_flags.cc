@@ -127,9 +127,4 @@ SessionOptions EngineFlags::session_options() const {
   return options;
 }
 
-SessionOptions options_for(const Policy& policy, SessionOptions options) {
-  options.positions = policy.required_positions().value_or(options.positions);
-  return options;
-}
-
 }  // namespace kvevict::cli

@@ -44,9 +44,6 @@ struct EngineFlags {
   [[nodiscard]] bool is_bounded() const { return prefill == "bounded"; }
 };
 
-/// The options for a session of `policy`: with the positions that its method is defined by, where it is.
-[[nodiscard]] SessionOptions options_for(const Policy& policy, SessionOptions options);
-
 /// Turns a limit of `kv_memory` for K and V into the strategy's token counts, and says so on stderr: what
 /// is free to grow (the middle budget of sink_recent_uniform, the recent window of the others) takes
 /// what the limit leaves, in whole multiples of llama.cpp's 256 cells. `full` cannot be limited.

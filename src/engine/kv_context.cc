@@ -52,6 +52,10 @@ KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& o
       options_(options),
       is_in_use_(static_cast<std::size_t>(options.n_sequences), false),
       n_outputs_(options.n_sequences) {
+  if (options.scores) {
+    scores_ =
+        std::make_unique<AttentionScores>(*options.scores, static_cast<std::size_t>(model_->info().n_layers));
+  }
   install(make_context(padded(n_cells)), padded(n_cells));
 }
 
@@ -74,6 +78,10 @@ LlamaContextHandle KvContext::make_context(std::int64_t n_cells) const {
   if (options_.cancel != nullptr) {
     params.abort_callback = is_cancelled;
     params.abort_callback_data = const_cast<std::atomic<bool>*>(options_.cancel);
+  }
+  if (scores_) {
+    params.cb_eval = AttentionScores::on_tensor;
+    params.cb_eval_user_data = scores_.get();
   }
   const LlamaLogCapture log;
   LlamaContextHandle context(llama_init_from_model(model_->handle(), params));
@@ -117,6 +125,7 @@ llama_seq_id KvContext::take_sequence() {
 void KvContext::release_sequence(llama_seq_id sequence) noexcept {
   llama_memory_seq_rm(llama_get_memory(context_.get()), sequence, -1, -1);
   is_in_use_[static_cast<std::size_t>(sequence)] = false;
+  if (scores_) scores_->trim(0);
   if (sequence == shifted_sequence_) waiting_shifts_.clear();
 }
 
@@ -178,6 +187,7 @@ void KvContext::arrange(llama_seq_id sequence, const CellArrangement& arrangemen
     throw;
   }
   waiting_shifts_.clear();
+  if (scores_) scores_->arrange(turned);
 }
 
 void KvContext::resize(std::int64_t n_cells) {
@@ -225,14 +235,22 @@ void KvContext::decode(std::span<const BatchToken> batch) {
   const std::int32_t code = llama_decode(context_.get(), arrays.get());
   ++n_decode_calls_;
   if (code != -1) waiting_shifts_.clear();  // -1: refused before anything was done
-  if (code != 0) {
-    for (const BatchToken& token : batch) {
-      const auto position = static_cast<llama_pos>(token.position);
-      llama_memory_seq_rm(llama_get_memory(context_.get()), token.sequence, position, position + 1);
-    }
-    throw_decode_error(code, batch.size(), log.reason());
+  try {
+    if (code != 0) throw_decode_error(code, batch.size(), log.reason());
+    if (scores_) scores_->require_sound(static_cast<std::size_t>(count_occupied()));
+  } catch (const Error&) {
+    forget(batch);
+    throw;
   }
   n_decoded_tokens_ += static_cast<std::int64_t>(batch.size());
+}
+
+void KvContext::forget(std::span<const BatchToken> batch) {
+  for (const BatchToken& token : batch) {
+    const auto position = static_cast<llama_pos>(token.position);
+    llama_memory_seq_rm(llama_get_memory(context_.get()), token.sequence, position, position + 1);
+  }
+  if (scores_) scores_->trim(static_cast<std::size_t>(count_occupied()));
 }
 
 std::span<const float> KvContext::logits(std::size_t i) const {
@@ -244,6 +262,7 @@ std::span<const float> KvContext::logits(std::size_t i) const {
 
 void KvContext::remove(llama_seq_id sequence, std::span<const PositionRange> positions) {
   remove_positions(context_.get(), sequence, positions);
+  if (scores_ && !positions.empty()) scores_->trim(static_cast<std::size_t>(count_occupied()));
 }
 
 void KvContext::shift(llama_seq_id sequence, std::span<const PositionShift> shifts) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/attention_scores.h"
 #include "engine/cells.h"
 #include "engine/key_turner.h"
 #include "engine/layered_map.h"
@@ -74,6 +75,9 @@ class KvContext {
   /// Makes sure that keys can be turned layer by layer. Errors: as `checked_key_turner`.
   void require_key_turner();
 
+  /// The attention recorded so far; null where the options ask for none.
+  [[nodiscard]] const AttentionScores* scores() const noexcept { return scores_.get(); }
+
   /// `copy_rows` as it was before the shifts that wait for the next decode: these are for the one
   /// who puts the rows elsewhere to repeat.
   [[nodiscard]] std::vector<std::uint8_t> copy(llama_seq_id sequence);
@@ -99,9 +103,11 @@ class KvContext {
   [[nodiscard]] LlamaContextHandle make_context(std::int64_t n_cells) const;
   void install(LlamaContextHandle context, std::int64_t n_cells);
   void rebuild(std::int64_t n_cells);
+  void forget(std::span<const BatchToken> batch);
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;
+  std::unique_ptr<AttentionScores> scores_;  // outlives the context that fills it
   LlamaContextHandle context_;
   std::vector<bool> is_in_use_;  // by sequence
   int n_outputs_ = 1;

@@ -21,11 +21,9 @@ PolicyState& SequenceRecord::stream_of(const Policy& policy) {
   return state;
 }
 
-std::optional<KeepPlan> SequenceRecord::plan_if_full(const Policy& policy, std::int64_t n_upcoming) {
-  PolicyState& state = state_of(policy);
-  const std::optional<std::int64_t> budget = policy.budget_tokens(state);
-  if (!budget || map().n_held() + n_upcoming <= *budget + slack(policy)) return std::nullopt;
-  return policy.plan(map().n_seen() + n_upcoming, state);
+bool SequenceRecord::outgrows(const Policy& policy, std::int64_t n_upcoming) {
+  const std::optional<std::int64_t> budget = policy.budget_tokens(state_of(policy));
+  return budget && map().n_held() + n_upcoming > *budget + slack(policy);
 }
 
 KeepSet SequenceRecord::with_predecessor(const KeepSet& keep) const {
@@ -44,7 +42,7 @@ bool SequenceRecord::drops_tokens(const KeepPlan& keep) const {
 
 CellChanges SequenceRecord::retain(const KeepPlan& keep) {
   CellChanges changes;
-  if (layers_ || !keep.is_shared()) {
+  if (is_arranged_by(keep)) {
     LayeredMap layers = layers_ ? *layers_ : LayeredMap(map_, static_cast<std::size_t>(n_layers_));
     changes.arrangement = layers.retain(keep, shifts_when_dropping());
     layers_ = std::move(layers);
@@ -66,7 +64,8 @@ bool SequenceRecord::must_pack(std::int64_t n_upcoming) const noexcept {
 
 CellChanges SequenceRecord::pack() {
   CellChanges changes;
-  if (layers_) {
+  if (layers_ || keeps_slots_) {
+    if (!layers_) layers_ = LayeredMap(map_, static_cast<std::size_t>(n_layers_));
     changes.arrangement = layers_->retain(layers_->held(), true);
     ++n_packs_;
     return changes;
@@ -92,7 +91,7 @@ void SequenceRecord::written(std::int64_t n_tokens) {
 }
 
 void SequenceRecord::clear() {
-  *this = SequenceRecord(positions_, n_slack_, n_context_trained_, n_layers_);
+  *this = SequenceRecord(positions_, n_slack_, n_context_trained_, n_layers_, keeps_slots_);
 }
 
 void SequenceRecord::restore(CacheMap map, std::optional<LayeredMap> layers, std::string policy_name,

@@ -26,12 +26,14 @@ class SequenceRecord {
  public:
   /// `n_slack`: tokens by which packed positions may outgrow the budget while decoding.
   /// `n_context_trained`: tokens, 0 where the model does not say. `n_layers`: of the model.
+  /// `keeps_slots`: cells stay in the order of their slots, as recorded attention needs.
   SequenceRecord(PositionMode positions, std::int64_t n_slack, std::int64_t n_context_trained,
-                 std::int64_t n_layers)
+                 std::int64_t n_layers, bool keeps_slots = false)
       : positions_(positions),
         n_slack_(n_slack),
         n_context_trained_(n_context_trained),
-        n_layers_(n_layers) {}
+        n_layers_(n_layers),
+        keeps_slots_(keeps_slots) {}
 
   /// The record of `layer`. All have seen and hold equally many tokens; where the cache has not been
   /// evicted by a plan for each layer, all are the same.
@@ -59,9 +61,13 @@ class SequenceRecord {
     return is_dear ? n_slack_ : 0;
   }
 
-  /// The plan to carry out before `n_upcoming` tokens are decoded, if they would pass the budget
-  /// and the slack.
-  [[nodiscard]] std::optional<KeepPlan> plan_if_full(const Policy& policy, std::int64_t n_upcoming);
+  /// Whether `n_upcoming` more tokens would pass the budget of `policy` and the slack.
+  [[nodiscard]] bool outgrows(const Policy& policy, std::int64_t n_upcoming);
+
+  /// Whether `retain(keep)` arranges all rows anew instead of removing cells.
+  [[nodiscard]] bool is_arranged_by(const KeepPlan& keep) const noexcept {
+    return layers_ || keeps_slots_ || !keep.is_shared();
+  }
 
   /// Whether `retain(keep)` removes tokens / and moves positions.
   [[nodiscard]] bool drops_tokens(const KeepPlan& keep) const;
@@ -95,6 +101,7 @@ class SequenceRecord {
   std::int64_t n_slack_;
   std::int64_t n_context_trained_;
   std::int64_t n_layers_;
+  bool keeps_slots_;
   CacheMap map_;                      // while all layers hold the same
   std::optional<LayeredMap> layers_;  // from the first plan for each layer on
   std::string policy_name_;           // whose memory policy_state_ is

@@ -39,6 +39,14 @@ void validate(const Model& model, const SessionOptions& options) {
     throw Error(ErrorCode::kUnsupported, "a V cache of type " + std::string(to_string(options.type_v)) +
                                              " needs flash attention: leave it on, or use f32, f16 or bf16");
   }
+  if (options.scores && options.flash_attention != FlashAttention::kOff) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "attention can be recorded only where flash attention is off: see options_for");
+  }
+  if (options.scores && options.n_sequences != 1) {
+    throw Error(ErrorCode::kInvalidArgument, "n_sequences is " + std::to_string(options.n_sequences) +
+                                                 ": a session that records attention has its context alone");
+  }
   if (options.positions != PositionMode::kAbsolute && !model.info().can_shift_positions) {
     throw Error(ErrorCode::kUnsupported,
                 "the positions of " + model.info().name +
@@ -75,8 +83,8 @@ void Session::append(std::span<const Token> tokens, const AppendOptions& options
 
 bool Session::make_room(const Policy& policy, std::int64_t n_upcoming) {
   impl_->require_fitting(policy);
-  const std::optional<KeepPlan> keep = impl_->record.plan_if_full(policy, n_upcoming);
-  return keep && impl_->context && impl_->retain(*keep);
+  if (!impl_->context || !impl_->record.outgrows(policy, n_upcoming)) return false;
+  return impl_->retain(impl_->plan(policy, impl_->record.map().n_seen() + n_upcoming));
 }
 
 EvictionReport Session::evict(const Policy& policy, const EvictOptions& options) {
@@ -85,7 +93,7 @@ EvictionReport Session::evict(const Policy& policy, const EvictOptions& options)
   SequenceRecord& record = impl_->record;
   const std::int64_t n_seen = record.map().n_seen();
   impl_->require_fitting(policy);
-  const KeepPlan wanted = policy.plan(n_seen + options.n_upcoming, record.state_of(policy));
+  const KeepPlan wanted = impl_->plan(policy, n_seen + options.n_upcoming);
   report.kept = record.held().merge_with_history(wanted, n_seen);
   report.seconds_plan = seconds_since(start);
   if (!impl_->context) return report;

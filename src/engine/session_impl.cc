@@ -20,7 +20,7 @@ Session::Impl::Impl(std::shared_ptr<const Model> model_in, const SessionOptions&
     : model(std::move(model_in)),
       options(options_in),
       record(options.positions, options.n_decode_slack, model->info().n_context_trained,
-             model->info().n_layers) {
+             model->info().n_layers, options.scores.has_value()) {
   options.n_ubatch = std::min(options.n_ubatch, options.n_batch);
 }
 
@@ -49,8 +49,8 @@ void Session::Impl::ensure_cells(std::int64_t n_tokens_held) {
 
 bool Session::Impl::retain(const KeepPlan& keep) {
   if (!record.drops_tokens(keep)) return false;
-  const bool is_layered = record.layers() || !keep.is_shared();
-  if ((record.shifts_when_dropping() || is_layered) && !is_alone()) move_out(record.map().n_held());
+  const bool moves_rows = record.shifts_when_dropping() || record.is_arranged_by(keep);
+  if (moves_rows && !is_alone()) move_out(record.map().n_held());
   SequenceRecord before = record;
   const CellChanges changes = record.retain(keep);
   try {
@@ -68,7 +68,25 @@ void Session::Impl::carry_out(const CellChanges& changes) {
   context->shift(sequence, changes.shifts);
 }
 
+KeepPlan Session::Impl::plan(const Policy& policy, std::int64_t n_tokens) {
+  PolicyState& state = record.state_of(policy);
+  if (!policy.score_request() || !context) return policy.plan(n_tokens, state);
+  const TokenScores scores = context->scores()->collected(record.held());
+  PolicyState with_scores = state;
+  with_scores.scores = &scores;
+  KeepPlan plan = policy.plan(n_tokens, with_scores);
+  with_scores.scores = nullptr;
+  state = std::move(with_scores);
+  return plan;
+}
+
 void Session::Impl::require_fitting(const Policy& policy) {
+  if (const auto request = policy.score_request(); request && options.scores != request) {
+    throw Error(ErrorCode::kInvalidArgument,
+                policy.spec().name +
+                    " chooses by attention, which this session does not record: make it with "
+                    "options_for(policy, options)");
+  }
   if (!policy.is_per_layer()) return;
   if (!can_shift_positions(model->handle())) {
     throw Error(ErrorCode::kUnsupported,
@@ -157,7 +175,11 @@ void Session::Impl::append_bounded(std::span<const Token> tokens, const Policy& 
   require_fitting(policy);
   for (std::size_t from = 0; from < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));
-    retain(keep_before_chunk(policy, state, record.held(), record.map().n_seen()));
+    if (policy.score_request()) {
+      if (record.outgrows(policy, 0)) retain(plan(policy, record.map().n_seen()));
+    } else {
+      retain(keep_before_chunk(policy, state, record.held(), record.map().n_seen()));
+    }
     pack_if_needed(static_cast<std::int64_t>(n));
     decode(tokens.subspan(from, n), on_log_probability);
     from += n;

@@ -30,6 +30,10 @@ struct Session::Impl {
   /// `Session::reserve`.
   void ensure_cells(std::int64_t n_tokens_held);
 
+  /// What `policy` keeps once `n_tokens` tokens have been seen, with the attention that it asks for.
+  /// Errors: those of the policy; kInvalidArgument where the session records other attention.
+  [[nodiscard]] KeepPlan plan(const Policy& policy, std::int64_t n_tokens);
+
   /// Removes what `keep` lacks and closes the gaps where positions are packed. Returns whether
   /// tokens went.
   bool retain(const KeepPlan& keep);

@@ -56,6 +56,11 @@ void restore_record(SequenceRecord& record, const SessionSnapshot& snapshot) {
 
 SessionSnapshot Session::snapshot() {
   const SequenceRecord& record = impl_->record;
+  if (impl_->options.scores) {
+    throw Error(ErrorCode::kUnsupported,
+                "a session that records attention cannot be saved: use a strategy "
+                "that goes by position");
+  }
   SessionSnapshot snapshot;
   snapshot.engine_version = engine_version();
   snapshot.model_identity = identity_of(impl_->model->info());

@@ -97,6 +97,7 @@ ExampleResult answer_alone(std::shared_ptr<const Model> model, const RunStrategy
   ExampleResult result = describe(prompt);
   SessionOptions options = settings.session;
   options.positions = strategy.positions;
+  options = options_for(*strategy.policy, options);
   AnswerLine line{.session = Session(std::move(model), options), .policy = strategy.policy};
   const PrefillReport prefill =
       prefill_prompt(line.session, strategy.policy, prompt.tokens,

@@ -63,7 +63,7 @@ class DatasetRun {
     std::vector<std::size_t> together, alone;
     for (std::size_t run = 0; run < job_.strategies.size(); ++run) {
       if (find_example(results_.runs[run].datasets[number_], example.id) != nullptr) continue;
-      const bool can_share = job_.shares_prefill && job_.strategies[run].prefill == PrefillMode::kFull;
+      const bool can_share = job_.shares_prefill && job_.strategies[run].can_share_prefill();
       (can_share ? together : alone).push_back(run);
     }
     if (together.size() == 1 && !has_document_of(i, i + 1) &&

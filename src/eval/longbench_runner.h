@@ -35,6 +35,12 @@ struct RunStrategy {
   std::shared_ptr<const Policy> policy;
   PrefillMode prefill = PrefillMode::kFull;
   PositionMode positions = PositionMode::kAbsolute;
+
+  /// Whether it can be judged from a prefill that others share: not where its prefill is bounded, and not
+  /// where attention has to be recorded, for which all would pay.
+  [[nodiscard]] bool can_share_prefill() const {
+    return prefill == PrefillMode::kFull && !policy->score_request();
+  }
 };
 
 /// Answers one question by one strategy: prefill in full, then one eviction, or bounded; then the answer,

@@ -39,7 +39,7 @@ class NeedleRun {
     settings_.session = job.session;
     settings_.prompt.n_new_tokens = kAnswerTokens;
     for (std::size_t i = 0; i < job.strategies.size(); ++i) {
-      (job.strategies[i].prefill == PrefillMode::kFull ? together_ : alone_).push_back(i);
+      (job.strategies[i].can_share_prefill() ? together_ : alone_).push_back(i);
     }
   }
 

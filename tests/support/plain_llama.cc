@@ -12,7 +12,8 @@
 
 namespace kvevict::test {
 
-PlainLlama::PlainLlama(const Model& model, const SessionOptions& options, std::uint32_t n_cells)
+PlainLlama::PlainLlama(const Model& model, const SessionOptions& options, std::uint32_t n_cells,
+                       ggml_backend_sched_eval_callback on_tensor, void* data)
     : n_vocab_(static_cast<std::size_t>(model.info().n_vocab)) {
   llama_context_params params = llama_context_default_params();
   params.n_ctx = n_cells;
@@ -24,6 +25,8 @@ PlainLlama::PlainLlama(const Model& model, const SessionOptions& options, std::u
                                                                             : LLAMA_FLASH_ATTN_TYPE_AUTO;
   params.type_k = to_ggml(options.type_k);
   params.type_v = to_ggml(options.type_v);
+  params.cb_eval = on_tensor;
+  params.cb_eval_user_data = data;
   context_.reset(llama_init_from_model(model.handle(), params));
   if (!context_) throw std::runtime_error("llama.cpp made no context");
 }

@@ -12,7 +12,9 @@ namespace kvevict::test {
 /// llama.cpp through its own calls, with none of our code between: the reference of the tests.
 class PlainLlama {
  public:
-  PlainLlama(const Model& model, const SessionOptions& options, std::uint32_t n_cells);
+  /// `on_tensor`: llama.cpp's evaluation callback, with its data.
+  PlainLlama(const Model& model, const SessionOptions& options, std::uint32_t n_cells,
+             ggml_backend_sched_eval_callback on_tensor = nullptr, void* data = nullptr);
 
   void decode(std::span<const Token> tokens, std::int64_t first_position);
   void remove(std::int64_t begin, std::int64_t end);

@@ -1,0 +1,123 @@
+#include "engine/attention_scores.h"
+
+#include <ggml-backend.h>
+#include <ggml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <string>
+#include <string_view>
+
+#include "kvevict/error.h"
+
+namespace kvevict {
+namespace {
+
+constexpr std::string_view kName = "kq_soft_max-";
+
+/// The layer that a tensor of probabilities belongs to; `n_layers` for any other tensor.
+std::size_t layer_of(const ggml_tensor& tensor, std::size_t n_layers) {
+  const std::string_view name(ggml_get_name(&tensor));
+  if (!name.starts_with(kName)) return n_layers;
+  std::size_t layer = n_layers;
+  const auto [end, error] = std::from_chars(name.data() + kName.size(), name.data() + name.size(), layer);
+  return error == std::errc() && end == name.data() + name.size() ? std::min(layer, n_layers) : n_layers;
+}
+
+}  // namespace
+
+bool AttentionScores::on_tensor(ggml_tensor* tensor, bool is_question, void* scores) noexcept {
+  auto& self = *static_cast<AttentionScores*>(scores);
+  const std::size_t number = layer_of(*tensor, self.layers_.size());
+  if (number == self.layers_.size()) return !is_question;  // not wanted; or go on
+  const bool is_known = tensor->type == GGML_TYPE_F32 && ggml_is_contiguous(tensor) && tensor->ne[3] == 1;
+  if (is_question || !is_known) return true;
+  const auto n = static_cast<std::size_t>(ggml_nelements(tensor));
+  std::span<const float> probabilities(static_cast<const float*>(tensor->data), n);
+  if (tensor->buffer == nullptr || !ggml_backend_buffer_is_host(tensor->buffer)) {
+    self.copied_.resize(n);
+    ggml_backend_tensor_get(tensor, self.copied_.data(), 0, n * sizeof(float));
+    probabilities = self.copied_;
+  }
+  self.add(self.layers_[number], probabilities, static_cast<std::size_t>(tensor->ne[0]),
+           static_cast<std::size_t>(tensor->ne[1]), static_cast<std::size_t>(tensor->ne[2]));
+  return true;
+}
+
+void AttentionScores::add(Layer& layer, std::span<const float> probabilities, std::size_t n_cells,
+                          std::size_t n_queries, std::size_t n_heads) const {
+  layer.was_shown = true;
+  const auto n_last = static_cast<std::size_t>(request_.n_last_queries);
+  const std::size_t first = n_last == 0 || n_queries <= n_last ? 0 : n_queries - n_last;
+  for (std::size_t q = first; q < n_queries; ++q) {
+    if (n_last > 0 || layer.rows.empty()) layer.rows.emplace_back();
+    if (n_last > 0 && layer.rows.size() > n_last) layer.rows.pop_front();
+    std::vector<float>& row = layer.rows.back();
+    if (row.size() < n_cells) row.resize(n_cells, 0);
+    for (std::size_t h = 0; h < n_heads; ++h) {
+      const float* const p = probabilities.data() + (h * n_queries + q) * n_cells;
+      for (std::size_t cell = 0; cell < n_cells; ++cell) row[cell] += p[cell] / static_cast<float>(n_heads);
+    }
+  }
+  const std::span<const float> last = probabilities.subspan((n_queries - 1) * n_cells, n_cells);
+  layer.row_sum = 0;
+  layer.n_used = 0;
+  for (std::size_t cell = 0; cell < n_cells; ++cell) {
+    layer.row_sum += last[cell];
+    if (last[cell] > 0) layer.n_used = cell + 1;
+  }
+}
+
+void AttentionScores::require_sound(std::size_t n_cells) const {
+  constexpr double kMostOff = 1e-2;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    const Layer& layer = layers_[l];
+    if (!layer.was_shown) {
+      throw Error(ErrorCode::kUnsupported,
+                  "the attention of layer " + std::to_string(l) +
+                      " of this model is not shown by llama.cpp: choose a strategy that goes by position");
+    }
+    if (std::abs(layer.row_sum - 1) > kMostOff || layer.n_used > n_cells) {
+      throw Error(ErrorCode::kUnsupported, "the attention of layer " + std::to_string(l) +
+                                               " of this model does not add up to 1 over the " +
+                                               std::to_string(n_cells) +
+                                               " cached tokens: choose a strategy that goes by position");
+    }
+  }
+}
+
+void AttentionScores::arrange(const CellArrangement& arrangement) {
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    const std::vector<std::int32_t>& sources = arrangement.rows[arrangement.rows_of_layer[l]].source_slots;
+    for (std::vector<float>& row : layers_[l].rows) {
+      std::vector<float> arranged;
+      arranged.reserve(sources.size());
+      for (const std::int32_t slot : sources) {
+        const auto from = static_cast<std::size_t>(slot);
+        arranged.push_back(from < row.size() ? row[from] : 0);
+      }
+      row = std::move(arranged);
+    }
+  }
+}
+
+void AttentionScores::trim(std::size_t n_cells) {
+  for (Layer& layer : layers_) {
+    for (std::vector<float>& row : layer.rows) row.resize(std::min(row.size(), n_cells));
+  }
+}
+
+TokenScores AttentionScores::collected(KeepPlan held) const {
+  TokenScores scores{.held = std::move(held), .by_layer = {}};
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    std::vector<float>& sums =
+        scores.by_layer.emplace_back(static_cast<std::size_t>(scores.held.layer(l).count()), 0.0F);
+    for (const std::vector<float>& row : layers_[l].rows) {
+      for (std::size_t cell = 0; cell < std::min(row.size(), sums.size()); ++cell) sums[cell] += row[cell];
+    }
+  }
+  return scores;
+}
+
+}  // namespace kvevict

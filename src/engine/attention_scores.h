@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "engine/layered_map.h"
+#include "kvevict/token_scores.h"
+
+struct ggml_tensor;
+
+namespace kvevict {
+
+/// Adds up the attention that each cell of a context gets while llama.cpp computes, from the
+/// probabilities that its evaluation callback shows where flash attention is off (`kq_soft_max-<layer>`, f32
+/// `[cells, queries, heads, 1]`). Never holds more than one row for each layer and query asked for.
+/// REQUIRES: one sequence, whose slots lie in the cells 0 … n − 1 (`KvContext::arrange` sees to that).
+class AttentionScores {
+ public:
+  AttentionScores(ScoreRequest request, std::size_t n_layers) : request_(request), layers_(n_layers) {}
+
+  /// For llama_context_params::cb_eval; `scores` is the AttentionScores. Never throws: what is wrong
+  /// is told by `require_sound`.
+  static bool on_tensor(ggml_tensor* tensor, bool is_question, void* scores) noexcept;
+
+  /// After a decode that left `n_cells` cells: refuses (kUnsupported) a model whose attention was not
+  /// shown in every layer, or shown over other cells than those.
+  void require_sound(std::size_t n_cells) const;
+
+  /// The cells were arranged anew.
+  void arrange(const CellArrangement& arrangement);
+
+  /// The cells from `n_cells` on were freed.
+  void trim(std::size_t n_cells);
+
+  /// The sums for cells that hold `held`, averaged over the query heads. O(layers x cells).
+  [[nodiscard]] TokenScores collected(KeepPlan held) const;
+
+  [[nodiscard]] ScoreRequest request() const noexcept { return request_; }
+
+ private:
+  struct Layer {
+    std::deque<std::vector<float>> rows;  // one for each query that counts; one in all for every query
+    double row_sum = 1;                   // of the last query's probabilities
+    std::size_t n_used = 0;               // one past the last cell that it gave any
+    bool was_shown = false;
+  };
+
+  void add(Layer& layer, std::span<const float> probabilities, std::size_t n_cells, std::size_t n_queries,
+           std::size_t n_heads) const;
+
+  ScoreRequest request_;
+  std::vector<Layer> layers_;
+  std::vector<float> copied_;  // of a tensor that lies in a device's memory
+};
+
+}  // namespace kvevict

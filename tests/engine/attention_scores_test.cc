@@ -1,0 +1,160 @@
+// Recorded attention against the whole matrix of probabilities, taken from llama.cpp by a callback of its
+// own.
+#include <ggml-backend.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "kvevict/error.h"
+#include "kvevict/session.h"
+#include "kvevict/session_snapshot.h"
+#include "support/plain_llama.h"
+#include "support/test_models.h"
+
+namespace kvevict {
+namespace {
+
+constexpr std::int64_t kTokens = 90;
+
+/// Keeps a given set, and shows the scores that it was given.
+class ShowScores final : public Policy {
+ public:
+  ShowScores(int n_last_queries, KeepPlan keep) : n_last_queries_(n_last_queries), keep_(std::move(keep)) {}
+  [[nodiscard]] std::string versioned_name() const override { return "show_scores/1"; }
+  [[nodiscard]] const StrategySpec& spec() const noexcept override { return spec_; }
+  [[nodiscard]] std::optional<ScoreRequest> score_request() const noexcept override {
+    return ScoreRequest{n_last_queries_};
+  }
+  [[nodiscard]] bool is_per_layer() const noexcept override { return !keep_.is_shared(); }
+  [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState&) const override { return 10; }
+  [[nodiscard]] KeepPlan plan(std::int64_t, PolicyState& state) const override {
+    shown = *state.scores;
+    return keep_;
+  }
+  mutable TokenScores shown;
+
+ private:
+  int n_last_queries_;
+  KeepPlan keep_;
+  StrategySpec spec_;
+};
+
+/// Every probability, averaged over the heads: `[layer][query][cell]`, queries in the order of decoding.
+struct WholeMatrix {
+  std::map<std::string, std::vector<std::vector<double>>> rows;
+
+  static bool on_tensor(ggml_tensor* t, bool is_question, void* data) {
+    const std::string name = ggml_get_name(t);
+    if (name.find("kq_soft_max") != 0) return !is_question;
+    if (is_question) return true;
+    std::vector<float> p(static_cast<std::size_t>(ggml_nelements(t)));
+    ggml_backend_tensor_get(t, p.data(), 0, p.size() * sizeof(float));
+    auto& rows = static_cast<WholeMatrix*>(data)->rows[name];
+    for (std::int64_t q = 0; q < t->ne[1]; ++q) {
+      auto& row = rows.emplace_back(static_cast<std::size_t>(t->ne[0]), 0.0);
+      for (std::int64_t h = 0; h < t->ne[2]; ++h) {
+        for (std::int64_t c = 0; c < t->ne[0]; ++c) {
+          row[static_cast<std::size_t>(c)] +=
+              static_cast<double>(p[static_cast<std::size_t>((h * t->ne[1] + q) * t->ne[0] + c)]) /
+              static_cast<double>(t->ne[2]);
+        }
+      }
+    }
+    return true;
+  }
+
+  [[nodiscard]] double sum(std::size_t layer, std::size_t cell, std::size_t first_query) const {
+    double sum = 0;
+    const auto& queries = rows.at("kq_soft_max-" + std::to_string(layer));
+    for (std::size_t q = first_query; q < queries.size(); ++q) {
+      sum += cell < queries[q].size() ? queries[q][cell] : 0;
+    }
+    return sum;
+  }
+};
+
+SessionOptions exact_options(const Policy& policy, int n_ubatch) {
+  SessionOptions options;
+  options.type_k = options.type_v = KvType::kF32;
+  options.n_ubatch = n_ubatch;
+  return options_for(policy, options);
+}
+
+TEST(AttentionScores, AreTheColumnSumsOfTheWholeMatrix) {
+  const auto model = test::load_model(test::f32_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, kTokens);
+  WholeMatrix matrix;
+  test::PlainLlama plain(*model, exact_options(ShowScores(0, {}), 512), 256, WholeMatrix::on_tensor, &matrix);
+  plain.decode(std::span(text).first(kTokens), 0);
+  for (const int n_last : {0, 1, 7, 50}) {
+    const ShowScores policy(n_last, KeepPlan(KeepSet::all(kTokens)));
+    Session session(model, exact_options(policy, 32));  // in three batches
+    session.append(std::span(text).first(kTokens));
+    session.evict(policy);
+    ASSERT_EQ(policy.shown.by_layer.size(), 30U);
+    EXPECT_EQ(policy.shown.held, KeepPlan(KeepSet::all(kTokens)));
+    const std::size_t first_query = n_last == 0 ? 0 : static_cast<std::size_t>(kTokens - n_last);
+    for (std::size_t l = 0; l < 30; ++l) {
+      ASSERT_EQ(policy.shown.by_layer[l].size(), static_cast<std::size_t>(kTokens));
+      for (std::size_t i = 0; i < policy.shown.by_layer[l].size(); ++i) {
+        ASSERT_NEAR(policy.shown.by_layer[l][i], matrix.sum(l, i, first_query), 1e-3)
+            << "layer " << l << " token " << i << " last " << n_last;
+      }
+    }
+  }
+}
+
+TEST(AttentionScores, FollowTheTokensThroughAnEviction) {
+  const auto model = test::load_model(test::f32_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, kTokens + 3);
+  std::vector<KeepSet> sets = {KeepSet::from_ranges({{0, 4}, {30, 50}, {80, 1000}}),
+                               KeepSet::from_ranges({{0, 4}, {40, 60}, {80, 1000}})};
+  std::vector<std::size_t> set_of_layer(30, 0);
+  for (std::size_t l = 0; l < 30; l += 2) set_of_layer[l] = 1;
+  for (const KeepPlan& keep : {KeepPlan(sets.front()), KeepPlan(sets, set_of_layer)}) {
+    const ShowScores policy(0, keep);
+    Session session(model, exact_options(policy, 32));
+    session.append(std::span(text).first(kTokens));
+    session.evict(policy);
+    const TokenScores before = policy.shown;
+    session.append(std::span(text).subspan(kTokens, 3));
+    EXPECT_EQ(session.count_occupied_cells(), 34 + 3);
+    session.evict(policy);
+    const TokenScores after = policy.shown;
+    for (std::size_t l = 0; l < 30; ++l) {
+      std::vector<float> kept;
+      for (const std::int64_t i : keep.layer(l).intersect(KeepSet::all(kTokens)).to_indices())
+        kept.push_back(before.by_layer[l][static_cast<std::size_t>(i)]);
+      ASSERT_EQ(after.by_layer[l].size(), 37U);
+      double gained = 0;
+      for (std::size_t k = 0; k < 37; ++k) {
+        const double was = k < kept.size() ? kept[k] : 0;
+        ASSERT_GE(after.by_layer[l][k], was - 1e-5) << "layer " << l << " row " << k;
+        gained += after.by_layer[l][k] - was;
+      }
+      ASSERT_NEAR(gained, 3, 1e-3);  // three queries, each of which gives 1 in all
+    }
+  }
+}
+
+TEST(AttentionScores, AreAskedForOrRefused) {
+  const auto model = test::load_model(test::default_model_path());
+  const ShowScores policy(1, KeepPlan(KeepSet::all(5)));
+  SessionOptions forced;
+  forced.flash_attention = FlashAttention::kOn;
+  EXPECT_THROW((void)options_for(policy, forced), Error);
+  SessionOptions shared = options_for(policy, {});
+  shared.n_sequences = 2;
+  EXPECT_THROW(Session(model, shared), Error);
+  Session session(model, {});  // records nothing
+  const std::vector<Token> text = test::prose_tokens(*model, 20);
+  session.append(text);
+  EXPECT_THROW(session.evict(policy), Error);
+  Session recording(model, options_for(policy, {}));
+  recording.append(text);
+  EXPECT_THROW((void)recording.snapshot(), Error);
+}
+
+}  // namespace
+}  // namespace kvevict
