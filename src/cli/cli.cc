@@ -80,6 +80,7 @@ int run(int argc, char** argv) {
     add_chat(app);
     add_stream(app);
     add_perplexity(app);
+    add_overhead(app);
     add_plan(app);
     add_score(app);
     add_segment(app);

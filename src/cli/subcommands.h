@@ -13,6 +13,7 @@ void add_longbench(CLI::App& app);
 void add_merge(CLI::App& app);
 void add_models(CLI::App& app);
 void add_needle(CLI::App& app);
+void add_overhead(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_report(CLI::App& app);

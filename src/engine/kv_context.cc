@@ -59,45 +59,50 @@ KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& o
   install(make_context(padded(n_cells)), padded(n_cells));
 }
 
-LlamaContextHandle KvContext::make_context(std::int64_t n_cells) const {
-  const int n_threads = options_.n_threads > 0 ? options_.n_threads : usable_processors();
+LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& options, std::int64_t n_cells,
+                                      int n_outputs, AttentionScores* scores) {
+  const int n_threads = options.n_threads > 0 ? options.n_threads : usable_processors();
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<std::uint32_t>(n_cells);
-  params.n_batch = static_cast<std::uint32_t>(options_.n_batch);
-  params.n_ubatch = static_cast<std::uint32_t>(options_.n_ubatch);
-  params.n_seq_max = static_cast<std::uint32_t>(options_.n_sequences);
-  params.kv_unified = options_.n_sequences > 1;  // forks share cells
-  params.n_outputs_max = static_cast<std::uint32_t>(n_outputs_);
+  params.n_batch = static_cast<std::uint32_t>(options.n_batch);
+  params.n_ubatch = static_cast<std::uint32_t>(options.n_ubatch);
+  params.n_seq_max = static_cast<std::uint32_t>(options.n_sequences);
+  params.kv_unified = options.n_sequences > 1;  // forks share cells
+  params.n_outputs_max = static_cast<std::uint32_t>(n_outputs);
   params.n_threads = n_threads;
   params.n_threads_batch = n_threads;
-  params.flash_attn_type = to_llama(options_.flash_attention);
-  params.type_k = to_ggml(options_.type_k);
-  params.type_v = to_ggml(options_.type_v);
+  params.flash_attn_type = to_llama(options.flash_attention);
+  params.type_k = to_ggml(options.type_k);
+  params.type_v = to_ggml(options.type_v);
   params.swa_full = true;  // sliding-window layers too keep what the plan keeps
   params.no_perf = true;
-  if (options_.cancel != nullptr) {
+  if (options.cancel != nullptr) {
     params.abort_callback = is_cancelled;
-    params.abort_callback_data = const_cast<std::atomic<bool>*>(options_.cancel);
+    params.abort_callback_data = const_cast<std::atomic<bool>*>(options.cancel);
   }
-  if (scores_) {
+  if (scores != nullptr) {
     params.cb_eval = AttentionScores::on_tensor;
-    params.cb_eval_user_data = scores_.get();
+    params.cb_eval_user_data = scores;
   }
   const LlamaLogCapture log;
-  LlamaContextHandle context(llama_init_from_model(model_->handle(), params));
+  LlamaContextHandle context(llama_init_from_model(model.handle(), params));
   if (!context) {
-    const std::int64_t bytes = n_cells * model_->kv_bytes_per_token(options_.type_k, options_.type_v);
+    const std::int64_t bytes = n_cells * model.kv_bytes_per_token(options.type_k, options.type_v);
     const bool is_memory = log.text().find("alloc") != std::string::npos;
     throw Error(is_memory ? ErrorCode::kOutOfMemory : ErrorCode::kEngine,
                 "llama.cpp cannot make a context of " + std::to_string(n_cells) + " cells (" +
                     std::to_string(bytes >> 20) + " MiB of K and V): " + log.reason());
   }
-  if (options_.positions != PositionMode::kAbsolute &&
+  if (options.positions != PositionMode::kAbsolute &&
       !llama_memory_can_shift(llama_get_memory(context.get()))) {
-    throw Error(ErrorCode::kUnsupported, "the positions of " + model_->info().name +
+    throw Error(ErrorCode::kUnsupported, "the positions of " + model.info().name +
                                              " cannot be shifted: use absolute positions with it");
   }
   return context;
+}
+
+LlamaContextHandle KvContext::make_context(std::int64_t n_cells) const {
+  return make_llama_context(*model_, options_, n_cells, n_outputs_, scores_.get());
 }
 
 void KvContext::install(LlamaContextHandle context, std::int64_t n_cells) {

@@ -22,6 +22,12 @@ struct BatchToken {
   bool wants_logits = false;
 };
 
+/// Makes a llama.cpp context of `n_cells` cells, a multiple of 256, with room for the logits of `n_outputs`
+/// tokens of a batch. `scores`: records attention; outlives the context. Errors: as KvContext's.
+[[nodiscard]] LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& options,
+                                                    std::int64_t n_cells, int n_outputs,
+                                                    AttentionScores* scores = nullptr);
+
 /// A llama.cpp context and its cells, for one or several sequences: writes, removes, shifts and
 /// moves them, and decides nothing. Positions are checked by the caller's CacheMap.
 class KvContext {

@@ -1,0 +1,170 @@
+// kvevict overhead: what each strategy costs beside llama.cpp alone.
+#include <fmt/format.h>
+
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/flags.h"
+#include "cli/interrupt.h"
+#include "cli/longbench_job.h"
+#include "cli/longbench_report.h"
+#include "cli/model_run.h"
+#include "cli/progress.h"
+#include "cli/subcommands.h"
+#include "cli/table.h"
+#include "eval/atomic_file.h"
+#include "eval/machine_info.h"
+#include "eval/overhead_run.h"
+#include "eval/run_json.h"
+#include "eval/sha256.h"
+#include "kvevict/error.h"
+
+namespace kvevict::cli {
+namespace {
+
+/// 1,024 tokens per layer each, but for full.
+constexpr const char* kDefaultStrategies =
+    "full,sink_recent:4:1020,sink_recent_uniform:4:508:512,streaming_llm:4:1020,ladder:4:508:512,h2o:0:512:"
+    "512,"
+    "snapkv:0:32:992,tova:0:1:1023";
+
+struct OverheadFlags {
+  EngineFlags engine;
+  StrategyFlags strategy;
+  std::string file;
+  std::int64_t prompt_tokens = 2048;
+  std::int64_t max_new_tokens = 64;
+  std::int64_t rounds = 3;
+  std::string output;
+};
+
+std::vector<Token> first_tokens(const Model& model, const OverheadFlags& flags) {
+  std::vector<Token> tokens = model.tokenize(read_text(flags.file), true, false);
+  if (static_cast<std::int64_t>(tokens.size()) < flags.prompt_tokens) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{} has {} tokens, --prompt_tokens asks for {}: a longer text is needed",
+                            flags.file, tokens.size(), flags.prompt_tokens));
+  }
+  tokens.resize(static_cast<std::size_t>(flags.prompt_tokens));
+  return tokens;
+}
+
+double median(const std::vector<OverheadSample>& samples, double OverheadSample::*value) {
+  return spread_of(samples, [value](const OverheadSample& s) { return s.*value; }).median;
+}
+
+std::string table_of(const OverheadJob& job, const OverheadSamples& samples) {
+  Table table({"strategy", "positions", "prefill s", "x alone", "decide ms", "move ms", "memory MiB",
+               "KV MiB", "decode tok/s", "x alone"});
+  const auto mib = [](double bytes) { return fmt::format("{:.1f}", bytes / (1 << 20)); };
+  const double plain_prefill = median(samples.plain, &OverheadSample::seconds_prefill);
+  const double plain_decode = median(samples.plain, &OverheadSample::seconds_decode);
+  const auto rate = [&](double seconds) { return static_cast<double>(job.n_new) / seconds; };
+  table.add({"llama.cpp alone", "", fmt::format("{:.3f}", plain_prefill), "1.00", "", "", "", "",
+             fmt::format("{:.1f}", rate(plain_decode)), "1.00"});
+  for (std::size_t i = 0; i < job.strategies.size(); ++i) {
+    const auto& runs = samples.strategies[i];
+    const double prefill = median(runs, &OverheadSample::seconds_prefill);
+    const double decode = median(runs, &OverheadSample::seconds_decode);
+    const auto bytes = [&](std::int64_t OverheadSample::*value) {
+      return spread_of(runs, [value](const OverheadSample& s) { return static_cast<double>(s.*value); })
+          .median;
+    };
+    table.add({to_string(job.strategies[i].policy->spec()),
+               std::string(to_string(job.strategies[i].positions)), fmt::format("{:.3f}", prefill),
+               fmt::format("{:.2f}", prefill / plain_prefill),
+               fmt::format("{:.3f}", 1e3 * median(runs, &OverheadSample::seconds_decide)),
+               fmt::format("{:.2f}", 1e3 * median(runs, &OverheadSample::seconds_move)),
+               mib(bytes(&OverheadSample::resident_bytes)), mib(bytes(&OverheadSample::kv_bytes_after)),
+               fmt::format("{:.1f}", rate(decode)), fmt::format("{:.2f}", plain_decode / decode)});
+  }
+  return table.text();
+}
+
+nlohmann::ordered_json samples_json(const std::vector<OverheadSample>& samples) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const OverheadSample& s : samples) {
+    json.push_back({{"seconds_prefill", s.seconds_prefill},
+                    {"seconds_decide", s.seconds_decide},
+                    {"seconds_move", s.seconds_move},
+                    {"seconds_decode", s.seconds_decode},
+                    {"resident_bytes", s.resident_bytes},
+                    {"kv_bytes_after", s.kv_bytes_after}});
+  }
+  return json;
+}
+
+void write_overhead(const OverheadFlags& flags, const OverheadJob& job, const OverheadSamples& samples) {
+  nlohmann::ordered_json json = {{"schema", "kvevict-overhead/1"},
+                                 {"created", utc_now()},
+                                 {"machine", machine_info()},
+                                 {"prompt_tokens", flags.prompt_tokens},
+                                 {"new_tokens", flags.max_new_tokens},
+                                 {"plain", samples_json(samples.plain)},
+                                 {"runs", nlohmann::ordered_json::array()}};
+  const std::string model_sha256 = sha256_of_file(job.model->path());
+  for (std::size_t i = 0; i < job.strategies.size(); ++i) {
+    RunInfo info = describe_run(*job.model, *job.strategies[i].policy);
+    info.model_sha256 = model_sha256;
+    info.status = "complete";
+    json["runs"].push_back({{"run", run_json(info)},
+                            {"prefill", std::string(to_string(job.strategies[i].prefill))},
+                            {"positions", std::string(to_string(job.strategies[i].positions))},
+                            {"samples", samples_json(samples.strategies[i])}});
+  }
+  write_file_atomically(flags.output,
+                        json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+void run_overhead_command(const OverheadFlags& flags) {
+  if (flags.prompt_tokens < 2 || flags.max_new_tokens < 1 || flags.rounds < 1 || flags.rounds > 1000) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "--prompt_tokens takes 2 or more tokens, --max_new_tokens 1 or more, --rounds 1 to 1000");
+  }
+  if (!flags.output.empty()) require_writable(flags.output);
+  StrategyFlags strategy = flags.strategy;
+  if (strategy.strategy.empty() && strategy.strategies.empty()) strategy.strategies = kDefaultStrategies;
+  const std::vector<ChosenStrategy> chosen = strategy.chosen("full");
+  const InterruptGuard interrupt;
+  OverheadJob job{.model = Model::load(flags.engine.model_options()),
+                  .strategies = {},
+                  .session = flags.engine.session_options(),
+                  .prompt = {},
+                  .n_new = flags.max_new_tokens,
+                  .n_rounds = static_cast<int>(flags.rounds)};
+  job.session.cancel = interrupt.flag();
+  job.prompt = first_tokens(*job.model, flags);
+  for (const ChosenStrategy& one : chosen) {
+    job.strategies.push_back(make_strategy(flags.engine, one, *job.model));
+    static_cast<void>(
+        options_for(*job.strategies.back().policy, job.session));  // refuses before anything runs
+  }
+  Progress progress(static_cast<std::int64_t>(chosen.size() + 1) * flags.rounds);
+  const OverheadSamples samples = run_overhead(job, [&](const std::string& what) { progress.step(what); });
+  if (!flags.output.empty()) write_overhead(flags, job, samples);
+  fmt::print("{} prompt tokens, {} new ones, median of {} rounds in turn\n{}", flags.prompt_tokens,
+             flags.max_new_tokens, flags.rounds, table_of(job, samples));
+}
+
+}  // namespace
+
+void add_overhead(CLI::App& app) {
+  auto flags = std::make_shared<OverheadFlags>();
+  CLI::App* command = app.add_subcommand(
+      "overhead", "What each strategy costs in time and memory beside llama.cpp alone, in one run");
+  command->add_option("file", flags->file, "The text whose beginning is the prompt")
+      ->required()
+      ->option_text("FILE");
+  flags->strategy.add_to(*command, true);
+  add_count(*command, "prompt_tokens", flags->prompt_tokens, "Tokens of the prompt")->capture_default_str();
+  add_count(*command, "max_new_tokens", flags->max_new_tokens, "Tokens decoded behind it")
+      ->capture_default_str();
+  add_count(*command, "rounds", flags->rounds, "Times that everything is measured, in turn")
+      ->capture_default_str();
+  add_option(*command, "output", flags->output, "JSON file for every sample")->option_text("FILE");
+  flags->engine.add_to(*command);
+  command->callback([flags] { run_overhead_command(*flags); });
+}
+
+}  // namespace kvevict::cli

@@ -1,0 +1,91 @@
+#include "eval/overhead_run.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "eval/process_info.h"
+#include "kvevict/plain_llama.h"
+
+namespace kvevict {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Resident memory with what earlier runs freed given back.
+std::int64_t settled_resident_bytes() {
+  malloc_trim(0);
+  return resident_bytes();
+}
+
+OverheadSample sample_plain(const OverheadJob& job) {
+  const PlainTimes times = time_plain_llama(job.model, job.session, job.prompt, job.n_new);
+  return {.seconds_prefill = times.seconds_prefill, .seconds_decode = times.seconds_decode};
+}
+
+void prefill_in_full(Session& session, const OverheadJob& job, const Policy& policy, OverheadSample& sample) {
+  const auto n_first = job.prompt.size() - 1;
+  auto start = Clock::now();
+  session.reserve(static_cast<std::int64_t>(job.prompt.size()));
+  session.append(std::span(job.prompt).first(n_first));
+  sample.seconds_prefill = seconds_since(start);
+  const EvictionReport report = session.evict(policy, {.n_upcoming = 1, .n_reserve = job.n_new});
+  sample.seconds_decide = report.seconds_plan;
+  sample.seconds_move = report.seconds_move;
+  start = Clock::now();
+  session.append(std::span(job.prompt).subspan(n_first));
+  sample.seconds_prefill += seconds_since(start);
+}
+
+OverheadSample sample(const OverheadJob& job, const RunStrategy& strategy) {
+  OverheadSample sample;
+  SessionOptions options = job.session;
+  options.positions = strategy.positions;
+  const std::int64_t before = settled_resident_bytes();
+  Session session(job.model, options_for(*strategy.policy, options));
+  if (strategy.prefill == PrefillMode::kFull) {
+    prefill_in_full(session, job, *strategy.policy, sample);
+  } else {
+    const auto start = Clock::now();
+    session.append(job.prompt, {.policy = strategy.policy});
+    sample.seconds_prefill = seconds_since(start);
+  }
+  sample.resident_bytes = settled_resident_bytes() - before;
+  sample.kv_bytes_after = session.stats().kv_bytes;
+  const auto start = Clock::now();
+  static_cast<void>(session.generate(
+      {.max_new_tokens = job.n_new + 1, .policy = strategy.policy, .stop_at_end_of_generation = false}));
+  sample.seconds_decode = seconds_since(start);
+  return sample;
+}
+
+}  // namespace
+
+OverheadSamples run_overhead(const OverheadJob& job, const std::function<void(const std::string&)>& on_step) {
+  OverheadSamples samples;
+  samples.strategies.resize(job.strategies.size());
+  for (int round = 0; round < job.n_rounds; ++round) {
+    on_step("llama.cpp alone");
+    samples.plain.push_back(sample_plain(job));
+    for (std::size_t i = 0; i < job.strategies.size(); ++i) {
+      on_step(to_string(job.strategies[i].policy->spec()));
+      samples.strategies[i].push_back(sample(job, job.strategies[i]));
+    }
+  }
+  return samples;
+}
+
+Spread spread_of(const std::vector<OverheadSample>& samples,
+                 const std::function<double(const OverheadSample&)>& value) {
+  std::vector<double> values;
+  for (const OverheadSample& s : samples) values.push_back(value(s));
+  std::sort(values.begin(), values.end());
+  return {.least = values.front(), .median = values[(values.size() - 1) / 2]};
+}
+
+}  // namespace kvevict
