@@ -122,7 +122,7 @@ CachePicture picture_of_plan(const StrategySpec& spec, std::int64_t total_len, i
   const int n_sets = plan.is_shared() ? 1 : n_layers;
   for (int layer = 0; layer < n_sets; ++layer)
     picture.layers.push_back(plan.layer(static_cast<std::size_t>(layer)));
-  if (policy_info(spec.name).uses_sink_and_recent)
+  if (policy_info(spec.name).uses("recent"))
     set_boundaries(picture, spec.config.sink_tokens, spec.config.recent_tokens);
   return picture;
 }

@@ -77,7 +77,7 @@ void expect_boxes(const CachePicture& picture, const std::vector<SvgBox>& boxes)
 TEST(CachePicture, DrawsThePlanOfEveryStrategy) {
   for (const PolicyInfo& info : all_policies()) {
     StrategySpec spec = parse_strategy(info.name);
-    if (info.uses_middle) spec.config.middle_budget_tokens = 512;
+    if (info.uses("budget")) spec.config.middle_budget_tokens = 512;
     const CachePicture picture = picture_of_plan(spec, 4096, 30);
     const std::string svg = svg_of(picture);
     expect_boxes(picture, boxes_of(picture, svg, kKeptColour));
