@@ -3,10 +3,13 @@
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
 #include "policy/full.h"
+#include "policy/h2o.h"
 #include "policy/ladder.h"
 #include "policy/sink_recent.h"
 #include "policy/sink_recent_uniform.h"
+#include "policy/snapkv.h"
 #include "policy/streaming_llm.h"
+#include "policy/tova.h"
 
 namespace kvevict {
 namespace {
@@ -47,6 +50,21 @@ std::span<const PolicyInfo> all_policies() {
                  {"sink", "recent", "budget", "span", "overlap", "layers"},
                  with_budget(4, 508, 512),
                  make_ladder},
+      PolicyInfo{"h2o",
+                 "last tokens, and those that got the most attention so far",
+                 {"sink", "recent", "budget", "per_layer"},
+                 with_budget(0, 512, 512),
+                 make_h2o},
+      PolicyInfo{"snapkv",
+                 "last tokens, and those that the last queries look at most",
+                 {"sink", "recent", "budget", "per_layer", "window", "pool"},
+                 with_budget(0, 32, 992),
+                 make_snapkv},
+      PolicyInfo{"tova",
+                 "the tokens that the newest query looks at most",
+                 {"sink", "recent", "budget", "per_layer"},
+                 with_budget(0, 1, 1023),
+                 make_tova},
   };
   return kPolicies;
 }

@@ -50,6 +50,19 @@ StrategySpec random_ladder(const std::string& name, Draw& draw) {
   return spec;
 }
 
+StrategySpec random_scored(const std::string& name, Draw& draw) {
+  StrategySpec spec = with_ends_and_budget(name, draw);
+  spec.per_layer = draw(0, 1);
+  return spec;
+}
+
+StrategySpec random_snapkv(const std::string& name, Draw& draw) {
+  StrategySpec spec = random_scored(name, draw);
+  spec.window = draw(1, spec.config.recent_tokens);
+  spec.pool = 2 * draw(0, 5) + 1;
+  return spec;
+}
+
 /// What a policy promises beyond what all do.
 struct Row {
   std::string_view name;
@@ -66,6 +79,9 @@ const std::array kRows = {
     Row{"sink_recent_uniform", true, true, true, true, random_uniform},
     Row{"streaming_llm", true, true, true, true, with_ends_and_budget},
     Row{"ladder", true, true, true, true, random_ladder},
+    Row{"h2o", true, true, true, true, random_scored},
+    Row{"snapkv", true, true, true, true, random_snapkv},
+    Row{"tova", true, true, true, true, random_scored},
 };
 
 /// A cache that does what the plans say, and random attention for what it holds.
