@@ -84,6 +84,24 @@ void apply_budget(const StrategyFlags& flags, std::vector<StrategySpec>& specs) 
 
 }  // namespace
 
+std::int64_t layers_for(const StrategySpec& spec, std::optional<std::int64_t> given) {
+  const std::int64_t n_layers = given.value_or(spec.layers > 0 ? spec.layers : kDefaultModelLayers);
+  if (n_layers < 1 || n_layers > kMaxLayers) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("--n_layers is {}: a number from 1 to {} is needed", n_layers, kMaxLayers));
+  }
+  return n_layers;
+}
+
+void require_no_scores(const Policy& policy) {
+  if (!policy.score_request()) return;
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      fmt::format("{} needs a model's attention to choose tokens: what it keeps cannot be told without "
+                  "a run (generate, longbench)",
+                  policy.spec().name));
+}
+
 void set_budget(StrategySpec& spec, std::int64_t n_tokens) {
   const bool has_middle = policy_info(spec.name).uses("budget");
   SimpleEvictConfig& config = spec.config;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kvevict/modes.h"
+#include "kvevict/policy.h"
 #include "kvevict/strategy_spec.h"
 
 namespace kvevict::cli {
@@ -16,6 +17,13 @@ namespace kvevict::cli {
 
 /// Layers that a plan without a model is made for: those of the default model, SmolLM2-135M-Instruct.
 inline constexpr int kDefaultModelLayers = 30;
+
+/// Layers of a plan without a model: those that were given, the strategy's own, or the default model's.
+/// Errors: kInvalidArgument for a number that no model has.
+[[nodiscard]] std::int64_t layers_for(const StrategySpec& spec, std::optional<std::int64_t> given);
+
+/// Refuses a policy that chooses by attention, where there is no model: kInvalidArgument.
+void require_no_scores(const Policy& policy);
 
 /// Makes the strategy hold `n_tokens` tokens in all: its middle budget, or where it has none its recent
 /// window, is what the rest leaves. Errors: kInvalidArgument where nothing is left.
