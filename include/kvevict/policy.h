@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,8 +22,8 @@ enum class Schedule {
   kStreaming,  ///< Ruler order (`ruler_order.h`): covers the whole history however long it gets.
 };
 
-/// What the ladder has kept: the plan for `n_tokens_seen` tokens, and the row at which the next thinning
-/// begins.
+/// What the ladder has kept: the plan for `n_tokens_seen` tokens, and the row (a kept token's place among
+/// those that its layer keeps) at which the next thinning begins.
 struct LadderRows {
   KeepPlan kept;
   std::int64_t n_tokens_seen = 0;
@@ -62,7 +63,9 @@ class Policy {
 
   /// The tokens to keep once `n_tokens_seen` >= 0 tokens have been seen in all. One-shot: freezes
   /// the middle in `state` when it is the first plan to drop a token. Streaming: depends on
-  /// `n_tokens_seen` alone. Throws `Error(kInvalidArgument)` for a stride in a stream.
+  /// `n_tokens_seen` alone. The ladder: on the plans before it, too, under either schedule. Throws
+  /// `Error(kInvalidArgument)` for a stride in a stream, where `state` lacks the scores or the number of
+  /// layers that the policy needs, and where the number of layers is not the one of the strategy.
   [[nodiscard]] virtual KeepPlan plan(std::int64_t n_tokens_seen, PolicyState& state) const = 0;
 
   /// Tokens per layer that the cache may hold before a plan must be made; nothing where the
@@ -85,11 +88,15 @@ class Policy {
 /// A row of the registry: what a strategy is called, what it reads and how it is made.
 struct PolicyInfo {
   std::string_view name;
-  std::string_view summary;  ///< One line for listings.
-  bool uses_sink_and_recent = false;
-  bool uses_middle = false;  ///< middle budget, stride and block size.
+  std::string_view summary;            ///< One line for listings.
+  std::vector<std::string_view> keys;  ///< The values that it uses, by their names in the grammar.
   SimpleEvictConfig defaults;
   std::unique_ptr<const Policy> (*make)(const StrategySpec& spec) = nullptr;
+
+  /// Whether it uses the value that the grammar calls `key`.
+  [[nodiscard]] bool uses(std::string_view key) const {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+  }
 };
 
 /// All policies, in the order in which they are listed.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -8,23 +9,49 @@
 
 namespace kvevict {
 
+/// The most layers that a plan can be asked for.
+inline constexpr std::int64_t kMaxLayers = 65536;
+
 /// A strategy by name with its values: what the grammar
 /// `name[:sink[:recent[:budget]]][:key=value…]` says, on top of the strategy's own defaults.
-/// Keys: `sink`, `recent`, `budget`, `stride`, `block`. Example: `sink_recent_uniform:256:1024:512`.
+/// Keys: those of `strategy_keys()`; each strategy uses some of them (`PolicyInfo::keys`).
+/// Example: `sink_recent_uniform:256:1024:512`.
 struct StrategySpec {
   std::string name = "full";
   SimpleEvictConfig config;
   std::int64_t block_n = kDefaultBlockTokens;
+  std::int64_t span = 0;       ///< Ladder: layers that share a token; 0: half of the layers, rounded up.
+  std::int64_t overlap = 0;    ///< Ladder: 0 <= overlap < span.
+  std::int64_t layers = 0;     ///< Ladder: layers of the model; 0: `PolicyState::n_layers`.
+  std::int64_t per_layer = 0;  ///< Attention scores: 0: one set for all layers; 1: one for each.
+  std::int64_t window = 32;    ///< SnapKV: newest tokens that vote; >= 1.
+  std::int64_t pool = 7;       ///< SnapKV: neighbouring rows whose highest score counts; odd.
 
   friend bool operator==(const StrategySpec&, const StrategySpec&) = default;
 };
+
+/// A value of a strategy: what it is called in the grammar, what elsewhere (flags, files), and where it is.
+struct StrategyKey {
+  std::string_view name;       ///< "sink"
+  std::string_view long_name;  ///< "sink_tokens"
+  std::int64_t& (*value)(StrategySpec& spec);
+
+  [[nodiscard]] std::int64_t value_of(StrategySpec spec) const { return value(spec); }
+};
+
+/// All values that strategies have. The first three may be given without their names, in this order.
+[[nodiscard]] std::span<const StrategyKey> strategy_keys();
+
+/// Throws `Error(kInvalidArgument)` that names the first value which is out of its range.
+void validate(const StrategySpec& spec);
 
 /// Reads the grammar; values that the text leaves out are the strategy's defaults.
 /// Throws `Error(kInvalidArgument)` that quotes the part which is wrong.
 [[nodiscard]] StrategySpec parse_strategy(std::string_view text);
 
-/// The shortest text that `parse_strategy` reads back to an equal spec and that names every value
-/// which the strategy uses: "full", "sink_recent:256:512", "sink_recent_uniform:256:512:stride=2".
+/// The shortest text that `parse_strategy` reads back to an equal spec and that names the counts of tokens
+/// which the strategy uses: "full", "sink_recent:256:512", "sink_recent_uniform:256:512:stride=2",
+/// "ladder:4:508:512:span=8".
 [[nodiscard]] std::string to_string(const StrategySpec& spec);
 
 }  // namespace kvevict

@@ -19,15 +19,16 @@ constexpr std::int64_t kMostNpyTokens = 16384;
 constexpr std::int64_t kMostPixels = 2048;
 
 /// Calls `visit` with every row's number and the ranges of columns that it sees.
-void for_each_row(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk,
+void for_each_row(const BoundedPrefill& prefill,
                   const std::function<void(std::int64_t, const KeepSet&)>& visit) {
-  for_each_bounded_chunk(policy, n_tokens, n_chunk, 0, [&](const BoundedChunk& chunk) {
-    for (std::int64_t i = chunk.tokens.begin; i < chunk.tokens.end; ++i) {
-      KeepSet seen = chunk.cached.layer(0);
-      seen.append(chunk.tokens.begin, i + 1);
-      visit(i, seen);
-    }
-  });
+  for_each_bounded_chunk(*prefill.policy, prefill.n_tokens, prefill.n_chunk, prefill.n_layers,
+                         [&](const BoundedChunk& chunk) {
+                           for (std::int64_t i = chunk.tokens.begin; i < chunk.tokens.end; ++i) {
+                             KeepSet seen = chunk.cached.layer(static_cast<std::size_t>(prefill.layer));
+                             seen.append(chunk.tokens.begin, i + 1);
+                             visit(i, seen);
+                           }
+                         });
 }
 
 std::string npy_header(std::int64_t n_tokens) {
@@ -43,14 +44,15 @@ std::string npy_header(std::int64_t n_tokens) {
   return header + text;
 }
 
-std::string npy_file(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk) {
+std::string npy_file(const BoundedPrefill& prefill) {
+  const std::int64_t n_tokens = prefill.n_tokens;
   if (n_tokens > kMostNpyTokens) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("a mask of {} tokens is too large for an .npy file: "
                                                          "--total_len of at most {} is needed, or a .png",
                                                          n_tokens, kMostNpyTokens));
   }
   std::string file = npy_header(n_tokens);
-  for_each_row(policy, n_tokens, n_chunk, [&](std::int64_t, const KeepSet& seen) {
+  for_each_row(prefill, [&](std::int64_t, const KeepSet& seen) {
     const std::size_t begin = file.size();
     file.append(static_cast<std::size_t>(n_tokens), '\0');
     for (const TokenRange& range : seen.ranges()) {
@@ -105,9 +107,9 @@ class Pixels {
   std::vector<std::uint32_t> sums_;
 };
 
-std::string png_file(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk) {
-  Pixels pixels(n_tokens);
-  for_each_row(policy, n_tokens, n_chunk, [&](std::int64_t row, const KeepSet& seen) {
+std::string png_file(const BoundedPrefill& prefill) {
+  Pixels pixels(prefill.n_tokens);
+  for_each_row(prefill, [&](std::int64_t row, const KeepSet& seen) {
     for (const TokenRange& range : seen.ranges()) pixels.add(row, range);
   });
   const std::vector<std::uint8_t> levels = pixels.levels();
@@ -126,16 +128,19 @@ std::string png_file(const Policy& policy, std::int64_t n_tokens, std::int64_t n
 
 }  // namespace
 
-void write_attention_mask(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk,
-                          const std::filesystem::path& path) {
-  if (n_tokens < 1) {
+void write_attention_mask(const BoundedPrefill& prefill, const std::filesystem::path& path) {
+  if (prefill.layer < 0 || prefill.layer >= prefill.n_layers) {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("--layer is {}: a number from 0 to {} is needed",
+                                                         prefill.layer, prefill.n_layers - 1));
+  }
+  if (prefill.n_tokens < 1) {
     throw Error(ErrorCode::kInvalidArgument,
                 "a mask of no tokens has no picture: a --total_len of 1 or more is needed");
   }
   if (path.extension() == ".npy") {
-    write_file_atomically(path, npy_file(policy, n_tokens, n_chunk));
+    write_file_atomically(path, npy_file(prefill));
   } else if (path.extension() == ".png") {
-    write_file_atomically(path, png_file(policy, n_tokens, n_chunk));
+    write_file_atomically(path, png_file(prefill));
   } else {
     throw Error(
         ErrorCode::kInvalidArgument,

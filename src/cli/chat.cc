@@ -130,7 +130,7 @@ void run_chat(ChatFlags flags) {
   run.options = flags.engine.session_options();
   run.prefill = flags.engine.is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
   run.model = Model::load(flags.engine.model_options());
-  if (flags.strategy.has_auto_sink && policy_info(spec.name).uses_sink_and_recent) {
+  if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
     spec.config.sink_tokens = ChatTemplate(*run.model, flags.system).count_system_tokens();
   }
   run.policy = make_run_policy(flags.engine, spec, *run.model);

@@ -20,15 +20,10 @@ double mib(std::int64_t bytes) {
 }
 
 std::map<std::string, std::int64_t> values_of(const StrategySpec& spec) {
-  const PolicyInfo& info = policy_info(spec.name);
   std::map<std::string, std::int64_t> values;
-  if (info.uses_sink_and_recent) {
-    values = {{"sink_tokens", spec.config.sink_tokens}, {"recent_tokens", spec.config.recent_tokens}};
-  }
-  if (info.uses_middle) {
-    values["middle_budget_tokens"] = spec.config.middle_budget_tokens;
-    values["uniform_stride"] = spec.config.uniform_stride;
-    values["block_n"] = spec.block_n;
+  for (const StrategyKey& key : strategy_keys()) {
+    if (!policy_info(spec.name).uses(key.name)) continue;
+    values[key.name == "budget" ? "middle_budget_tokens" : std::string(key.long_name)] = key.value_of(spec);
   }
   return values;
 }

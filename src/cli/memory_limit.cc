@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "cli/engine_flags.h"
+#include "cli/strategy_flags.h"
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
 
@@ -43,7 +44,7 @@ void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model
                    const SessionOptions& options, bool is_bounded) {
   const PolicyInfo& info = policy_info(spec.name);
   const std::int64_t bytes = parse_bytes("kv_memory", kv_memory);
-  if (!info.uses_sink_and_recent) {
+  if (!info.uses("recent")) {
     spdlog::warn("--kv_memory is not used by {}: it keeps every token", spec.name);
     return;
   }
@@ -54,20 +55,19 @@ void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model
   const std::int64_t n_slack =
       std::max<std::int64_t>(is_packed ? options.n_decode_slack : 0, is_bounded ? options.n_chunk : 0);
   SimpleEvictConfig& config = spec.config;
-  std::int64_t& free_part = info.uses_middle ? config.middle_budget_tokens : config.recent_tokens;
-  const std::int64_t n_fixed = config.sink_tokens + n_slack + (info.uses_middle ? config.recent_tokens : 0);
+  const bool has_middle = info.uses("budget");
+  const std::int64_t n_fixed = config.sink_tokens + n_slack + (has_middle ? config.recent_tokens : 0);
   const std::int64_t n_left = n_cells - n_fixed;
-  if (n_left < (info.uses_middle ? 0 : 1)) {
+  if (n_left < (has_middle ? 0 : 1)) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("--kv_memory {} holds {} tokens of {} ({} bytes each, in steps of {} cells), but "
                             "{} needs more than {} "
                             "besides its {}: raise the limit or lower --sink_tokens{}",
                             kv_memory, n_cells, model.info().name, per_token, kCellPadding, spec.name,
-                            n_fixed, info.uses_middle ? "middle budget" : "recent window",
-                            info.uses_middle ? " and --recent_tokens" : ""));
+                            n_fixed, has_middle ? "middle budget" : "recent window",
+                            has_middle ? " and --recent_tokens" : ""));
   }
-  free_part = n_left;
-  if (info.uses_middle) config.uniform_stride = 0;
+  set_budget(spec, n_cells - n_slack);
   spdlog::info("--kv_memory {}: {} tokens of {} bytes, so the strategy is {}", kv_memory, n_cells, per_token,
                to_string(spec));
 }

@@ -53,7 +53,7 @@ CachePicture picture_of_session(const PictureSource& source, const std::optional
   picture.has_layer_count = n_layers.has_value();
   if (strategy.empty()) return picture;
   const StrategySpec spec = parse_strategy(strategy);
-  if (policy_info(spec.name).uses_sink_and_recent) {
+  if (policy_info(spec.name).uses("recent")) {
     set_boundaries(picture, spec.config.sink_tokens, spec.config.recent_tokens);
   }
   return picture;

@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
-#include <algorithm>
-#include <array>
 #include <filesystem>
-#include <utility>
+#include <string_view>
 
 #include "kvevict/error.h"
+#include "kvevict/strategy_spec.h"
 
 namespace kvevict::cli {
 namespace {
@@ -18,13 +17,17 @@ namespace {
   throw Error(ErrorCode::kBadData, path + place + ": " + what);
 }
 
-/// Keys of a map, and what they are called in the grammar.
-constexpr std::array<std::pair<const char*, const char*>, 6> kKeys = {{{"sink_tokens", "sink"},
-                                                                       {"recent_tokens", "recent"},
-                                                                       {"middle_budget", "budget"},
-                                                                       {"uniform_stride", "stride"},
-                                                                       {"block_n", "block"},
-                                                                       {"prefill", "prefill"}}};
+/// What a key of a map is called in the grammar.
+std::string_view grammar_key(const std::string& path, const YAML::Node& key) {
+  const auto name = key.as<std::string>();
+  if (name == "prefill") return "prefill";
+  std::string known = "strategy, ";
+  for (const StrategyKey& value : strategy_keys()) {
+    if (name == value.long_name) return value.name;
+    known += std::string(value.long_name) + ", ";
+  }
+  refuse(path, key, "\"" + name + "\" is not known: " + known + "and prefill are");
+}
 
 std::string grammar_of(const std::string& path, const YAML::Node& item) {
   if (item.IsScalar()) return item.Scalar();
@@ -34,16 +37,9 @@ std::string grammar_of(const std::string& path, const YAML::Node& item) {
   for (const auto& entry : item) {
     const auto key = entry.first.as<std::string>();
     if (key == "strategy") continue;
-    const auto* const known =
-        std::find_if(kKeys.begin(), kKeys.end(), [&](const auto& k) { return key == k.first; });
-    if (known == kKeys.end()) {
-      refuse(path, entry.first,
-             "\"" + key +
-                 "\" is not known: strategy, sink_tokens, recent_tokens, middle_budget, uniform_stride, "
-                 "block_n and prefill are");
-    }
+    const std::string_view name = grammar_key(path, entry.first);
     if (!entry.second.IsScalar()) refuse(path, entry.second, "\"" + key + "\" needs a single value");
-    text += fmt::format(":{}={}", known->second, entry.second.Scalar());
+    text += fmt::format(":{}={}", name, entry.second.Scalar());
   }
   return text;
 }

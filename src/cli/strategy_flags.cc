@@ -1,8 +1,10 @@
 #include "cli/strategy_flags.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "cli/flags.h"
 #include "cli/strategy_file.h"
@@ -13,28 +15,21 @@
 namespace kvevict::cli {
 namespace {
 
-struct SingleFlag {
-  const char* name;
-  const std::optional<std::int64_t>& value;
-  bool is_of_middle;
-  std::int64_t& (*target)(StrategySpec&);
-};
-
-std::vector<SingleFlag> single_flags(const StrategyFlags& flags) {
-  return {{"sink_tokens", flags.sink_tokens, false,
-           [](StrategySpec& s) -> std::int64_t& { return s.config.sink_tokens; }},
-          {"recent_tokens", flags.recent_tokens, false,
-           [](StrategySpec& s) -> std::int64_t& { return s.config.recent_tokens; }},
-          {"middle_budget", flags.middle_budget, true,
-           [](StrategySpec& s) -> std::int64_t& { return s.config.middle_budget_tokens; }},
-          {"uniform_stride", flags.uniform_stride, true,
-           [](StrategySpec& s) -> std::int64_t& { return s.config.uniform_stride; }},
-          {"block_n", flags.block_n, true, [](StrategySpec& s) -> std::int64_t& { return s.block_n; }}};
+/// The flag of a value: the key's long name. Nothing where the value has no flag, or it is not given.
+std::optional<std::int64_t> given(const StrategyFlags& flags, const StrategyKey& key) {
+  const std::pair<std::string_view, const std::optional<std::int64_t>*> all[] = {
+      {"sink", &flags.sink_tokens},      {"recent", &flags.recent_tokens}, {"budget", &flags.middle_budget},
+      {"stride", &flags.uniform_stride}, {"block", &flags.block_n},        {"span", &flags.span},
+      {"overlap", &flags.overlap}};
+  for (const auto& [name, value] : all) {
+    if (name == key.name) return *value;
+  }
+  return std::nullopt;
 }
 
 void note_empty_middle(const StrategySpec& spec) {
   const SimpleEvictConfig& config = spec.config;
-  if (!policy_info(spec.name).uses_middle || config.uniform_stride > 0 || config.middle_budget_tokens > 0)
+  if (!policy_info(spec.name).uses("stride") || config.uniform_stride > 0 || config.middle_budget_tokens > 0)
     return;
   spdlog::warn(
       "{} with a middle budget of 0 keeps no middle token, as sink_recent does: give --middle_budget or "
@@ -42,28 +37,89 @@ void note_empty_middle(const StrategySpec& spec) {
       spec.name);
 }
 
+void note_unused(std::string_view flag, const std::vector<StrategySpec>& specs) {
+  spdlog::warn("--{} is not used by {}", flag, specs.size() == 1 ? specs[0].name : "any of the strategies");
+}
+
 /// Writes the single flags into the specs that use them; says which flags none of them uses.
 void apply_single_flags(const StrategyFlags& flags, std::vector<StrategySpec>& specs) {
-  for (const SingleFlag& flag : single_flags(flags)) {
-    if (!flag.value) continue;
+  for (const StrategyKey& key : strategy_keys()) {
+    const std::optional<std::int64_t> value = given(flags, key);
+    if (!value) continue;
     bool is_used = false;
     for (StrategySpec& spec : specs) {
-      const PolicyInfo& info = policy_info(spec.name);
-      if (flag.is_of_middle ? !info.uses_middle : !info.uses_sink_and_recent) continue;
-      flag.target(spec) = *flag.value;
+      if (!policy_info(spec.name).uses(key.name)) continue;
+      key.value(spec) = *value;
       is_used = true;
     }
-    if (!is_used)
-      spdlog::warn("--{} is not used by {}", flag.name,
-                   specs.size() == 1 ? specs[0].name : "any of the strategies");
+    if (!is_used) note_unused(key.long_name, specs);
   }
+}
+
+/// `--budget`: over the other values, so that it is refused beside those that it sets.
+void apply_budget(const StrategyFlags& flags, std::vector<StrategySpec>& specs) {
+  if (!flags.budget) return;
+  if (flags.middle_budget || flags.uniform_stride) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("--budget and --{} are both given: --budget sets the middle from what the sink and "
+                    "the recent window leave",
+                    flags.middle_budget ? "middle_budget" : "uniform_stride"));
+  }
+  bool is_used = false;
+  for (StrategySpec& spec : specs) {
+    const PolicyInfo& info = policy_info(spec.name);
+    if (!info.uses("recent")) continue;
+    if (flags.recent_tokens && !info.uses("budget")) {
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("--budget and --recent_tokens are both given: {} has nothing else besides its sink",
+                      spec.name));
+    }
+    set_budget(spec, *flags.budget);
+    is_used = true;
+  }
+  if (!is_used) note_unused("budget", specs);
 }
 
 }  // namespace
 
+std::int64_t layers_for(const StrategySpec& spec, std::optional<std::int64_t> given) {
+  const std::int64_t n_layers = given.value_or(spec.layers > 0 ? spec.layers : kDefaultModelLayers);
+  if (n_layers < 1 || n_layers > kMaxLayers) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("--n_layers is {}: a number from 1 to {} is needed", n_layers, kMaxLayers));
+  }
+  return n_layers;
+}
+
+void require_no_scores(const Policy& policy) {
+  if (!policy.score_request()) return;
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      fmt::format("{} needs a model's attention to choose tokens: what it keeps cannot be told without "
+                  "a run (generate, longbench)",
+                  policy.spec().name));
+}
+
+void set_budget(StrategySpec& spec, std::int64_t n_tokens) {
+  const bool has_middle = policy_info(spec.name).uses("budget");
+  SimpleEvictConfig& config = spec.config;
+  const std::int64_t n_fixed = config.sink_tokens + (has_middle ? config.recent_tokens : 0);
+  if (n_tokens < n_fixed + (has_middle ? 0 : 1)) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("a budget of {} tokens in all is too small for {}: its sink{} alone are {} tokens",
+                    n_tokens, spec.name, has_middle ? " and recent window" : " and newest token",
+                    n_fixed + (has_middle ? 0 : 1)));
+  }
+  (has_middle ? config.middle_budget_tokens : config.recent_tokens) = n_tokens - n_fixed;
+  if (has_middle) config.uniform_stride = 0;
+}
+
 void note_streaming_middle(const StrategySpec& spec) {
   const SimpleEvictConfig& config = spec.config;
-  if (!policy_info(spec.name).uses_middle || config.middle_budget_tokens == 0 || config.uniform_stride > 0)
+  if (!policy_info(spec.name).uses("block") || config.middle_budget_tokens == 0 || config.uniform_stride > 0)
     return;
   if (ruler_middle_tokens(spec.block_n, config) > 0) return;
   spdlog::warn(
@@ -98,9 +154,10 @@ void add_auto_sink(CLI::App& app, StrategyFlags& flags) {
 }
 
 void StrategyFlags::add_to(CLI::App& app, bool takes_several, bool takes_auto_sink) {
+  std::string names;
+  for (const PolicyInfo& info : all_policies()) names += (names.empty() ? "" : ", ") + std::string(info.name);
   add_option(app, "strategy", strategy,
-             "full, sink_recent, sink_recent_uniform or streaming_llm, with values if you like: "
-             "name[:sink[:recent[:budget]]][:key=value...]")
+             names + "; with values if you like: name[:sink[:recent[:budget]]][:key=value...]")
       ->option_text("NAME");
   if (takes_several) {
     add_option(app, "strategies", strategies,
@@ -110,13 +167,19 @@ void StrategyFlags::add_to(CLI::App& app, bool takes_several, bool takes_auto_si
   if (takes_auto_sink) {
     add_auto_sink(app, *this);
   } else {
-    add_count(app, "sink_tokens", sink_tokens, "First tokens, always kept (256; streaming_llm 4)");
+    add_count(app, "sink_tokens", sink_tokens, "First tokens, always kept (256; streaming_llm, ladder 4)");
   }
-  add_count(app, "recent_tokens", recent_tokens, "Last tokens, always kept (512; streaming_llm 1020)");
-  add_count(app, "middle_budget", middle_budget, "Most middle tokens kept by sink_recent_uniform (0)");
+  add_count(app, "recent_tokens", recent_tokens,
+            "Last tokens, always kept (512; streaming_llm 1020, ladder 508)");
+  add_count(app, "middle_budget", middle_budget,
+            "Most middle tokens kept by strategies that choose some (sink_recent_uniform 0, ladder 512)");
+  add_count(app, "budget", budget,
+            "Tokens kept in all: sets the middle budget, or the recent window of a strategy without one");
   add_count(app, "uniform_stride", uniform_stride,
             "Keep every N-th middle block instead of a budget (0: off)");
   add_count(app, "block_n", block_n, "Tokens per block of the middle (128)");
+  add_count(app, "span", span, "ladder: layers that share a token (half of the layers)");
+  add_count(app, "overlap", overlap, "ladder: layers that two neighbouring steps share, below the span (0)");
 }
 
 namespace {
@@ -156,9 +219,10 @@ std::vector<ChosenStrategy> StrategyFlags::chosen(const std::string& default_str
     specs.push_back(parse_strategy(text));
   }
   apply_single_flags(*this, specs);
+  apply_budget(*this, specs);
   std::vector<ChosenStrategy> all;
   for (std::size_t i = 0; i < specs.size(); ++i) {
-    validate(specs[i].config, specs[i].block_n);
+    validate(specs[i]);
     note_empty_middle(specs[i]);
     const ChosenStrategy strategy{specs[i], prefills[i]};
     if (std::find(all.begin(), all.end(), strategy) != all.end()) {

@@ -7,12 +7,27 @@
 #include <vector>
 
 #include "kvevict/modes.h"
+#include "kvevict/policy.h"
 #include "kvevict/strategy_spec.h"
 
 namespace kvevict::cli {
 
 /// "a,b" -> "a", "b"; "" -> "".
 [[nodiscard]] std::vector<std::string> split_at_commas(const std::string& text);
+
+/// Layers that a plan without a model is made for: those of the default model, SmolLM2-135M-Instruct.
+inline constexpr int kDefaultModelLayers = 30;
+
+/// Layers of a plan without a model: those that were given, the strategy's own, or the default model's.
+/// Errors: kInvalidArgument for a number that no model has.
+[[nodiscard]] std::int64_t layers_for(const StrategySpec& spec, std::optional<std::int64_t> given);
+
+/// Refuses a policy that chooses by attention, where there is no model: kInvalidArgument.
+void require_no_scores(const Policy& policy);
+
+/// Makes the strategy hold `n_tokens` tokens in all: its middle budget, or where it has none its recent
+/// window, is what the rest leaves. Errors: kInvalidArgument where nothing is left.
+void set_budget(StrategySpec& spec, std::int64_t n_tokens);
 
 /// Says on stderr where a stream cannot keep a middle that was asked for: a budget below one block.
 void note_streaming_middle(const StrategySpec& spec);
@@ -29,8 +44,10 @@ struct ChosenStrategy {
 struct StrategyFlags {
   std::string strategy;
   std::string strategies;  ///< Several, separated by commas, or a YAML or JSON file of them.
-  std::optional<std::int64_t> sink_tokens, recent_tokens, middle_budget, uniform_stride, block_n;
-  bool has_auto_sink = false;  ///< `--sink_tokens auto`: the command itself counts the tokens.
+  std::optional<std::int64_t> sink_tokens, recent_tokens, middle_budget, uniform_stride, block_n, span,
+      overlap;
+  std::optional<std::int64_t> budget;  ///< Tokens in all.
+  bool has_auto_sink = false;          ///< `--sink_tokens auto`: the command itself counts the tokens.
 
   /// Adds the flags; `--strategies` only where the command can run several, the word "auto" for
   /// `--sink_tokens` only where it can count them.

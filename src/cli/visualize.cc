@@ -20,7 +20,6 @@
 namespace kvevict::cli {
 namespace {
 
-constexpr int kDefaultModelLayers = 30;  // SmolLM2-135M-Instruct
 constexpr const char* kDefaultStrategy = "sink_recent_uniform:256:512:512";
 
 struct VisualizeFlags {
@@ -30,6 +29,7 @@ struct VisualizeFlags {
   std::string save;
   std::string mode = "cache";
   std::int64_t chunk = 512;
+  int layer = 0;
   std::string animate;
   int frames = 60;
   PictureSource from;
@@ -43,9 +43,12 @@ PreviewOptions preview_options() {
   return options;
 }
 
+int drawn_layers(const VisualizeFlags& flags, const StrategySpec& spec) {
+  return static_cast<int>(layers_for(spec, flags.n_layers));
+}
+
 CachePicture picture_for(const VisualizeFlags& flags, const StrategySpec& spec) {
-  if (flags.from.file.empty())
-    return picture_of_plan(spec, flags.total_len, flags.n_layers.value_or(kDefaultModelLayers));
+  if (flags.from.file.empty()) return picture_of_plan(spec, flags.total_len, drawn_layers(flags, spec));
   return read_picture(flags.from, flags.n_layers);
 }
 
@@ -85,14 +88,24 @@ void run_visualize(VisualizeFlags flags) {
   // by its name alone the strategy has the middle budget of the default
   if (flags.strategy.strategy == "sink_recent_uniform") flags.strategy.strategy = kDefaultStrategy;
   const StrategySpec spec = flags.strategy.specs(kDefaultStrategy).front();
+  if (flags.from.file.empty()) require_no_scores(*make_policy(spec));
   if (!flags.animate.empty()) {
-    save_stream_animation({.spec = spec, .n_tokens = flags.total_len, .n_frames = flags.frames},
+    save_stream_animation({.spec = spec,
+                           .n_tokens = flags.total_len,
+                           .n_frames = flags.frames,
+                           .n_layers = drawn_layers(flags, spec),
+                           .layer = flags.layer},
                           flags.animate);
     fmt::print("animation: {}\n", flags.animate);
     if (flags.save.empty()) return;
   }
   if (flags.mode == "mask") {
-    save_mask_picture({.spec = spec, .n_tokens = flags.total_len, .n_chunk = flags.chunk}, flags.save);
+    save_mask_picture({.spec = spec,
+                       .n_tokens = flags.total_len,
+                       .n_chunk = flags.chunk,
+                       .n_layers = drawn_layers(flags, spec),
+                       .layer = flags.layer},
+                      flags.save);
     fmt::print("picture: {}\n", flags.save);
     return;
   }
@@ -127,6 +140,9 @@ void add_visualize(CLI::App& app) {
       ->capture_default_str();
   add_count(*command, "chunk", flags->chunk,
             "Tokens between two evictions of a bounded prefill, for --mode mask")
+      ->capture_default_str();
+  add_count(*command, "layer", flags->layer,
+            "The layer that --mode mask and --animate draw where layers keep other tokens")
       ->capture_default_str();
   add_option(*command, "animate", flags->animate,
              "Also draw the cache over time in a stream of --total_len tokens: *.gif")

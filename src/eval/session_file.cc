@@ -28,18 +28,61 @@ json to_json(const KeepSet& set) {
   return ranges;
 }
 
+KeepSet keep_set_from(const json& value) {
+  std::vector<TokenRange> ranges;
+  for (const json& range : value) ranges.push_back({range.at(0), range.at(1)});
+  return KeepSet::from_ranges(std::move(ranges));
+}
+
+/// `set_of_layer` is empty where all layers share the one set.
+json to_json(const KeepPlan& plan) {
+  json sets = json::array();
+  for (const KeepSet& set : plan.distinct_sets()) sets.push_back(to_json(set));
+  json set_of_layer = json::array();
+  for (std::size_t l = 0; l < plan.n_layers(); ++l) set_of_layer.push_back(plan.set_number(l));
+  return {{"sets", sets}, {"set_of_layer", set_of_layer}};
+}
+
+KeepPlan keep_plan_from(const json& value) {
+  std::vector<KeepSet> sets;
+  for (const json& set : value.at("sets")) sets.push_back(keep_set_from(set));
+  if (value.at("set_of_layer").empty() && sets.size() == 1) return KeepPlan(std::move(sets.front()));
+  return {std::move(sets), value.at("set_of_layer").get<std::vector<std::size_t>>()};
+}
+
+json to_json(const LadderRows& ladder) {
+  return {{"n_tokens_seen", ladder.n_tokens_seen}, {"cursor", ladder.cursor}, {"kept", to_json(ladder.kept)}};
+}
+
+LadderRows ladder_from(const json& value, std::int64_t n_layers) {
+  LadderRows ladder{.kept = keep_plan_from(value.at("kept")),
+                    .n_tokens_seen = value.at("n_tokens_seen"),
+                    .cursor = value.at("cursor")};
+  bool is_sound = ladder.n_tokens_seen >= 0 && ladder.cursor >= 0;
+  is_sound = is_sound && (ladder.kept.is_shared() || n_layers == 0 ||
+                          ladder.kept.n_layers() == static_cast<std::size_t>(n_layers));
+  for (const KeepSet& set : ladder.kept.distinct_sets()) {
+    is_sound = is_sound && set.end() <= ladder.n_tokens_seen && set.count() == ladder.kept.count();
+  }
+  if (!is_sound) throw Error(ErrorCode::kBadData, "the rows of its ladder contradict each other");
+  return ladder;
+}
+
 json to_json(const PolicyState& state) {
   return {{"schedule", state.schedule == Schedule::kStreaming ? "streaming" : "one_shot"},
-          {"frozen_middle", state.frozen_middle ? to_json(*state.frozen_middle) : json()}};
+          {"n_layers", state.n_layers},
+          {"frozen_middle", state.frozen_middle ? to_json(*state.frozen_middle) : json()},
+          {"ladder", state.ladder ? to_json(*state.ladder) : json()}};
 }
 
 PolicyState policy_state_from(const json& value) {
   PolicyState state;
   state.schedule = value.at("schedule") == "streaming" ? Schedule::kStreaming : Schedule::kOneShot;
-  if (value.at("frozen_middle").is_null()) return state;
-  std::vector<TokenRange> ranges;
-  for (const json& range : value.at("frozen_middle")) ranges.push_back({range.at(0), range.at(1)});
-  state.frozen_middle = KeepSet::from_ranges(std::move(ranges));
+  state.n_layers = value.at("n_layers");
+  const json& middle = value.at("frozen_middle");
+  if (!middle.is_null()) state.frozen_middle = keep_set_from(middle);
+  const json& ladder = value.at("ladder");
+  if (!ladder.is_null()) state.ladder = ladder_from(ladder, state.n_layers);
   return state;
 }
 

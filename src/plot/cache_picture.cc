@@ -116,13 +116,13 @@ CachePicture picture_of_plan(const StrategySpec& spec, std::int64_t total_len, i
                 fmt::format("a cache of {} tokens cannot be drawn: a number from 1 to {} is needed",
                             total_len, kMaxTokens));
   }
-  PolicyState state;
+  PolicyState state{.n_layers = n_layers};
   const KeepPlan plan = make_policy(spec)->plan(total_len, state);
   CachePicture picture{.title = to_string(spec), .total_len = total_len, .layers = {}, .n_layers = n_layers};
   const int n_sets = plan.is_shared() ? 1 : n_layers;
   for (int layer = 0; layer < n_sets; ++layer)
     picture.layers.push_back(plan.layer(static_cast<std::size_t>(layer)));
-  if (policy_info(spec.name).uses_sink_and_recent)
+  if (policy_info(spec.name).uses("recent"))
     set_boundaries(picture, spec.config.sink_tokens, spec.config.recent_tokens);
   return picture;
 }

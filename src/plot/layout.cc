@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "eval/unicode_text.h"
+#include "kvevict/error.h"
+#include "kvevict/policy.h"
 
 namespace kvevict {
 
@@ -53,6 +55,17 @@ std::string boxes(std::string_view data, Colour colour, std::string_view title) 
 std::string dashed_line(std::string_view data, Colour colour, std::string_view title) {
   return fmt::format("${} using 1:2 with lines dashtype (8,5) linewidth 2 linecolor rgb '{}' title {}", data,
                      to_hex(colour), gnuplot_quoted(title));
+}
+
+void require_layer(int layer, int n_layers) {
+  if (layer >= 0 && layer < n_layers) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("layer {} of {} cannot be drawn: a number from 0 to {} is needed", layer, n_layers,
+                          n_layers - 1));
+}
+
+std::string layer_label(const StrategySpec& spec, int layer, int n_layers) {
+  return make_policy(spec)->is_per_layer() ? fmt::format(", layer {} of {}", layer, n_layers) : "";
 }
 
 }  // namespace kvevict

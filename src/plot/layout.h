@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "kvevict/strategy_spec.h"
 #include "plot/gnuplot.h"
 
 namespace kvevict {
@@ -50,5 +51,11 @@ void add_plain_axes(GnuplotScript& script);
 
 /// A command that draws the data block's points as a dashed line.
 [[nodiscard]] std::string dashed_line(std::string_view data, Colour colour, std::string_view title);
+
+/// Errors: kInvalidArgument where there is no layer `layer` of `n_layers`.
+void require_layer(int layer, int n_layers);
+
+/// ", layer 3 of 30" for a strategy whose layers keep other tokens, else nothing.
+[[nodiscard]] std::string layer_label(const StrategySpec& spec, int layer, int n_layers);
 
 }  // namespace kvevict

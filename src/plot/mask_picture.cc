@@ -27,6 +27,7 @@ struct MaskRow {
 };
 
 void require_drawable(const MaskPicture& picture) {
+  require_layer(picture.layer, picture.n_layers);
   if (picture.n_tokens < 1 || picture.n_tokens > kMaxTokens || picture.n_chunk < 1) {
     throw Error(
         ErrorCode::kInvalidArgument,
@@ -51,19 +52,23 @@ struct MaskRows {
 /// Joins `n_joined` chunks into one row where that is more than 1.
 class RowGatherer {
  public:
-  RowGatherer(std::int64_t n_tokens, int n_columns, std::int64_t n_joined)
-      : n_tokens_(n_tokens), n_joined_(n_joined), sums_(static_cast<std::size_t>(n_columns), 0) {}
+  RowGatherer(const MaskPicture& picture, int n_columns, std::int64_t n_joined)
+      : n_tokens_(picture.n_tokens),
+        layer_(static_cast<std::size_t>(picture.layer)),
+        n_joined_(n_joined),
+        sums_(static_cast<std::size_t>(n_columns), 0) {}
 
   void add(const BoundedChunk& chunk) {
     const int n_columns = static_cast<int>(sums_.size());
+    const KeepSet& cached = chunk.cached.layer(layer_);
     const auto n = static_cast<double>(chunk.tokens.count());
-    result_.n_seen += n * static_cast<double>(chunk.cached.layer(0).count()) + n * (n + 1) / 2;
+    result_.n_seen += n * static_cast<double>(cached.count()) + n * (n + 1) / 2;
     if (n_joined_ == 1) {
-      result_.rows.push_back({chunk.tokens, keep_cells(chunk.cached.layer(0), n_tokens_, n_columns)});
+      result_.rows.push_back({chunk.tokens, keep_cells(cached, n_tokens_, n_columns)});
       return;
     }
     if (n_in_row_ == 0) result_.rows.push_back({chunk.tokens, {}});
-    const std::vector<double> shares = column_shares(chunk.cached.layer(0), n_tokens_, n_columns);
+    const std::vector<double> shares = column_shares(cached, n_tokens_, n_columns);
     for (std::size_t i = 0; i < sums_.size(); ++i) sums_[i] += shares[i];
     result_.rows.back().tokens.end = chunk.tokens.end;
     if (++n_in_row_ == n_joined_ || chunk.tokens.end == n_tokens_) end_row();
@@ -80,6 +85,7 @@ class RowGatherer {
   }
 
   std::int64_t n_tokens_;
+  std::size_t layer_;
   std::int64_t n_joined_;
   std::vector<double> sums_;
   std::int64_t n_in_row_ = 0;
@@ -88,8 +94,8 @@ class RowGatherer {
 
 MaskRows mask_rows(const MaskPicture& picture, int n_columns) {
   const std::int64_t n_chunks = (picture.n_tokens + picture.n_chunk - 1) / picture.n_chunk;
-  RowGatherer gatherer(picture.n_tokens, n_columns, (n_chunks + kMostRows - 1) / kMostRows);
-  for_each_bounded_chunk(*make_policy(picture.spec), picture.n_tokens, picture.n_chunk, 0,
+  RowGatherer gatherer(picture, n_columns, (n_chunks + kMostRows - 1) / kMostRows);
+  for_each_bounded_chunk(*make_policy(picture.spec), picture.n_tokens, picture.n_chunk, picture.n_layers,
                          [&](const BoundedChunk& chunk) { gatherer.add(chunk); });
   return gatherer.take();
 }
@@ -149,7 +155,8 @@ GnuplotScript mask_script(const MaskPicture& picture, PictureSize size) {
   GnuplotScript script;
   add_margins(script, kMargins, size);
   add_titles(script,
-             fmt::format("{}, bounded prefill in chunks of {}", to_string(picture.spec), picture.n_chunk),
+             fmt::format("{}, bounded prefill in chunks of {}{}", to_string(picture.spec), picture.n_chunk,
+                         layer_label(picture.spec, picture.layer, picture.n_layers)),
              fmt::format("{} tokens: {:.1f} % of the attention of a full prefill", picture.n_tokens,
                          200 * n_seen / (n_tokens * (n_tokens + 1))),
              kMargins, size);

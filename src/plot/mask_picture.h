@@ -13,6 +13,8 @@ struct MaskPicture {
   StrategySpec spec;
   std::int64_t n_tokens = 0;   ///< >= 1
   std::int64_t n_chunk = 512;  ///< >= 1
+  int n_layers = 1;            ///< >= 1; of the model, where layers keep other tokens.
+  int layer = 0;               ///< The layer that is drawn: 0 … n_layers - 1.
 };
 
 /// Which token sees which during a bounded prefill (the block-sparse mask of `for_each_bounded_chunk`): rows

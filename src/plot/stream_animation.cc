@@ -20,6 +20,7 @@ constexpr int kFrameMs = 120;
 constexpr int kFramesAtEnd = 10;  // the last picture again, so that it can be read
 
 void require_drawable(const StreamAnimation& animation) {
+  require_layer(animation.layer, animation.n_layers);
   if (animation.n_tokens < 1 || animation.n_tokens > kMaxTokens) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("a stream of {} tokens cannot be drawn: a number from 1 to {} is needed",
@@ -79,9 +80,9 @@ GnuplotScript stream_script(const StreamAnimation& animation, PictureSize size) 
   require_drawable(animation);
   const std::int64_t n_step = (animation.n_tokens + animation.n_frames - 1) / animation.n_frames;
   std::vector<Frame> frames;
-  for_each_bounded_chunk(*make_policy(animation.spec), animation.n_tokens, n_step, 0,
+  for_each_bounded_chunk(*make_policy(animation.spec), animation.n_tokens, n_step, animation.n_layers,
                          [&](const BoundedChunk& chunk) {
-                           KeepSet held = chunk.cached.layer(0);
+                           KeepSet held = chunk.cached.layer(static_cast<std::size_t>(animation.layer));
                            held.append(chunk.tokens.begin, chunk.tokens.end);
                            frames.push_back({chunk.tokens, std::move(held)});
                          });
@@ -96,7 +97,9 @@ GnuplotScript stream_script(const StreamAnimation& animation, PictureSize size) 
   add_rows(script, frames, animation.n_tokens, size.width - kMargins.left - kMargins.right);
   for (std::size_t i = 0; i < frames.size() + kFramesAtEnd; ++i) {
     const std::size_t frame = std::min(i, frames.size() - 1);
-    add_titles(script, to_string(animation.spec) + ", streaming",
+    add_titles(script,
+               to_string(animation.spec) + ", streaming" +
+                   layer_label(animation.spec, animation.layer, animation.n_layers),
                fmt::format("{} of {} tokens held", frames[frame].held.count(), frames[frame].tokens.end),
                kMargins, size);
     script.add("plot " + indexed_boxes("seen", frame, kEvictedColour, "evicted") + ", " +

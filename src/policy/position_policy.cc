@@ -6,9 +6,7 @@
 
 namespace kvevict {
 
-PositionPolicy::PositionPolicy(StrategySpec spec, int version) : spec_(std::move(spec)), version_(version) {
-  validate(spec_.config, spec_.block_n);
-}
+PositionPolicy::PositionPolicy(StrategySpec spec, int version) : spec_(std::move(spec)), version_(version) {}
 
 std::string PositionPolicy::versioned_name() const {
   return spec_.name + "/" + std::to_string(version_);

@@ -11,7 +11,7 @@ namespace kvevict {
 /// in a stream, `build_ruler_keep_token_idx`.
 class PositionPolicy : public Policy {
  public:
-  /// `version` is the version of the rule; throws as `validate` does.
+  /// `version` is the version of the rule.
   PositionPolicy(StrategySpec spec, int version);
 
   [[nodiscard]] std::string versioned_name() const override;

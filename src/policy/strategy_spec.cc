@@ -29,72 +29,104 @@ std::int64_t parse_count(std::string_view text, std::string_view value) {
   std::int64_t number = 0;
   const auto [stop, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error != std::errc() || stop != value.data() + value.size()) {
-    refuse(text, "has \"" + std::string(value) + "\" where a whole number of tokens is needed (" +
+    refuse(text, "has \"" + std::string(value) + "\" where a whole number is needed (" +
                      std::string(kGrammar) + ")");
   }
   return number;
 }
 
-std::int64_t* value_by_key(StrategySpec& spec, std::string_view key) {
-  if (key == "sink") return &spec.config.sink_tokens;
-  if (key == "recent") return &spec.config.recent_tokens;
-  if (key == "budget") return &spec.config.middle_budget_tokens;
-  if (key == "stride") return &spec.config.uniform_stride;
-  if (key == "block") return &spec.block_n;
-  return nullptr;
+const StrategyKey& known_key(std::string_view text, const PolicyInfo& info, std::string_view name) {
+  std::string known;
+  for (const StrategyKey& key : strategy_keys()) {
+    known += (known.empty() ? "" : ", ") + std::string(key.name);
+    if (key.name != name) continue;
+    if (info.uses(name)) return key;
+    refuse(text, "gives a value for \"" + std::string(name) + "\", which " + std::string(info.name) +
+                     " does not use");
+  }
+  refuse(text, "has the unknown key \"" + std::string(name) + "\": known are " + known);
 }
 
-void refuse_unused(std::string_view text, const PolicyInfo& info, std::string_view key) {
-  const bool of_middle = key == "budget" || key == "stride" || key == "block";
-  if (of_middle ? info.uses_middle : info.uses_sink_and_recent) return;
-  refuse(text,
-         "gives a value for \"" + std::string(key) + "\", which " + std::string(info.name) + " does not use");
+void require_in_range(std::string_view field, std::int64_t value, std::int64_t least, std::int64_t most) {
+  if (value >= least && value <= most) return;
+  throw Error(ErrorCode::kInvalidArgument, std::string(field) + " is " + std::to_string(value) +
+                                               ": a number from " + std::to_string(least) + " to " +
+                                               std::to_string(most) + " is needed");
 }
 
 }  // namespace
 
+std::span<const StrategyKey> strategy_keys() {
+  using Spec = StrategySpec;
+  static constexpr StrategyKey kKeys[] = {
+      {"sink", "sink_tokens", [](Spec& s) -> std::int64_t& { return s.config.sink_tokens; }},
+      {"recent", "recent_tokens", [](Spec& s) -> std::int64_t& { return s.config.recent_tokens; }},
+      {"budget", "middle_budget", [](Spec& s) -> std::int64_t& { return s.config.middle_budget_tokens; }},
+      {"stride", "uniform_stride", [](Spec& s) -> std::int64_t& { return s.config.uniform_stride; }},
+      {"block", "block_n", [](Spec& s) -> std::int64_t& { return s.block_n; }},
+      {"span", "span", [](Spec& s) -> std::int64_t& { return s.span; }},
+      {"overlap", "overlap", [](Spec& s) -> std::int64_t& { return s.overlap; }},
+      {"layers", "layers", [](Spec& s) -> std::int64_t& { return s.layers; }},
+      {"per_layer", "per_layer", [](Spec& s) -> std::int64_t& { return s.per_layer; }},
+      {"window", "window", [](Spec& s) -> std::int64_t& { return s.window; }},
+      {"pool", "pool", [](Spec& s) -> std::int64_t& { return s.pool; }}};
+  return kKeys;
+}
+
+void validate(const StrategySpec& spec) {
+  validate(spec.config, spec.block_n);
+  require_in_range("span", spec.span, 0, kMaxLayers);
+  require_in_range("overlap", spec.overlap, 0, kMaxLayers);
+  require_in_range("layers", spec.layers, 0, kMaxLayers);
+  require_in_range("per_layer", spec.per_layer, 0, 1);
+  require_in_range("window", spec.window, 1, kMaxTokens);
+  require_in_range("pool", spec.pool, 1, kMaxTokens);
+  if (spec.pool % 2 == 0) {
+    throw Error(ErrorCode::kInvalidArgument, "pool is " + std::to_string(spec.pool) +
+                                                 ": an odd number is needed, a token and as many neighbours "
+                                                 "on either side");
+  }
+}
+
 StrategySpec parse_strategy(std::string_view text) {
   const std::vector<std::string_view> parts = split_at_colons(text);
   const PolicyInfo& info = policy_info(parts.front());
-  StrategySpec spec{std::string(info.name), info.defaults, kDefaultBlockTokens};
-  constexpr std::string_view kPositional[] = {"sink", "recent", "budget"};
+  StrategySpec spec{.name = std::string(info.name), .config = info.defaults};
+  constexpr std::size_t kMostPositional = 3;
   std::size_t n_positional = 0;
   for (std::size_t i = 1; i < parts.size(); ++i) {
     const std::size_t equals = parts[i].find('=');
     std::string_view key;
     if (equals != std::string_view::npos) {
       key = parts[i].substr(0, equals);
-      n_positional = std::size(kPositional);
-    } else if (n_positional < std::size(kPositional)) {
-      key = kPositional[n_positional++];
+      n_positional = kMostPositional;
+    } else if (n_positional < kMostPositional) {
+      key = strategy_keys()[n_positional++].name;
     } else {
       refuse(text, "has \"" + std::string(parts[i]) + "\" where key=value is needed (" +
                        std::string(kGrammar) + ")");
     }
-    std::int64_t* const value = value_by_key(spec, key);
-    if (value == nullptr) {
-      refuse(text, "has the unknown key \"" + std::string(key) +
-                       "\": sink, recent, budget, stride and block are known");
-    }
-    refuse_unused(text, info, key);
-    *value = parse_count(text, equals == std::string_view::npos ? parts[i] : parts[i].substr(equals + 1));
+    known_key(text, info, key).value(spec) =
+        parse_count(text, equals == std::string_view::npos ? parts[i] : parts[i].substr(equals + 1));
   }
-  validate(spec.config, spec.block_n);
+  validate(spec);
   return spec;
 }
 
 std::string to_string(const StrategySpec& spec) {
   const PolicyInfo& info = policy_info(spec.name);
   std::string text = spec.name;
-  if (!info.uses_sink_and_recent) return text;
-  text += ":" + std::to_string(spec.config.sink_tokens) + ":" + std::to_string(spec.config.recent_tokens);
-  if (!info.uses_middle) return text;
-  if (spec.config.uniform_stride > 0) {
-    text += ":stride=" + std::to_string(spec.config.uniform_stride);
-  } else {
-    text += ":" + std::to_string(spec.config.middle_budget_tokens);
+  const bool has_stride = info.uses("stride") && spec.config.uniform_stride > 0;
+  for (const StrategyKey& key : strategy_keys()) {
+    if (!info.uses(key.name)) continue;
+    const std::int64_t value = key.value_of(spec);
+    const std::string named = ":" + std::string(key.name) + "=" + std::to_string(value);
+    if (key.name == "sink" || key.name == "recent" || (key.name == "budget" && !has_stride)) {
+      text += ":" + std::to_string(value);
+    } else if (key.name != "budget" && value != key.value_of({})) {
+      text += named;
+    }
   }
-  if (spec.block_n != kDefaultBlockTokens) text += ":block=" + std::to_string(spec.block_n);
   return text;
 }
 

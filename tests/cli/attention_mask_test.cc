@@ -1,6 +1,7 @@
 // kvevict plan --prefill bounded: the set that a stream keeps, and the mask.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -54,6 +55,24 @@ TEST(BoundedPlan, MaskIsWhatACacheOfSinkAndRecentHeld) {
   }
 }
 
+TEST(BoundedPlan, MaskOfALadderIsThatOfOneLayer) {
+  const std::string path = make_work_folder() + "/mask.npy";
+  std::vector<std::vector<std::vector<bool>>> masks;
+  for (const char* layer : {"0", "1", "3"}) {
+    const ProgramResult result =
+        run_kvevict({"plan", "--prefill", "bounded", "--chunk", "16", "--total_len", "200", "--strategy",
+                     "ladder:4:24:32:span=2", "--n_layers", "6", "--layer", layer, "--mask", path});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    masks.push_back(read_npy(path, 200));
+    for (std::size_t i = 100; i < 200; ++i) {  // the cache is full by then
+      EXPECT_TRUE(masks.back()[i][0] && masks.back()[i][i / 16 * 16 - 24] && masks.back()[i][i]);
+      EXPECT_LE(std::count(masks.back()[i].begin(), masks.back()[i].end(), true), 4 + 24 + 32 + 16);
+    }
+  }
+  EXPECT_NE(masks[0], masks[1]);
+  EXPECT_EQ(masks[0], masks[2]);  // groups of 3 rows: three phases
+}
+
 TEST(BoundedPlan, JsonIsTheRulerOrdersSet) {
   const ProgramResult result = run_kvevict({"plan", "--json", "--prefill", "bounded", "--total_len", "1216",
                                             "--strategy", "sink_recent_uniform:128:64:512:block=128"});
@@ -92,6 +111,7 @@ TEST(BoundedPlan, RefusesInOneSentence) {
              "too large for an .npy"},
         Case{{"--prefill", "bounded", "--total_len", "0", "--mask", folder + "/a.png"},
              "1 or more is needed"},
+        Case{{"--prefill", "bounded", "--layer", "30", "--mask", folder + "/a.png"}, "--layer is 30"},
         Case{{"--prefill", "bounded", "--chunk", "0", "--mask", folder + "/a.png"}, "chunk"},
         Case{{"--prefill", "bounded", "--strategy", "sink_recent_uniform:4:8:stride=2"}, "stride"}}) {
     std::vector<std::string> words = {"plan"};

@@ -56,6 +56,38 @@ TEST(PlanCommand, BothSpellingsAndTheGrammarSayTheSame) {
             expected);
 }
 
+TEST(PlanCommand, ALadderTellsItsLayersApart) {
+  const Json worked = Json::parse(R"({"total_len":7,"kept":5,"kept_in_any_layer":7,
+      "layers":[[[0,2],[4,7]],[[0,1],[2,3],[4,7]],[[0,1],[3,7]]]})");
+  EXPECT_EQ(plan("--strategy ladder:1:2:3:span=1 --n_layers 3 --total_len 7"), worked);
+  EXPECT_EQ(plan("--strategy ladder:1:2:3:span=1:layers=3 --total_len 7"), worked);
+  EXPECT_EQ(plan("--strategy ladder --span 1 --overlap 0 --budget 6 --sink-tokens 1 --recent-tokens 2 "
+                 "--n-layers 3 --total-len 7"),
+            worked);
+  EXPECT_EQ(plan("--strategy ladder:1:2:3:span=1 --n_layers 3 --total_len 9 --prefill bounded --chunk 2")
+                .at("layers"),
+            Json::parse("[[[0,2],[4,5],[7,9]],[[0,1],[2,3],[5,6],[7,9]],[[0,1],[3,4],[6,9]]]"));
+}
+
+TEST(PlanCommand, ALadderOfDefaultsCompresses) {
+  const Json json = plan("--strategy ladder");
+  ASSERT_EQ(json.at("layers").size(), 30U);
+  EXPECT_LE(json.at("kept"), 1024);
+  EXPECT_GT(json.at("kept"), 1000);
+  EXPECT_GT(json.at("kept_in_any_layer"), 1400);
+  EXPECT_NE(json.at("layers")[0], json.at("layers")[1]);
+  const ProgramResult text = run_kvevict({"plan", "--strategy", "ladder"});
+  EXPECT_NE(text.out.find("in each layer"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("layer 29  [0, 4)"), std::string::npos) << text.out;
+}
+
+TEST(PlanCommand, ABudgetInAllIsTheSameForEveryStrategy) {
+  for (const char* strategy : {"sink_recent", "streaming_llm", "sink_recent_uniform"}) {
+    EXPECT_EQ(plan(std::string("--budget 1280 --strategy ") + strategy).at("kept"), 1280) << strategy;
+  }
+  EXPECT_LE(plan("--budget 1280 --strategy ladder").at("kept"), 1280);
+}
+
 TEST(PlanCommand, ASummaryForPeopleSaysWhatIsSaved) {
   const ProgramResult result = run_kvevict({"plan", "--total_len", "4096"});
   EXPECT_EQ(result.exit_code, 0);
@@ -79,19 +111,29 @@ struct BadCase {
 };
 
 TEST(PlanCommand, ImpossibleValuesAreRefusedByName) {
-  const BadCase cases[] = {{{"plan", "--total_len", "-1"}, "total_len"},
-                           {{"plan", "--total_len", "99999999999999999999"}, "99999999999999999999"},
-                           {{"plan", "--total_len", "12.5"}, "12.5"},
-                           {{"plan", "--recent_tokens", "0"}, "recent_tokens"},
-                           {{"plan", "--sink_tokens", "-3"}, "sink_tokens"},
-                           {{"plan", "--strategy", "sink_recent_uniform", "--block_n", "0"}, "block_n"},
-                           {{"plan", "--strategy", "sink_recant"}, "sink_recant"},
-                           {{"plan", "--strategy", "sink_recent:x"}, "\"x\""},
-                           {{"plan", "--strategy", "full:4"}, "full"},
-                           {{"plan", "--strategy", "sink_recent:1:2:3"}, "budget"},
-                           {{"plan", "--nonsense", "1"}, "--nonsense"},
-                           {{"plan", "stray"}, "stray"},
-                           {{}, "subcommand"}};
+  const BadCase cases[] = {
+      {{"plan", "--total_len", "-1"}, "total_len"},
+      {{"plan", "--total_len", "99999999999999999999"}, "99999999999999999999"},
+      {{"plan", "--total_len", "12.5"}, "12.5"},
+      {{"plan", "--recent_tokens", "0"}, "recent_tokens"},
+      {{"plan", "--sink_tokens", "-3"}, "sink_tokens"},
+      {{"plan", "--strategy", "sink_recent_uniform", "--block_n", "0"}, "block_n"},
+      {{"plan", "--strategy", "sink_recant"}, "sink_recant"},
+      {{"plan", "--strategy", "sink_recent:x"}, "\"x\""},
+      {{"plan", "--strategy", "full:4"}, "full"},
+      {{"plan", "--strategy", "sink_recent:1:2:3"}, "budget"},
+      {{"plan", "--strategy", "ladder", "--n_layers", "1"}, "cannot compress"},
+      {{"plan", "--strategy", "ladder", "--span", "30"}, "cannot compress"},
+      {{"plan", "--strategy", "ladder", "--span", "4", "--overlap", "4"}, "overlap of 4"},
+      {{"plan", "--strategy", "ladder:layers=31", "--n_layers", "30"}, "31 layers"},
+      {{"plan", "--strategy", "ladder", "--n_layers", "0"}, "--n_layers"},
+      {{"plan", "--strategy", "ladder", "--budget", "100"}, "budget of 100"},
+      {{"plan", "--strategy", "ladder", "--budget", "900", "--middle_budget", "4"}, "--middle_budget"},
+      {{"plan", "--budget", "900", "--recent_tokens", "4"}, "--recent_tokens"},
+      {{"plan", "--strategy", "h2o"}, "needs a model's attention"},
+      {{"plan", "--nonsense", "1"}, "--nonsense"},
+      {{"plan", "stray"}, "stray"},
+      {{}, "subcommand"}};
   for (const BadCase& bad : cases) {
     const ProgramResult result = run_kvevict(bad.arguments);
     EXPECT_EQ(result.exit_code, 2) << bad.named;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "kvevict/results.h"
@@ -86,7 +87,29 @@ TEST(Visualize, DrawsMasksAndStreams) {
   EXPECT_EQ(content_of(mask).substr(1, 3), "PNG");
 }
 
+TEST(Visualize, ALadderGoesDownTheLayers) {
+  const ProgramResult result = run_kvevict(
+      {"visualize", "--strategy", "ladder:0:20:24:span=1", "--n_layers", "4", "--total_len", "60"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.out.find("a layer, on average over 4"), std::string::npos) << result.out;
+  std::set<std::string> rows;
+  std::istringstream lines(result.out);
+  for (std::string line; std::getline(lines, line);) {
+    const bool is_legend = line.find("kept") != std::string::npos;
+    if (line.find("░") != std::string::npos && !is_legend) rows.insert(line.substr(9));
+  }
+  EXPECT_EQ(rows.size(), 4U) << result.out;
+  const fs::path folder = make_work_folder();
+  EXPECT_EQ(run_kvevict({"visualize", "--mode", "mask", "--strategy", "ladder", "--layer", "1", "--save",
+                         folder / "mask.svg"})
+                .exit_code,
+            0);
+  EXPECT_NE(content_of(folder / "mask.svg").find("layer 1 of 30"), std::string::npos);
+}
+
 TEST(Visualize, RefusesWhatItCannotDraw) {
+  EXPECT_EQ(run_kvevict({"visualize", "--strategy", "tova"}).exit_code, 2);
+  EXPECT_EQ(run_kvevict({"visualize", "--mode", "mask", "--layer", "30", "--save", "x.svg"}).exit_code, 2);
   EXPECT_EQ(run_kvevict({"visualize", "--total_len", "0"}).exit_code, 2);
   EXPECT_EQ(run_kvevict({"visualize", "--n_layers", "0"}).exit_code, 2);
   EXPECT_EQ(run_kvevict({"visualize", "--save", "x.jpg"}).exit_code, 2);

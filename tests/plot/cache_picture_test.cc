@@ -77,7 +77,11 @@ void expect_boxes(const CachePicture& picture, const std::vector<SvgBox>& boxes)
 TEST(CachePicture, DrawsThePlanOfEveryStrategy) {
   for (const PolicyInfo& info : all_policies()) {
     StrategySpec spec = parse_strategy(info.name);
-    if (info.uses_middle) spec.config.middle_budget_tokens = 512;
+    if (info.uses("budget")) spec.config.middle_budget_tokens = 256;
+    if (make_policy(spec)->score_request()) {  // without a model there is no attention to draw
+      EXPECT_THROW((void)picture_of_plan(spec, 4096, 30), Error);
+      continue;
+    }
     const CachePicture picture = picture_of_plan(spec, 4096, 30);
     const std::string svg = svg_of(picture);
     expect_boxes(picture, boxes_of(picture, svg, kKeptColour));
@@ -115,6 +119,13 @@ TEST(CachePicture, DrawsEveryLayerWherePoliciesDiffer) {
   expect_boxes(picture, boxes_of(picture, svg_of(picture), kKeptColour));
   EXPECT_NE(summary_line(picture).find("30.0 of 100 tokens kept in a layer, on average over 5: 70.0 %"),
             std::string::npos);
+}
+
+TEST(CachePicture, OfALadderHasItsOwnRowForEachLayer) {
+  const CachePicture picture = picture_of_plan(parse_strategy("ladder:2:10:24:span=1"), 300, 8);
+  ASSERT_EQ(picture.layers.size(), 8U);
+  for (std::size_t l = 1; l < 8; ++l) EXPECT_NE(picture.layers[l], picture.layers[l - 1]) << l;
+  expect_boxes(picture, boxes_of(picture, svg_of(picture), kKeptColour));
 }
 
 TEST(CachePicture, ShowsHostileTitlesAsTheyAre) {

@@ -1,0 +1,153 @@
+#include "policy/score_policy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <limits>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "kvevict/error.h"
+
+namespace kvevict {
+namespace {
+
+constexpr float kAlways = std::numeric_limits<float>::infinity();
+constexpr float kNoScoreYet = std::numeric_limits<float>::max();
+
+float finite(float score) {
+  return std::isfinite(score) ? std::min(score, std::nextafter(kNoScoreYet, 0.0F)) : 0.0F;
+}
+
+/// Each value becomes the highest of the `width` values around it (odd), fewer at the ends. O(values).
+void pool_highest(std::span<float> values, std::int64_t width) {
+  if (width <= 1) return;
+  const auto n = static_cast<std::int64_t>(values.size());
+  const std::int64_t reach = width / 2;
+  const auto at = [&](std::int64_t i) -> float& { return values[static_cast<std::size_t>(i)]; };
+  std::vector<float> pooled(values.size());
+  std::deque<std::int64_t> falling;  // places in reach whose values fall
+  for (std::int64_t i = 0, next = 0; i < n; ++i) {
+    for (; next < n && next <= i + reach; ++next) {
+      while (!falling.empty() && at(falling.back()) <= at(next)) falling.pop_back();
+      falling.push_back(next);
+    }
+    while (falling.front() < i - reach) falling.pop_front();
+    pooled[static_cast<std::size_t>(i)] = at(falling.front());
+  }
+  std::copy(pooled.begin(), pooled.end(), values.begin());
+}
+
+/// The number of layers that `scores` is for, once it is sure that they fit what is held.
+std::size_t checked_layers(const std::string& name, const TokenScores& scores, std::int64_t n_layers) {
+  const std::size_t n = scores.by_layer.size();
+  bool fits = n > 0 && (scores.held.is_shared() || scores.held.n_layers() == n);
+  fits = fits && (n_layers == 0 || static_cast<std::size_t>(n_layers) == n);
+  for (std::size_t l = 0; fits && l < n; ++l) {
+    fits = static_cast<std::int64_t>(scores.by_layer[l].size()) == scores.held.layer(l).count();
+  }
+  if (fits) return n;
+  throw Error(ErrorCode::kInvalidArgument,
+              name +
+                  " got attention scores that do not fit the cache: for each layer of the model one score "
+                  "for each token that the layer holds is needed");
+}
+
+/// Adds the scores of one layer to the sums of the tokens `common`, which are all among `held`.
+void add_common(const KeepSet& held, std::span<const float> scores, const KeepSet& common,
+                std::vector<double>& sums) {
+  const std::vector<std::int64_t> tokens = held.to_indices();
+  const std::vector<std::int64_t> wanted = common.to_indices();
+  for (std::size_t row = 0, i = 0; i < wanted.size(); ++row) {
+    if (tokens[row] == wanted[i]) sums[i++] += static_cast<double>(finite(scores[row]));
+  }
+}
+
+}  // namespace
+
+std::optional<std::int64_t> ScorePolicy::budget_tokens(const PolicyState& /*state*/) const {
+  return spec_.config.sink_tokens + spec_.config.recent_tokens + spec_.config.middle_budget_tokens;
+}
+
+KeepPlan ScorePolicy::plan(std::int64_t n_tokens_seen, PolicyState& state) const {
+  if (n_tokens_seen < 0 || n_tokens_seen > kMaxTokens) {
+    throw Error(ErrorCode::kInvalidArgument, "a plan of " + std::to_string(n_tokens_seen) +
+                                                 " tokens was asked for: a number from 0 to " +
+                                                 std::to_string(kMaxTokens) + " is needed");
+  }
+  if (state.scores == nullptr) {
+    if (n_tokens_seen <= *budget_tokens(state)) return KeepPlan(KeepSet::all(n_tokens_seen));
+    throw Error(ErrorCode::kInvalidArgument,
+                spec_.name + " chooses by a model's attention, and there are no attention scores for its " +
+                    std::to_string(n_tokens_seen) + " tokens");
+  }
+  const TokenScores& scores = *state.scores;
+  static_cast<void>(checked_layers(spec_.name, scores, state.n_layers));
+  const std::int64_t n_scored = std::min(scores.held.in_any_layer().end(), n_tokens_seen);
+  const TokenRange fresh{n_scored, n_tokens_seen};
+  return is_per_layer() ? plan_each_layer(scores, fresh) : plan_shared(scores, fresh);
+}
+
+KeepPlan ScorePolicy::plan_shared(const TokenScores& scores, TokenRange fresh) const {
+  KeepSet common = scores.held.distinct_sets().front();
+  for (const KeepSet& set : scores.held.distinct_sets()) common = common.intersect(set);
+  std::vector<double> sums(static_cast<std::size_t>(common.count()), 0);
+  for (std::size_t l = 0; l < scores.by_layer.size(); ++l) {
+    add_common(scores.held.layer(l), scores.by_layer[l], common, sums);
+  }
+  std::vector<float> means;
+  means.reserve(sums.size());
+  for (const double sum : sums) {
+    means.push_back(static_cast<float>(sum / static_cast<double>(scores.by_layer.size())));
+  }
+  return KeepPlan(choose(common, means, fresh, *budget_tokens({})));
+}
+
+KeepPlan ScorePolicy::plan_each_layer(const TokenScores& scores, TokenRange fresh) const {
+  std::int64_t n_most = *budget_tokens({});
+  const KeepPlan left = scores.held.intersect(KeepPlan(KeepSet::all(fresh.begin)));
+  if (left.is_shared() && left.count() + fresh.count() <= n_most) {
+    KeepPlan all = left;
+    all.append(fresh.begin, fresh.end);
+    return all;
+  }
+  for (const KeepSet& set : left.distinct_sets()) n_most = std::min(n_most, set.count() + fresh.count());
+  std::vector<KeepSet> sets;
+  std::vector<std::size_t> set_of_layer;
+  for (std::size_t l = 0; l < scores.by_layer.size(); ++l) {
+    sets.push_back(choose(scores.held.layer(l), scores.by_layer[l], fresh, n_most));
+    set_of_layer.push_back(l);
+  }
+  return {std::move(sets), std::move(set_of_layer)};
+}
+
+/// The `n_most` tokens of highest rank among those of `held` below `fresh`, and `fresh`.
+KeepSet ScorePolicy::choose(const KeepSet& held, std::span<const float> scores, TokenRange fresh,
+                            std::int64_t n_most) const {
+  KeepSet candidates = held.intersect(KeepSet::all(fresh.begin));
+  const auto n_scored = static_cast<std::size_t>(candidates.count());
+  candidates.append(fresh.begin, fresh.end);
+  if (candidates.count() <= n_most) return candidates;
+  const std::vector<std::int64_t> tokens = candidates.to_indices();
+  const std::int64_t recent_begin = fresh.end - spec_.config.recent_tokens;
+  std::vector<float> ranks(tokens.size(), kNoScoreYet);
+  for (std::size_t i = 0; i < n_scored; ++i) ranks[i] = finite(scores[i]);
+  const auto n_older =
+      static_cast<std::size_t>(std::lower_bound(tokens.begin(), tokens.end(), recent_begin) - tokens.begin());
+  pool_highest(std::span(ranks).first(std::min(n_scored, n_older)), rule_.pool);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] < spec_.config.sink_tokens || i >= n_older) ranks[i] = kAlways;
+  }
+  std::vector<std::size_t> order(tokens.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto is_higher = [&](std::size_t a, std::size_t b) {
+    return ranks[a] != ranks[b] ? ranks[a] > ranks[b] : a > b;
+  };
+  std::nth_element(order.begin(), order.begin() + n_most, order.end(), is_higher);
+  std::vector<std::int64_t> kept;
+  for (std::int64_t i = 0; i < n_most; ++i) kept.push_back(tokens[order[static_cast<std::size_t>(i)]]);
+  return KeepSet::from_indices(kept);
+}
+
+}  // namespace kvevict

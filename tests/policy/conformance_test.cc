@@ -1,0 +1,238 @@
+// What every policy promises, tried on random values, steps and schedules. A new policy gets a row in
+// `kRows`.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <random>
+
+#include "kvevict/error.h"
+#include "kvevict/policy.h"
+
+namespace kvevict {
+namespace {
+
+constexpr std::int64_t kLayers = 6;
+
+class Draw {
+ public:
+  std::int64_t operator()(std::int64_t least, std::int64_t most) {
+    return std::uniform_int_distribution<std::int64_t>(least, most)(random_);
+  }
+
+ private:
+  std::mt19937 random_{29};
+};
+
+/// Values of `name` for the keys that every strategy with a middle has.
+StrategySpec with_ends_and_budget(const std::string& name, Draw& draw) {
+  StrategySpec spec = parse_strategy(name);
+  const PolicyInfo& info = policy_info(name);
+  if (info.uses("sink")) spec.config.sink_tokens = draw(0, 20);
+  if (info.uses("recent")) spec.config.recent_tokens = draw(1, 30);
+  if (info.uses("budget")) spec.config.middle_budget_tokens = draw(0, 60);
+  return spec;
+}
+
+StrategySpec random_uniform(const std::string& name, Draw& draw) {
+  StrategySpec spec = with_ends_and_budget(name, draw);
+  spec.block_n = draw(1, 16);
+  spec.config.uniform_stride = draw(0, 2) == 0 ? draw(1, 4) : 0;
+  return spec;
+}
+
+StrategySpec random_ladder(const std::string& name, Draw& draw) {
+  StrategySpec spec = with_ends_and_budget(name, draw);
+  spec.span = draw(0, 3);
+  spec.overlap = spec.span == 3 ? draw(0, 1) : 0;
+  spec.layers = draw(0, 1) * kLayers;
+  spec.config.middle_budget_tokens += kLayers;  // at least a group
+  return spec;
+}
+
+StrategySpec random_scored(const std::string& name, Draw& draw) {
+  StrategySpec spec = with_ends_and_budget(name, draw);
+  spec.per_layer = draw(0, 1);
+  return spec;
+}
+
+StrategySpec random_snapkv(const std::string& name, Draw& draw) {
+  StrategySpec spec = random_scored(name, draw);
+  spec.window = draw(1, spec.config.recent_tokens);
+  spec.pool = 2 * draw(0, 5) + 1;
+  return spec;
+}
+
+/// What a policy promises beyond what all do.
+struct Row {
+  std::string_view name;
+  bool keeps_sinks = false;    ///< [0, sink) stays.
+  bool keeps_recents = false;  ///< [n - recent, n) stays.
+  bool has_budget = false;  ///< No layer holds more than `budget_tokens`, and no plan drops a token below it.
+  bool is_nested = false;   ///< No plan asks for a token that an earlier one dropped.
+  StrategySpec (*random_spec)(const std::string& name, Draw& draw) = nullptr;
+};
+
+const std::array kRows = {
+    Row{"full", true, true, false, true, with_ends_and_budget},
+    Row{"sink_recent", true, true, true, true, with_ends_and_budget},
+    Row{"sink_recent_uniform", true, true, true, true, random_uniform},
+    Row{"streaming_llm", true, true, true, true, with_ends_and_budget},
+    Row{"ladder", true, true, true, true, random_ladder},
+    Row{"h2o", true, true, true, true, random_scored},
+    Row{"snapkv", true, true, true, true, random_snapkv},
+    Row{"tova", true, true, true, true, random_scored},
+};
+
+/// A cache that does what the plans say, and random attention for what it holds.
+class Cache {
+ public:
+  /// `n_upcoming` of the tokens are planned for and not in the cache yet.
+  void see(std::int64_t n_tokens, std::int64_t n_upcoming, Draw& draw) {
+    scores_.held = held_;
+    scores_.held.append(n_seen_, n_tokens - n_upcoming);
+    possible_ = held_;
+    possible_.append(n_seen_, n_tokens);
+    n_seen_ = n_tokens;
+    scores_.by_layer.clear();
+    for (std::size_t l = 0; l < kLayers; ++l) {
+      scores_.by_layer.emplace_back();
+      for (std::int64_t i = scores_.held.layer(l).count(); i > 0; --i) {
+        scores_.by_layer.back().push_back(static_cast<float>(draw(0, 50)) / 50);
+      }
+    }
+  }
+
+  void hold(const KeepPlan& plan) { held_ = possible_.intersect(plan); }
+
+  [[nodiscard]] const KeepPlan& possible() const { return possible_; }
+  [[nodiscard]] const TokenScores& scores() const { return scores_; }
+
+ private:
+  KeepPlan held_, possible_;
+  std::int64_t n_seen_ = 0;
+  TokenScores scores_;
+};
+
+void expect_sound(const KeepSet& kept, std::int64_t n_seen) {
+  std::int64_t end = -1;
+  for (const TokenRange& range : kept.ranges()) {
+    ASSERT_GT(range.begin, end) << "ranges must be sorted, disjoint and maximal";
+    ASSERT_LT(range.begin, range.end);
+    end = range.end;
+  }
+  ASSERT_EQ(kept.end(), n_seen) << "the newest token is dropped";
+}
+
+class ConformanceTest : public testing::TestWithParam<std::string_view> {
+ protected:
+  void SetUp() override {
+    const auto* const row =
+        std::find_if(kRows.begin(), kRows.end(), [](const Row& r) { return r.name == GetParam(); });
+    ASSERT_NE(row, kRows.end()) << GetParam() << " has no row in kRows: add one that says what it promises";
+    row_ = *row;
+  }
+
+  [[nodiscard]] StrategySpec random_spec(Schedule schedule) {
+    StrategySpec spec = row_.random_spec(std::string(row_.name), draw_);
+    if (schedule == Schedule::kStreaming) spec.config.uniform_stride = 0;
+    return spec;
+  }
+
+  void expect_promises(const StrategySpec& spec, const KeepSet& kept, std::int64_t n) {
+    const std::int64_t s = std::min(spec.config.sink_tokens, n);
+    const std::int64_t r = std::max<std::int64_t>(0, n - spec.config.recent_tokens);
+    if (row_.keeps_sinks) {
+      ASSERT_TRUE(KeepSet::all(s).subtract(kept).empty())
+          << to_string(spec) << " drops a sink token at " << n;
+    }
+    if (row_.keeps_recents) {
+      ASSERT_TRUE(KeepSet::from_ranges({{r, n}}).subtract(kept).empty())
+          << to_string(spec) << " drops a recent token at " << n;
+    }
+  }
+
+  void run_stream(const StrategySpec& spec, Schedule schedule);
+
+  Row row_;
+  Draw draw_;
+};
+
+void ConformanceTest::run_stream(const StrategySpec& spec, Schedule schedule) {
+  const auto policy = make_policy(spec);
+  PolicyState state{.schedule = schedule, .n_layers = kLayers};
+  Cache cache;
+  for (std::int64_t n = draw_(1, 80); n < 300; n += draw_(1, 80)) {
+    cache.see(n, draw_(0, 1), draw_);
+    state.scores = &cache.scores();
+    const KeepPlan plan = policy->plan(n, state);
+    ASSERT_TRUE(plan.is_shared() || plan.n_layers() == kLayers);
+    ASSERT_TRUE(plan.is_shared() || policy->is_per_layer()) << to_string(spec);
+    ASSERT_EQ(policy->plan(n, state), plan) << to_string(spec) << ": the same call, another plan";
+    const auto budget = policy->budget_tokens(state);
+    ASSERT_EQ(budget.has_value(), row_.has_budget);
+    for (std::size_t l = 0; l < kLayers; ++l) {
+      const KeepSet& kept = plan.layer(l);
+      ASSERT_NO_FATAL_FAILURE(expect_sound(kept, n)) << to_string(spec);
+      ASSERT_NO_FATAL_FAILURE(expect_promises(spec, kept, n));
+      ASSERT_EQ(kept.count(), plan.count()) << to_string(spec) << ": layers hold different numbers of tokens";
+      if (budget && kept.count() < n) {  // a stride of 1 drops nothing
+        ASSERT_LE(kept.count(), *budget) << to_string(spec);
+      }
+      if (row_.is_nested) {
+        ASSERT_TRUE(kept.subtract(cache.possible().layer(l)).empty())
+            << to_string(spec) << " asks for an evicted token at " << n;
+      }
+    }
+    cache.hold(plan);
+  }
+}
+
+TEST_P(ConformanceTest, KeepsItsPromisesOverAGrowingStream) {
+  for (int round = 0; round < 600; ++round) {
+    const Schedule schedule = round % 2 == 0 ? Schedule::kOneShot : Schedule::kStreaming;
+    ASSERT_NO_FATAL_FAILURE(run_stream(random_spec(schedule), schedule));
+  }
+}
+
+TEST_P(ConformanceTest, LeavesACacheWithinItsBudgetAlone) {
+  for (int round = 0; round < 600; ++round) {
+    PolicyState state{.schedule = round % 2 == 0 ? Schedule::kOneShot : Schedule::kStreaming,
+                      .n_layers = kLayers};
+    const StrategySpec spec = random_spec(state.schedule);
+    const auto policy = make_policy(spec);
+    const std::int64_t n = draw_(0, policy->budget_tokens(state).value_or(500));
+    Cache cache;
+    cache.see(n, 0, draw_);
+    state.scores = &cache.scores();
+    const KeepPlan plan = policy->plan(n, state);
+    for (std::size_t l = 0; l < kLayers; ++l) ASSERT_EQ(plan.layer(l), KeepSet::all(n)) << to_string(spec);
+  }
+}
+
+TEST_P(ConformanceTest, NamesItselfWithAVersionAndUsesTheKeysOfItsRow) {
+  const std::string name(GetParam());
+  const auto policy = make_policy(parse_strategy(name));
+  EXPECT_EQ(policy->versioned_name().rfind(name + "/", 0), 0U) << policy->versioned_name();
+  EXPECT_EQ(policy->spec(), parse_strategy(name));
+  for (const std::string_view key : policy_info(name).keys) {
+    const auto known = [&](const StrategyKey& k) { return k.name == key; };
+    EXPECT_EQ(std::count_if(strategy_keys().begin(), strategy_keys().end(), known), 1) << key;
+  }
+}
+
+std::vector<std::string_view> policy_names() {
+  std::vector<std::string_view> names;
+  for (const PolicyInfo& info : all_policies()) names.push_back(info.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, ConformanceTest, testing::ValuesIn(policy_names()),
+                         [](const auto& name) { return std::string(name.param); });
+
+TEST(ConformanceRows, NameRegisteredPolicies) {
+  for (const Row& row : kRows) EXPECT_NO_THROW((void)policy_info(row.name)) << row.name;
+}
+
+}  // namespace
+}  // namespace kvevict
