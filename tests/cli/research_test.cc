@@ -1,0 +1,115 @@
+// The research baselines through the commands, on the default model: a ladder, and the policies that go by
+// attention.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "support/program.h"
+
+namespace kvevict::test {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr const char* kAll =
+    "full,sink_recent:4:124,ladder:4:60:64,h2o:0:64:64,h2o:0:64:64:per_layer=1,snapkv:0:32:96,tova:0:1:127";
+
+Json read_json(const fs::path& path) {
+  return Json::parse(std::ifstream(path));
+}
+
+/// Prose of a few thousand characters as a file.
+fs::path text_file(const fs::path& folder) {
+  const Json line = Json::parse([] {
+    std::ifstream file(fs::path(KVEVICT_DATA_DIR) / "demo" / "multifieldqa_en.jsonl");
+    std::string text;
+    std::getline(file, text);
+    return text;
+  }());
+  std::ofstream(folder / "text.txt") << line.at("context").get<std::string>();
+  return folder / "text.txt";
+}
+
+TEST(ResearchBaselines, AnswerTheSameQuestionWithinTheSameBudget) {
+  const fs::path folder = make_work_folder();
+  const ProgramResult result =
+      run_kvevict({"longbench", "--data_dir", fs::path(KVEVICT_DATA_DIR) / "demo", "--dataset",
+                   "multifieldqa_en", "--num_examples", "1", "--max_length", "500", "--max_new_tokens", "6",
+                   "--strategies", kAll, "--output", folder / "out.json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json runs = read_json(folder / "out.json").at("runs");
+  ASSERT_EQ(runs.size(), 7U);
+  for (const Json& run : runs) {
+    const std::string name = run.at("run").at("name");
+    const Json& example = run.at("datasets").at(0).at("examples").at(0);
+    const bool is_layered = name.starts_with("ladder") || name.find("per_layer") != std::string::npos;
+    EXPECT_EQ(example.at("kept_ranges").size(), is_layered ? 30U : 1U) << name;
+    if (name == "full") continue;
+    EXPECT_EQ(example.at("kept_tokens"), 128) << name;
+    for (const Json& layer : example.at("kept_ranges")) {
+      std::int64_t n = 0;
+      for (const Json& range : layer) n += range.at(1).get<std::int64_t>() - range.at(0).get<std::int64_t>();
+      EXPECT_EQ(n, 128) << name;
+      EXPECT_EQ(layer.back().at(1), example.at("prompt_tokens")) << name;  // the newest is kept
+    }
+  }
+}
+
+TEST(ResearchBaselines, StreamWithinTheirBudget) {
+  const fs::path folder = make_work_folder();
+  const fs::path text = text_file(folder);
+  for (const std::string strategy :
+       {"ladder:4:60:64", "h2o:0:64:64", "snapkv:0:32:96:per_layer=1", "tova:0:1:127"}) {
+    const ProgramResult result = run_kvevict({"stream", text, "--json", "--strategy", strategy, "--chunk",
+                                              "64", "--report_every", "64", "--total_tokens", "640"});
+    ASSERT_EQ(result.exit_code, 0) << strategy << ": " << result.err;
+    std::istringstream lines(result.out);
+    int n_lines = 0;
+    for (std::string line; std::getline(lines, line); ++n_lines) {
+      EXPECT_LE(Json::parse(line).at("cells_used"), 128 + 64) << strategy;  // llama.cpp's own count
+    }
+    EXPECT_EQ(n_lines, 10) << strategy;
+  }
+}
+
+TEST(ResearchBaselines, OverheadIsMeasuredBesideLlamaAlone) {
+  const fs::path folder = make_work_folder();
+  const ProgramResult result = run_kvevict(
+      {"overhead", text_file(folder), "--prompt_tokens", "200", "--max_new_tokens", "3", "--rounds", "2",
+       "--strategies", "full,ladder:4:60:64,tova:0:1:127", "--output", folder / "out.json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.out.find("llama.cpp alone"), std::string::npos);
+  const Json file = read_json(folder / "out.json");
+  EXPECT_EQ(file.at("schema"), "kvevict-overhead/1");
+  EXPECT_EQ(file.at("plain").size(), 2U);
+  ASSERT_EQ(file.at("runs").size(), 3U);
+  for (const Json& run : file.at("runs")) {
+    ASSERT_EQ(run.at("samples").size(), 2U);
+    EXPECT_GT(run.at("samples").at(0).at("seconds_prefill"), 0);
+  }
+  EXPECT_EQ(run_kvevict({"overhead", text_file(folder), "--prompt_tokens", "1000000"}).exit_code, 2);
+}
+
+TEST(ResearchBaselines, RefuseWhatCannotBe) {
+  const fs::path folder = make_work_folder();
+  const fs::path text = text_file(folder);
+  const auto refused = [&](std::vector<std::string> words, const char* what) {
+    words.insert(words.begin(), {"generate", "-f", text.string(), "--max_new_tokens", "2"});
+    const ProgramResult result = run_kvevict(words);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_NE(result.err.find(what), std::string::npos) << result.err;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  };
+  refused({"--strategy", "h2o:0:64:64", "--flash_attention", "on"}, "flash attention");
+  refused({"--strategy", "ladder:4:60:64:layers=99"}, "99 layers");
+  refused({"--strategy", "ladder:4:60:64:span=30"}, "cannot compress");
+  refused({"--strategy", "ladder:4:60:64:span=4:overlap=4"}, "overlap");
+}
+
+}  // namespace
+}  // namespace kvevict::test
