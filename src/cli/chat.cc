@@ -132,6 +132,7 @@ void run_chat(ChatFlags flags) {
   run.model = Model::load(flags.engine.model_options());
   if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
     spec.config.sink_tokens = ChatTemplate(*run.model, flags.system).count_system_tokens();
+    if (flags.strategy.budget) set_budget(spec, *flags.strategy.budget);
   }
   run.policy = make_run_policy(flags.engine, spec, *run.model);
   run.options = options_for(*run.policy, run.options);

@@ -76,6 +76,7 @@ void apply_budget(const StrategyFlags& flags, std::vector<StrategySpec>& specs) 
           fmt::format("--budget and --recent_tokens are both given: {} has nothing else besides its sink",
                       spec.name));
     }
+    if (flags.has_auto_sink) spec.config.sink_tokens = 0;  // the command counts it, and sets the budget then
     set_budget(spec, *flags.budget);
     is_used = true;
   }
