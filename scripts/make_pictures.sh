@@ -9,7 +9,7 @@ kvevict=${1:-build/release/bin/kvevict}
 out=docs/pictures
 [ -x "$kvevict" ] || fail "there is no $kvevict: run scripts/setup.sh first"
 mkdir -p "$out" build/pictures
-runs=(results/demo/multifieldqa_en.json)
+runs=(results/demo/*.json)
 needles=build/pictures/needle.json
 strategies=full,sink_recent:64:256,sink_recent_uniform:64:256:512,streaming_llm:4:316
 
