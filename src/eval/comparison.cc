@@ -200,7 +200,8 @@ Comparison compare_runs(const std::vector<NamedRun>& runs, bool allows_different
                         const Resampling& resampling) {
   if (runs.size() < 2) {
     throw Error(ErrorCode::kInvalidArgument,
-                "there is one run to compare, two or more are needed: give another file");
+                (runs.empty() ? "there is no run" : "there is one run") +
+                    std::string(" to compare, two or more are needed: give another file"));
   }
   Comparison comparison;
   for (const NamedRun& run : runs) comparison.names.push_back(run.name);

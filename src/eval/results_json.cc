@@ -172,6 +172,9 @@ ExampleResult example_from(const JsonReader& json) {
   e.answers = json.member("answers").texts();
   if (json.has("all_classes")) e.all_classes = json.member("all_classes").texts();
   e.score = json.member("score").number();
+  if (!(e.score >= 0 && e.score <= 1)) {
+    json.member("score").refuse(std::to_string(e.score) + " found, a score from 0 to 1 is needed");
+  }
   return e;
 }
 
