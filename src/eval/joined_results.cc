@@ -1,5 +1,6 @@
 #include "eval/joined_results.h"
 
+#include <filesystem>
 #include <set>
 #include <utility>
 
@@ -57,20 +58,33 @@ void join(Results& into, Results from) {
   into.prompts.merge(from.prompts);
 }
 
+/// "demo/hotpotqa.json" and 6 more: "demo/hotpotqa+6.json".
+std::string name_of_joined(const std::filesystem::path& first, int n_more) {
+  std::filesystem::path name = first;
+  name.replace_filename(first.stem().string() + "+" + std::to_string(n_more) + first.extension().string());
+  return name.string();
+}
+
 }  // namespace
 
 NamedResults join_by_dataset(NamedResults separate) {
   NamedResults joined;
+  std::vector<int> n_more;
   for (std::size_t i = 0; i < separate.files.size(); ++i) {
     bool is_joined = false;
     for (std::size_t k = 0; k < joined.files.size() && !is_joined; ++k) {
       if (!can_join(joined.files[k], separate.files[i])) continue;
       join(joined.files[k], std::move(separate.files[i]));
+      ++n_more[k];
       is_joined = true;
     }
     if (is_joined) continue;
     joined.names.push_back(std::move(separate.names[i]));
     joined.files.push_back(std::move(separate.files[i]));
+    n_more.push_back(0);
+  }
+  for (std::size_t k = 0; k < joined.names.size(); ++k) {
+    if (n_more[k] > 0) joined.names[k] = name_of_joined(joined.names[k], n_more[k]);
   }
   return joined;
 }
