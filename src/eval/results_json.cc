@@ -1,6 +1,8 @@
 #include "eval/results_json.h"
 
+#include <fmt/format.h>
 #include "eval/run_json.h"
+
 #include "kvevict/longbench_dataset.h"
 #include "kvevict/scorer.h"
 
@@ -173,7 +175,7 @@ ExampleResult example_from(const JsonReader& json) {
   if (json.has("all_classes")) e.all_classes = json.member("all_classes").texts();
   e.score = json.member("score").number();
   if (!(e.score >= 0 && e.score <= 1)) {
-    json.member("score").refuse(std::to_string(e.score) + " found, a score from 0 to 1 is needed");
+    json.member("score").refuse(fmt::format("{:g} found, a score from 0 to 1 is needed", e.score));
   }
   return e;
 }

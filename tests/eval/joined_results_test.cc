@@ -20,9 +20,10 @@ Results about(const std::string& dataset, const std::string& model = "abcd") {
 }
 
 TEST(JoinByDataset, JoinsTheSameRunsOverOtherDataSets) {
-  const NamedResults joined = join_by_dataset({{"a", "b"}, {about("qasper"), about("musique")}});
+  const NamedResults joined =
+      join_by_dataset({{"x/a.json", "x/b.json"}, {about("qasper"), about("musique")}});
   ASSERT_EQ(joined.files.size(), 1U);
-  EXPECT_EQ(joined.names[0], "a");
+  EXPECT_EQ(joined.names[0], "x/a+1.json");
   ASSERT_EQ(joined.files[0].runs.size(), 2U);
   EXPECT_EQ(joined.files[0].runs[1].datasets.size(), 2U);
   EXPECT_EQ(joined.files[0].data.size(), 2U);
