@@ -18,7 +18,7 @@ say "plans"
 "$kvevict" visualize --save "$out/cache.png"
 "$kvevict" visualize --strategy sink_recent_uniform:256:512:stride=2 --save "$out/stride.png"
 "$kvevict" visualize --mode mask --strategy sink_recent_uniform:64:256:512 --total_len 4096 --chunk 256 --save "$out/mask.png"
-"$kvevict" visualize --strategy sink_recent_uniform:64:256:1024 --total_len 16384 --frames 10 --animate "$out/stream.gif"
+"$kvevict" visualize --strategy sink_recent_uniform:64:256:512 --total_len 5120 --frames 10 --animate "$out/stream.gif"
 
 say "speed against prompt length: each strategy by itself, over a quarter to the whole of the demo's documents"
 python3 - data/demo/multifieldqa_en.jsonl >"$work/data/multifieldqa_en.jsonl" <<'PYTHON'

@@ -1,8 +1,8 @@
 #include "eval/results_json.h"
 
 #include <fmt/format.h>
-#include "eval/run_json.h"
 
+#include "eval/run_json.h"
 #include "kvevict/longbench_dataset.h"
 #include "kvevict/scorer.h"
 
