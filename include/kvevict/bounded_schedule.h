@@ -31,6 +31,18 @@ struct BoundedChunk {
 void for_each_bounded_chunk(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk,
                             std::int64_t n_layers, const std::function<void(const BoundedChunk&)>& visit);
 
+/// Tokens per layer that the first plan for `n_tokens` tokens keeps; what the plan freezes is in `state`
+/// afterwards. Policies that go by attention fill their budget, which is told without a plan. Throws as
+/// `Policy::plan`.
+[[nodiscard]] std::int64_t count_kept_at_once(const Policy& policy, PolicyState& state,
+                                              std::int64_t n_tokens);
+
+/// Tokens by which a cache may outgrow the budget of `policy` between evictions while decoding: `n_slack`
+/// where an eviction costs more than removing cells (keys are turned, rows arranged anew, attention
+/// gathered) and is paid once for so many tokens; else 0.
+[[nodiscard]] std::int64_t decode_slack(const Policy& policy, PositionMode positions,
+                                        std::int64_t n_slack) noexcept;
+
 /// Most tokens per layer that a bounded prefill ever holds: budget + chunk; nothing where the
 /// policy never evicts. Throws as `Policy::budget_tokens`.
 [[nodiscard]] std::optional<std::int64_t> bounded_tokens(const Policy& policy, const PolicyState& state,

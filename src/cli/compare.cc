@@ -7,6 +7,7 @@
 #include "cli/flags.h"
 #include "cli/subcommands.h"
 #include "eval/atomic_file.h"
+#include "eval/joined_results.h"
 #include "kvevict/error.h"
 #include "plot/comparison_picture.h"
 
@@ -33,9 +34,10 @@ std::string report(const CompareFlags& flags, const Comparison& comparison) {
 void run_compare(const CompareFlags& flags) {
   if (flags.flips < 0)
     throw Error(ErrorCode::kInvalidArgument, fmt::format("--flips is {}: 0 or more is needed", flags.flips));
-  std::vector<Results> files;
-  for (const std::string& name : flags.files) files.push_back(read_results(name));
-  const std::vector<NamedRun> runs = name_runs(flags.files, files);
+  NamedResults read{.names = flags.files, .files = {}};
+  for (const std::string& name : flags.files) read.files.push_back(read_results(name));
+  const NamedResults results = join_by_dataset(std::move(read));
+  const std::vector<NamedRun> runs = name_runs(results.names, results.files);
   const std::string text = report(flags, compare_runs(runs, flags.allow_different));
   if (!flags.plot.empty()) save_comparison_picture(runs, flags.plot);
   if (flags.output.empty()) {

@@ -44,6 +44,19 @@ struct EngineFlags {
   [[nodiscard]] bool is_bounded() const { return prefill == "bounded"; }
 };
 
+/// llama.cpp allocates cells in whole multiples of this.
+inline constexpr std::int64_t kCellPadding = 256;
+
+/// The tokens a layer that `kv_memory` holds, in whole multiples of kCellPadding; 0 where it is too small for
+/// one. Errors: kInvalidArgument where it is not a size.
+[[nodiscard]] std::int64_t tokens_within(const std::string& kv_memory, const Model& model,
+                                         const SessionOptions& options);
+
+/// By how many tokens the cache may outgrow the budget of `policy` at times: the slack of packed positions,
+/// the chunk of a bounded prefill.
+[[nodiscard]] std::int64_t tokens_beyond_budget(const Policy& policy, const SessionOptions& options,
+                                                bool is_bounded);
+
 /// Turns a limit of `kv_memory` for K and V into the strategy's token counts, and says so on stderr: what
 /// is free to grow (the middle budget of sink_recent_uniform, the recent window of the others) takes
 /// what the limit leaves, in whole multiples of llama.cpp's 256 cells. `full` cannot be limited.

@@ -70,18 +70,19 @@ struct MostHeld {
   std::int64_t evicted, peak;
 };
 
-MostHeld most_held(const RunStrategy& strategy, const SessionOptions& session, std::int64_t n_prompt,
-                   std::int64_t n_new) {
-  PolicyState state;
+MostHeld most_held(const RunStrategy& strategy, const SessionOptions& session, int n_layers,
+                   std::int64_t n_prompt, std::int64_t n_new) {
+  PolicyState state{.n_layers = n_layers};
   const std::int64_t n_all = n_prompt + n_new;
-  const int slack = strategy.positions == PositionMode::kPacked ? session.n_decode_slack : 0;
+  const std::int64_t slack = decode_slack(*strategy.policy, strategy.positions, session.n_decode_slack);
   if (strategy.prefill == PrefillMode::kBounded) {
     state.schedule = Schedule::kStreaming;
     const std::int64_t n =
-        bounded_tokens(*strategy.policy, state, std::max(session.n_chunk, slack)).value_or(n_all);
+        bounded_tokens(*strategy.policy, state, std::max<std::int64_t>(session.n_chunk, slack))
+            .value_or(n_all);
     return {n, n};
   }
-  const std::int64_t n_kept = strategy.policy->plan(n_prompt, state).layer(0).count();
+  const std::int64_t n_kept = count_kept_at_once(*strategy.policy, state, n_prompt);
   const auto budget = strategy.policy->budget_tokens(state);
   const std::int64_t n_evicted =
       budget ? std::max(n_kept, std::min(n_kept + n_new, *budget + slack)) : n_kept + n_new;
@@ -166,7 +167,7 @@ std::string memory_table(const LongBenchJob& job) {
       n_longest, n_new, job.model->kv_bytes_per_token(session.type_k, session.type_v));
   Table table({"strategy", "weights MiB", "KV full MiB", "KV in budget MiB", "compute buffers MiB"});
   for (const RunStrategy& strategy : job.strategies) {
-    const MostHeld held = most_held(strategy, session, n_longest, n_new);
+    const MostHeld held = most_held(strategy, session, job.model->info().n_layers, n_longest, n_new);
     const MemoryEstimate full = estimate_memory(job.model, session, held.peak);
     const MemoryEstimate evicted = estimate_memory(job.model, session, held.evicted);
     table.add({to_string(strategy.policy->spec()), fmt::format("{:.1f}", mib(full.weight_bytes)),

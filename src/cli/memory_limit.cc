@@ -9,6 +9,7 @@
 
 #include "cli/engine_flags.h"
 #include "cli/strategy_flags.h"
+#include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
 
@@ -22,8 +23,6 @@ struct Unit {
 constexpr std::array kUnits = {
     Unit{"", 1},     Unit{"B", 1},    Unit{"KiB", 1024.0}, Unit{"MiB", 1048576.0}, Unit{"GiB", 1073741824.0},
     Unit{"KB", 1e3}, Unit{"kB", 1e3}, Unit{"MB", 1e6},     Unit{"GB", 1e9}};
-
-constexpr std::int64_t kCellPadding = 256;
 
 }  // namespace
 
@@ -40,20 +39,27 @@ std::int64_t parse_bytes(const std::string& flag, const std::string& text) {
               fmt::format("--{} is \"{}\": a size such as 512MiB, 1.5GiB or 200MB is needed", flag, text));
 }
 
+std::int64_t tokens_within(const std::string& kv_memory, const Model& model, const SessionOptions& options) {
+  const std::int64_t per_token = model.kv_bytes_per_token(options.type_k, options.type_v);
+  return parse_bytes("kv_memory", kv_memory) / per_token / kCellPadding * kCellPadding;
+}
+
+std::int64_t tokens_beyond_budget(const Policy& policy, const SessionOptions& options, bool is_bounded) {
+  const PositionMode positions = options_for(policy, options).positions;
+  return std::max<std::int64_t>(decode_slack(policy, positions, options.n_decode_slack),
+                                is_bounded ? options.n_chunk : 0);
+}
+
 void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model,
                    const SessionOptions& options, bool is_bounded) {
   const PolicyInfo& info = policy_info(spec.name);
-  const std::int64_t bytes = parse_bytes("kv_memory", kv_memory);
+  const std::int64_t n_cells = tokens_within(kv_memory, model, options);
   if (!info.uses("recent")) {
     spdlog::warn("--kv_memory is not used by {}: it keeps every token", spec.name);
     return;
   }
   const std::int64_t per_token = model.kv_bytes_per_token(options.type_k, options.type_v);
-  const bool is_packed =
-      make_policy(spec)->required_positions().value_or(options.positions) == PositionMode::kPacked;
-  const std::int64_t n_cells = bytes / per_token / kCellPadding * kCellPadding;
-  const std::int64_t n_slack =
-      std::max<std::int64_t>(is_packed ? options.n_decode_slack : 0, is_bounded ? options.n_chunk : 0);
+  const std::int64_t n_slack = tokens_beyond_budget(*make_policy(spec), options, is_bounded);
   SimpleEvictConfig& config = spec.config;
   const bool has_middle = info.uses("budget");
   const std::int64_t n_fixed = config.sink_tokens + n_slack + (has_middle ? config.recent_tokens : 0);

@@ -20,9 +20,8 @@ std::int64_t most_held(const ModelRun& run, std::int64_t n_prompt, std::int64_t 
   PolicyState state;
   if (run.prefill == PrefillMode::kFull) return n_prompt + (run.policy->budget_tokens(state) ? 0 : n_new);
   state.schedule = Schedule::kStreaming;
-  const int n_spare = run.options.positions == PositionMode::kPacked
-                          ? std::max(run.options.n_chunk, run.options.n_decode_slack)
-                          : run.options.n_chunk;
+  const std::int64_t n_spare = std::max<std::int64_t>(
+      run.options.n_chunk, decode_slack(*run.policy, run.options.positions, run.options.n_decode_slack));
   const auto bound = bounded_tokens(*run.policy, state, n_spare);
   return bound ? *bound : n_prompt + n_new;
 }
@@ -35,8 +34,7 @@ std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, Strateg
     fit_to_memory(spec, engine.kv_memory, model, engine.session_options(), engine.is_bounded());
   std::shared_ptr<const Policy> policy = make_policy(spec);
   if (engine.is_bounded()) {
-    PolicyState state;
-    state.schedule = Schedule::kStreaming;
+    PolicyState state{.schedule = Schedule::kStreaming, .n_layers = model.info().n_layers};
     static_cast<void>(policy->budget_tokens(state));  // refuses a stride
     note_streaming_middle(spec);
   }

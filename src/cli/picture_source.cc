@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
 #include "kvevict/results.h"
@@ -46,7 +48,8 @@ CachePicture picture_of_session(const PictureSource& source, const std::optional
   CachePicture picture;
   const std::size_t blank = saved.policy.find(' ');
   const std::string strategy = blank == std::string::npos ? saved.policy : saved.policy.substr(blank + 1);
-  picture.title = fmt::format("{}, {}", source.file, strategy.empty() ? "no eviction so far" : strategy);
+  picture.title = fmt::format("{}, {}", std::filesystem::path(source.file).filename().string(),
+                              strategy.empty() ? "no eviction so far" : strategy);
   picture.total_len = saved.n_tokens_seen;
   picture.layers = saved.held.by_layer();
   picture.n_layers = n_layers.value_or(static_cast<int>(picture.layers.size()));

@@ -8,6 +8,7 @@
 #include "cli/prompt_tokens.h"
 #include "cli/subcommands.h"
 #include "eval/atomic_file.h"
+#include "eval/joined_results.h"
 #include "kvevict/error.h"
 #include "plot/report.h"
 
@@ -27,21 +28,21 @@ void run_report(const ReportFlags& flags) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("--prompts is {}: 0 or more is needed", flags.prompts));
   }
-  std::vector<std::string> names;
-  std::vector<Results> files;
+  NamedResults read;
   std::vector<NeedlePicture> needles;
   for (const std::string& file : flags.files) {
     if (is_needle_file(file)) {
       needles.push_back(read_needle_picture(file));
     } else {
-      names.push_back(file);
-      files.push_back(read_results(file));
+      read.names.push_back(file);
+      read.files.push_back(read_results(file));
     }
   }
+  const NamedResults results = join_by_dataset(std::move(read));
   require_writable(flags.output);
   ReportOptions options{.title = flags.title, .n_prompts = static_cast<std::size_t>(flags.prompts)};
-  if (!files.empty()) options.token_ends = prompt_token_ends(flags.model);
-  write_file_atomically(flags.output, report_html(name_runs(names, files), needles, options));
+  if (!results.files.empty()) options.token_ends = prompt_token_ends(flags.model);
+  write_file_atomically(flags.output, report_html(name_runs(results.names, results.files), needles, options));
   fmt::print("report: {}\n", flags.output);
 }
 

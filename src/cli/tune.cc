@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cmath>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "cli/flags.h"
@@ -15,6 +15,7 @@
 #include "cli/longbench_job.h"
 #include "cli/longbench_report.h"
 #include "cli/progress.h"
+#include "cli/ready_command.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
 #include "eval/machine_info.h"
@@ -30,9 +31,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kMiB = 1 << 20;
-constexpr std::int64_t kCellPadding = 256;  // llama.cpp's
 constexpr std::int64_t kMostTokensWithoutLimit = 2048;
-constexpr std::array kRounds = {0.25, 0.5, 1.0};  // shares of the examples after which hopeless candidates go
+constexpr std::int64_t kLeastRecentTokens = 8;
+constexpr std::array kRounds = {0.25, 0.5, 1.0};  // shares of the examples; hopeless candidates go in between
 
 struct TuneFlags {
   LongBenchFlags run;
@@ -65,34 +66,42 @@ void require_sound(const TuneFlags& flags) {
 /// Tokens a layer that the limit holds, in whole steps of llama.cpp's cells.
 std::int64_t most_tokens(const TuneFlags& flags, const Model& model) {
   if (flags.kv_memory.empty()) return kMostTokensWithoutLimit;
-  const SessionOptions options = flags.run.engine.session_options();
-  const std::int64_t bytes = parse_bytes("kv_memory", flags.kv_memory);
-  const std::int64_t n_tokens =
-      bytes / model.kv_bytes_per_token(options.type_k, options.type_v) / kCellPadding * kCellPadding;
-  if (n_tokens < kLeastTuningTokens) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("--kv_memory {} holds {} tokens of {}: at least {} cells are needed",
-                            flags.kv_memory, n_tokens, model.info().name, kCellPadding));
-  }
-  return n_tokens;
+  const std::int64_t n_tokens = tokens_within(flags.kv_memory, model, flags.run.engine.session_options());
+  if (n_tokens > 0) return n_tokens;
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      fmt::format("--kv_memory {} holds less than the {} cells of {} that llama.cpp allocates at least: "
+                  "raise the limit",
+                  flags.kv_memory, kCellPadding, model.info().name));
 }
 
-/// All shapes at the limit; where a score is the goal, at parts of it too, for the smallest that is good
-/// enough.
+/// The tokens a layer to try: the limit; where a score is the goal, parts of it too, for the smallest that is
+/// good enough. Fewer than the cells of one step save no memory.
+std::set<std::int64_t> sizes_to_try(const TuneFlags& flags, std::int64_t n_tokens) {
+  std::set<std::int64_t> sizes = {n_tokens};
+  for (const std::int64_t part : {8, 4, 2}) {
+    if (flags.min_score) sizes.insert(std::max(n_tokens / part / kCellPadding * kCellPadding, kCellPadding));
+  }
+  return sizes;
+}
+
+/// All shapes that with all they need beyond their budget stay within the limit.
 std::vector<ChosenStrategy> candidates(const TuneFlags& flags, std::int64_t n_tokens) {
   std::vector<ChosenStrategy> chosen;
-  const SessionOptions options = flags.run.engine.session_options();
-  for (const std::int64_t part :
-       flags.min_score ? std::vector<std::int64_t>{8, 4, 2, 1} : std::vector<std::int64_t>{1}) {
-    for (StrategySpec& spec : tuning_grid(n_tokens / part)) {
-      const bool is_packed = make_policy(spec)->required_positions() == PositionMode::kPacked;
-      if (is_packed)
-        spec.config.recent_tokens =
-            std::max<std::int64_t>(1, spec.config.recent_tokens - options.n_decode_slack);
-      chosen.push_back({spec, std::nullopt});
+  const EngineFlags& engine = flags.run.engine;
+  for (const std::int64_t size : sizes_to_try(flags, n_tokens)) {
+    for (StrategySpec& spec : tuning_grid(size)) {
+      spec.config.recent_tokens -=
+          tokens_beyond_budget(*make_policy(spec), engine.session_options(), engine.is_bounded());
+      if (spec.config.recent_tokens >= kLeastRecentTokens) chosen.push_back({spec, std::nullopt});
     }
   }
-  return chosen;
+  if (!chosen.empty()) return chosen;
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      fmt::format("--kv_memory {} holds {} tokens a layer, too few besides the chunk and the decode slack: "
+                  "raise it, or lower --chunk",
+                  flags.kv_memory, n_tokens));
 }
 
 /// The job's data sets with a share of their examples.
@@ -129,7 +138,7 @@ void run_race(Race& race, const std::vector<DatasetJob>& choosing, const TuningG
     fmt::print(stderr, "tune: {} candidates on {} examples\n", race.job.strategies.size(),
                n_examples_of(race.job.datasets));
     run_longbench(race.job, race.results, [](std::size_t, const std::string&, const ExampleResult&) {});
-    give_up_hopeless(race, goal);
+    if (share < 1) give_up_hopeless(race, goal);
   }
 }
 
@@ -200,27 +209,6 @@ void judge(const TuneFlags& flags, const Race& race, std::size_t winner, ChosenD
              interval_text(score_of(results.runs[0])));
 }
 
-/// An argument as a shell reads it back.
-std::string shell_quoted(const std::string& text) {
-  const bool is_plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-           std::string_view("_-./:=,").find(c) != std::string_view::npos;
-  });
-  if (is_plain) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
-
-std::string command_line(const TuneFlags& flags, const RunResult& winner) {
-  std::string line = "kvevict longbench --strategy " + shell_quoted(winner.info.name);
-  if (flags.run.engine.model != "default") line += " --model " + shell_quoted(flags.run.engine.model);
-  if (!flags.run.data_dir.empty()) line += " --data_dir " + shell_quoted(flags.run.data_dir);
-  std::string datasets;
-  for (const std::string& name : flags.run.datasets) datasets += (datasets.empty() ? "" : ",") + name;
-  return datasets.empty() ? line : line + " --dataset " + shell_quoted(datasets);
-}
-
 /// Takes the held-out examples out of `data`; what is left chooses.
 ChosenData split(ChosenData& data) {
   ChosenData held_out = data;
@@ -241,7 +229,8 @@ ChosenData split(ChosenData& data) {
   return held_out;
 }
 
-void run_tune(TuneFlags flags) {
+/// `given`: the options of this command as the winner's command line repeats them.
+void run_tune(TuneFlags flags, const std::string& given) {
   flags.kv_memory =
       std::exchange(flags.run.engine.kv_memory, "");  // the grid holds to it, not each strategy by itself
   require_sound(flags);
@@ -287,7 +276,8 @@ void run_tune(TuneFlags flags) {
   fmt::print("\nchosen    {}: {} on the examples that chose it, {:.1f} MiB of K and V\n", best.info.name,
              interval_text(score_of(best)), mean_kv_mib(best));
   judge(flags, race, *winner, held_out, sha256, output);
-  fmt::print("results   {}\nrun it    {}\n", output.string(), command_line(flags, best));
+  fmt::print("results   {}\nrun it    kvevict longbench --strategy {}{}\n", output.string(),
+             shell_quoted(best.info.name), given);
 }
 
 }  // namespace
@@ -319,7 +309,9 @@ void add_tune(CLI::App& app) {
              "Results file (results/tune-<time>.json); held-out examples go to *-held-out.json")
       ->option_text("FILE");
   run.engine.add_to(*command);
-  command->callback([flags] { run_tune(*flags); });
+  command->callback([flags, command] {
+    run_tune(*flags, given_options(*command, {"min_score", "kv_memory", "output"}));
+  });
 }
 
 }  // namespace kvevict::cli

@@ -7,6 +7,7 @@
 
 #include "engine/cache_map.h"
 #include "engine/layered_map.h"
+#include "kvevict/bounded_schedule.h"
 #include "kvevict/policy.h"
 
 namespace kvevict {
@@ -54,11 +55,9 @@ class SequenceRecord {
   /// The same, streaming from now on unless a one-shot eviction has frozen the middle.
   [[nodiscard]] PolicyState& stream_of(const Policy& policy);
 
-  /// Tokens by which the cache may outgrow the budget of `policy` between evictions while decoding:
-  /// where an eviction costs more than removing cells, it is paid once for so many.
+  /// `decode_slack` of this sequence.
   [[nodiscard]] std::int64_t slack(const Policy& policy) const noexcept {
-    const bool is_dear = shifts_when_dropping() || policy.is_per_layer() || policy.score_request();
-    return is_dear ? n_slack_ : 0;
+    return decode_slack(policy, positions_, n_slack_);
   }
 
   /// Whether `n_upcoming` more tokens would pass the budget of `policy` and the slack.

@@ -200,14 +200,17 @@ Comparison compare_runs(const std::vector<NamedRun>& runs, bool allows_different
                         const Resampling& resampling) {
   if (runs.size() < 2) {
     throw Error(ErrorCode::kInvalidArgument,
-                "there is one run to compare, two or more are needed: give another file");
+                (runs.empty() ? "there is no run" : "there is one run") +
+                    std::string(" to compare, two or more are needed: give another file"));
   }
   Comparison comparison;
   for (const NamedRun& run : runs) comparison.names.push_back(run.name);
   const std::vector<Common> common = common_examples(runs, comparison.n_left_out);
   if (common.empty())
-    throw Error(ErrorCode::kInvalidArgument,
-                "the runs have no example in common: there is nothing to compare");
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "the runs have no example in common, so there is nothing to compare: give results over the same "
+        "data, or files over different data sets whose runs and settings are the same");
   if (!allows_different) require_comparable(runs, common);
   for (const Common& c : common) {
     comparison.datasets.push_back(compare_dataset(c, resampling));

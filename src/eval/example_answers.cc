@@ -6,6 +6,7 @@
 #include "eval/longbench_runner.h"
 #include "eval/prompt_prefill.h"
 #include "eval/sha256.h"
+#include "kvevict/bounded_schedule.h"
 
 namespace kvevict {
 namespace {
@@ -50,8 +51,7 @@ std::int64_t n_after_eviction(const ExampleSettings& settings) {
 std::int64_t own_cells(const RunStrategy& strategy, const ExampleResult& result,
                        const ExampleSettings& settings, const Model& model) {
   PolicyState state{.n_layers = model.info().n_layers};
-  if (!strategy.policy->score_request())
-    static_cast<void>(strategy.policy->plan(result.n_prompt_tokens, state));
+  static_cast<void>(count_kept_at_once(*strategy.policy, state, result.n_prompt_tokens));  // freezes a middle
   const auto budget = strategy.policy->budget_tokens(state);
   const std::int64_t n_all = result.n_kept_tokens + settings.prompt.n_new_tokens;
   const std::int64_t n_predecessors = strategy.policy->spec().config.recent_tokens == 1 ? 1 : 0;

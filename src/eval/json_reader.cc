@@ -1,5 +1,7 @@
 #include "eval/json_reader.h"
 
+#include <fstream>
+
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -69,6 +71,24 @@ void JsonReader::for_each_item(const std::function<void(const JsonReader&)>& vis
   require(value_.is_array(), "a list […]");
   std::size_t index = 0;
   for (const Json& item : value_) visit({item, place_ + "[" + std::to_string(index++) + "]"});
+}
+
+JsonReader::Json read_json_file(const std::filesystem::path& path, const char* kind) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored))
+    throw Error(ErrorCode::kNotFound, std::string("there is no ") + kind + " " + path.string());
+  std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path, ignored))
+    throw Error(ErrorCode::kIo, "cannot read " + path.string());
+  try {
+    return JsonReader::Json::parse(file);
+  } catch (const JsonReader::Json::parse_error& error) {
+    throw Error(ErrorCode::kBadData, path.string() + " is not valid JSON at byte " +
+                                         std::to_string(error.byte) + " (NaN and Infinity are not either)");
+  } catch (const JsonReader::Json::out_of_range&) {
+    throw Error(ErrorCode::kBadData,
+                path.string() + " holds a number that is too large to be one of results");
+  }
 }
 
 }  // namespace kvevict

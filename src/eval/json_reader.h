@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -38,5 +39,9 @@ class JsonReader {
   const Json& value_;
   std::string place_;
 };
+
+/// The document in a file. Errors: kNotFound that says there is no `kind` ("results file") of this name, kIo,
+/// and kBadData with the byte where the text stops being JSON, or for a number that no double holds.
+[[nodiscard]] JsonReader::Json read_json_file(const std::filesystem::path& path, const char* kind);
 
 }  // namespace kvevict

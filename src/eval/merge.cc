@@ -69,15 +69,7 @@ FoundExamples find_examples(const std::vector<std::string>& names, const std::ve
 
 void merge_info(const std::vector<Results>& files, std::size_t run, RunInfo& info) {
   info.configuration.erase(kShardKey);
-  for (std::size_t file = 1; file < files.size(); ++file) {
-    const RunInfo& other = files[file].runs[run].info;
-    info.seconds_total += other.seconds_total;
-    info.started_utc = std::min(info.started_utc, other.started_utc);
-    for (auto& [key, value] : info.machine) {
-      const auto found = other.machine.find(key);
-      if (found == other.machine.end() || found->second != value) value = "several";
-    }
-  }
+  for (std::size_t file = 1; file < files.size(); ++file) add_part(info, files[file].runs[run].info);
 }
 
 }  // namespace

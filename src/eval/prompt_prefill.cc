@@ -3,6 +3,7 @@
 #include <chrono>
 #include <string>
 
+#include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -17,9 +18,7 @@ double seconds_since(Clock::time_point start) {
 /// Whether `policy` keeps all of a prompt of `n_tokens` tokens.
 bool keeps_all(const Policy& policy, const Model& model, std::int64_t n_tokens) {
   PolicyState state{.n_layers = model.info().n_layers};
-  const std::optional<std::int64_t> budget = policy.budget_tokens(state);
-  if (!budget || n_tokens <= *budget) return true;
-  return !policy.score_request() && policy.plan(n_tokens, state).count() == n_tokens;
+  return count_kept_at_once(policy, state, n_tokens) == n_tokens;
 }
 
 void require_trained_context(const Model& model, std::int64_t n_needed) {

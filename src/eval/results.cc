@@ -36,21 +36,7 @@ std::string to_json(const Results& results) {
 }
 
 Results read_results(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) {
-    throw Error(ErrorCode::kNotFound, "there is no results file " + path.string());
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path, ignored)) {
-    throw Error(ErrorCode::kIo, "cannot read " + path.string());
-  }
-  Json json;
-  try {
-    json = Json::parse(file);
-  } catch (const Json::parse_error& error) {
-    throw Error(ErrorCode::kBadData,
-                path.string() + " is not valid JSON at byte " + std::to_string(error.byte));
-  }
+  const Json json = read_json_file(path, "results file");
   return results_from(JsonReader(json, path.string()));
 }
 

@@ -1,5 +1,7 @@
 #include "eval/results_identity.h"
 
+#include <algorithm>
+
 #include "eval/sha256.h"
 
 namespace kvevict {
@@ -69,6 +71,15 @@ std::optional<std::string> first_difference(const Results& there, const Results&
     if (difference) return difference;
   }
   return std::nullopt;
+}
+
+void add_part(RunInfo& into, const RunInfo& other) {
+  into.seconds_total += other.seconds_total;
+  into.started_utc = std::min(into.started_utc, other.started_utc);
+  for (auto& [key, value] : into.machine) {
+    const auto found = other.machine.find(key);
+    if (found == other.machine.end() || found->second != value) value = "several";
+  }
 }
 
 }  // namespace kvevict

@@ -25,4 +25,8 @@ namespace kvevict {
 [[nodiscard]] std::optional<std::string> first_difference(const Results& there, const Results& here,
                                                           const std::set<std::string>& ignored = {});
 
+/// Takes up in `into` that a part of its run was computed as `other` tells: seconds add up, the earlier start
+/// counts, and what the machines differ in is "several".
+void add_part(RunInfo& into, const RunInfo& other);
+
 }  // namespace kvevict

@@ -1,5 +1,7 @@
 #include "eval/results_json.h"
 
+#include <fmt/format.h>
+
 #include "eval/run_json.h"
 #include "kvevict/longbench_dataset.h"
 #include "kvevict/scorer.h"
@@ -172,6 +174,9 @@ ExampleResult example_from(const JsonReader& json) {
   e.answers = json.member("answers").texts();
   if (json.has("all_classes")) e.all_classes = json.member("all_classes").texts();
   e.score = json.member("score").number();
+  if (!(e.score >= 0 && e.score <= 1)) {
+    json.member("score").refuse(fmt::format("{:g} found, a score from 0 to 1 is needed", e.score));
+  }
   return e;
 }
 

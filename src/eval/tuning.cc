@@ -7,9 +7,9 @@
 namespace kvevict {
 namespace {
 
-constexpr double kStoppingConfidence = 0.99;
+constexpr double kStoppingConfidence = 0.999;
 
-/// Scores in points, a group for each data set.
+/// Points, a group for each data set.
 using Groups = std::vector<std::vector<double>>;
 
 Groups scores_of(const RunResult& run) {
@@ -21,8 +21,32 @@ Groups scores_of(const RunResult& run) {
   return groups;
 }
 
-PairedComparison score_of(const RunResult& run) {
-  return compare_pairs(scores_of(run), {.confidence = kStoppingConfidence});  // differences to 0
+double score_of(const RunResult& run) {
+  std::vector<double> means;
+  for (const std::vector<double>& group : scores_of(run)) {
+    if (!group.empty()) means.push_back(mean_of(group));
+  }
+  return mean_of(means);
+}
+
+/// All groups as one whose mean is the mean of the groups' means.
+std::vector<double> pooled(const Groups& groups) {
+  std::size_t n = 0;
+  std::size_t n_groups = 0;
+  for (const std::vector<double>& group : groups) {
+    n += group.size();
+    n_groups += group.empty() ? 0 : 1;
+  }
+  std::vector<double> values;
+  for (const std::vector<double>& group : groups) {
+    for (const double value : group)
+      values.push_back(value * static_cast<double>(n) / static_cast<double>(n_groups * group.size()));
+  }
+  return values;
+}
+
+double upper_end(const Groups& groups) {
+  return bootstrap_mean(pooled(groups), {.confidence = kStoppingConfidence}).high;
 }
 
 /// Both have the same data sets and examples: candidates of one round.
@@ -47,8 +71,8 @@ double mean_kv_bytes_of(const RunResult& run) {
 std::size_t best_run(const std::vector<RunResult>& runs) {
   std::size_t best = 0;
   for (std::size_t i = 1; i < runs.size(); ++i) {
-    const double a = score_of(runs[i]).difference;
-    const double b = score_of(runs[best]).difference;
+    const double a = score_of(runs[i]);
+    const double b = score_of(runs[best]);
     if (a > b || (a == b && mean_kv_bytes_of(runs[i]) < mean_kv_bytes_of(runs[best]))) best = i;
   }
   return best;
@@ -67,7 +91,8 @@ StrategySpec spec_of(const std::string& name, std::int64_t sink, std::int64_t re
 SplitExamples split_examples(const std::vector<LongBenchExample>& examples, std::size_t& n_before) {
   SplitExamples split;
   for (const LongBenchExample& example : examples) {
-    (n_before++ % 3 == 2 ? split.held_out : split.choosing).push_back(example);
+    const std::size_t in_turn = 2 - n_before / 3 % 3;
+    (n_before++ % 3 == in_turn ? split.held_out : split.choosing).push_back(example);
   }
   return split;
 }
@@ -91,17 +116,12 @@ std::vector<StrategySpec> tuning_grid(std::int64_t n_tokens) {
 
 std::vector<bool> hopeless_runs(const std::vector<RunResult>& runs, const TuningGoal& goal) {
   std::vector<bool> hopeless(runs.size(), false);
-  if (runs.empty() || score_of(runs.front()).n_pairs < kLeastPairs) return hopeless;
+  if (runs.empty() || pooled(scores_of(runs.front())).size() < kLeastPairs) return hopeless;
   const std::size_t best = best_run(runs);
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if (i == best) continue;
-    if (goal.least_score) {
-      hopeless[i] = score_of(runs[i]).interval.high < *goal.least_score;
-    } else {
-      hopeless[i] =
-          compare_pairs(differences(runs[best], runs[i]), {.confidence = kStoppingConfidence}).interval.high <
-          0;
-    }
+    hopeless[i] = goal.least_score ? upper_end(scores_of(runs[i])) < *goal.least_score
+                                   : upper_end(differences(runs[best], runs[i])) < 0;
   }
   return hopeless;
 }
@@ -111,8 +131,11 @@ std::optional<std::size_t> winning_run(const std::vector<RunResult>& runs, const
   if (!goal.least_score) return best_run(runs);
   std::optional<std::size_t> winner;
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    if (score_of(runs[i]).difference < *goal.least_score) continue;
-    if (!winner || mean_kv_bytes_of(runs[i]) < mean_kv_bytes_of(runs[*winner])) winner = i;
+    const double score = score_of(runs[i]);
+    if (score < *goal.least_score) continue;
+    const double bytes = mean_kv_bytes_of(runs[i]);
+    const double least = winner ? mean_kv_bytes_of(runs[*winner]) : 0;
+    if (!winner || bytes < least || (bytes == least && score > score_of(runs[*winner]))) winner = i;
   }
   return winner;
 }

@@ -18,8 +18,9 @@ struct SplitExamples {
   std::vector<LongBenchExample> held_out;
 };
 
-/// Holds every third example out. `n_before` counts the examples over all data sets, so that small data sets
-/// give some too; it is moved on.
+/// Holds one of each three examples out, in turn the third, the second and the first, so that in data with
+/// three questions on each document the held-out ones are not all of one kind. `n_before` counts the examples
+/// over all data sets, so that small data sets give some too; it is moved on.
 [[nodiscard]] SplitExamples split_examples(const std::vector<LongBenchExample>& examples,
                                            std::size_t& n_before);
 
@@ -36,16 +37,18 @@ struct TuningGoal {
   std::optional<double> least_score;
 };
 
-/// The stopping rule, over the examples that all of `runs` have answered. A run is hopeless where, by the 99
-/// % paired bootstrap interval (data sets weigh the same), its score is surely below the best run's; with a
-/// least score, where its own interval lies below that score. Nothing is hopeless before kLeastPairs
-/// examples, and the best run never is. Errors: none.
+/// The stopping rule, over the examples that all of `runs` have answered. A run is hopeless where the 99.9 %
+/// paired bootstrap interval of its difference to the best run lies below 0; with a least score, where its
+/// own interval lies below that score. Data sets weigh the same; examples are drawn from all of them
+/// together, since within a data set of one or two examples there is nothing to draw. Nothing is hopeless
+/// before kLeastPairs examples, and the best run never is. Errors: none.
 [[nodiscard]] std::vector<bool> hopeless_runs(const std::vector<RunResult>& runs, const TuningGoal& goal);
 
 inline constexpr std::size_t kLeastPairs = 8;
 
 /// The run to recommend: the best score, and among equal ones the least memory; with a least score, the least
-/// memory among the runs that reach it, or nothing where none does. Index in `runs`.
+/// memory among the runs that reach it, and among equal ones the best score, or nothing where none reaches
+/// it. Index in `runs`.
 [[nodiscard]] std::optional<std::size_t> winning_run(const std::vector<RunResult>& runs,
                                                      const TuningGoal& goal);
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kMiB = 1 << 20;
 constexpr int kRowHeight = 15;
+constexpr double kSideStep = 0.011;  // of the axis, between points that would lie on each other
 constexpr Colour kIntervalColour = 0x333333;
 
 /// Data sets of all runs in the order in which they first occur, with an example at least.
@@ -87,30 +88,50 @@ void draw_scores(GnuplotScript& script, const PlottedRuns& runs, const Strip& st
   script.add(plots);
 }
 
+/// What to add to each of `x` so that those of (nearly) one place stand side by side, `step` apart.
+std::vector<double> side_by_side(const std::vector<double>& x, double step) {
+  std::vector<double> shifts;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    int n_before = 0;
+    int n_after = 0;
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      if (k != i && std::abs(x[k] - x[i]) < step / 2) ++(k < i ? n_before : n_after);
+    }
+    shifts.push_back(step * (n_before - n_after) / 2);
+  }
+  return shifts;
+}
+
 void draw_memory(GnuplotScript& script, const PlottedRuns& runs, const Strip& strip) {
   const Margins margins = {.left = 64, .right = 24, .top = 64, .bottom = 60};
   add_margins(script, margins, strip);
-  add_titles(script, "Quality against KV memory",
-             "mean score over the data sets, 95 % interval; the line joins what no other run beats in both",
-             margins, strip);
+  add_titles(
+      script, "Quality against KV memory",
+      "mean score, 95 % interval; runs of one size side by side; line: what no other run beats in both",
+      margins, strip);
   add_plain_axes(script);
   std::vector<std::pair<double, double>> points;
-  double most_memory = 0;
+  std::vector<double> memory;
+  std::vector<Interval> intervals;
   double most_score = 10;
-  for (std::size_t r = 0; r < runs.runs.size(); ++r) {
-    const ScorePoint score = overall_score(*runs.runs[r].run);
-    points.emplace_back(mean_kv_bytes(*runs.runs[r].run) / kMiB, score.score);
-    most_memory = std::max(most_memory, points.back().first);
+  for (const NamedRun& run : runs.runs) {
+    const ScorePoint score = overall_score(*run.run);
+    memory.push_back(mean_kv_bytes(*run.run) / kMiB);
+    points.emplace_back(memory.back(), score.score);
+    intervals.push_back(score.interval);
     most_score = std::max({most_score, score.score, score.interval.high});
+  }
+  const double x_end = std::max(*std::max_element(memory.begin(), memory.end()) * 1.08, 1e-3);
+  const std::vector<double> shifts = side_by_side(memory, x_end * kSideStep);
+  for (std::size_t r = 0; r < points.size(); ++r) {
     script.begin_data(fmt::format("point{}", r));
-    script.row({points.back().first, score.score, score.interval.low, score.interval.high});
+    script.row({memory[r] + shifts[r], points[r].second, intervals[r].low, intervals[r].high});
     script.end_data();
   }
   script.begin_data("front");
   for (const std::size_t i : pareto_front(points)) script.row({points[i].first, points[i].second});
   script.end_data();
-  script.add(fmt::format("set xrange [0:{:.6g}]\nset yrange [0:{}]\nset format x '%g'\nunset key",
-                         std::max(most_memory * 1.08, 1e-3),
+  script.add(fmt::format("set xrange [0:{:.6g}]\nset yrange [0:{}]\nset format x '%g'\nunset key", x_end,
                          std::min(105.0, std::ceil(most_score / 10) * 10 + 2)));
   script.add("set xlabel 'MiB of K and V after the eviction, mean over the examples'\nset ylabel 'score'");
   std::string plots =
@@ -142,20 +163,26 @@ void draw_speed(GnuplotScript& script, const PlottedRuns& runs, const Strip& str
                 Speed speed) {
   const Margins margins = {.left = 64, .right = 24, .top = 64, .bottom = 60};
   add_margins(script, margins, strip);
-  add_titles(script, title, "tokens a second; a point for each example answered by itself", margins, strip);
+  add_titles(script, title, "tokens a second; a point for each example answered by itself, runs side by side",
+             margins, strip);
   add_plain_axes(script);
   double most_tokens = 1;
   double most_speed = 1e-3;
-  std::string plots;
-  for (std::size_t r = 0; r < runs.runs.size(); ++r) {
-    const auto points = speed_points(*runs.runs[r].run, speed);
-    if (points.empty()) continue;
-    script.begin_data(fmt::format("speed{}", r));
-    for (const auto& [n_tokens, per_second] : points) {
-      script.row({n_tokens, per_second});
+  std::vector<std::vector<std::pair<double, double>>> points;
+  for (const NamedRun& run : runs.runs) {
+    points.push_back(speed_points(*run.run, speed));
+    for (const auto& [n_tokens, per_second] : points.back()) {
       most_tokens = std::max(most_tokens, n_tokens);
       most_speed = std::max(most_speed, per_second);
     }
+  }
+  const std::vector<double> shifts =
+      side_by_side(std::vector<double>(points.size(), 0), most_tokens * kSideStep);
+  std::string plots;
+  for (std::size_t r = 0; r < points.size(); ++r) {
+    if (points[r].empty()) continue;
+    script.begin_data(fmt::format("speed{}", r));
+    for (const auto& [n_tokens, per_second] : points[r]) script.row({n_tokens + shifts[r], per_second});
     script.end_data();
     plots +=
         fmt::format("{}$speed{} using 1:2 with points pointtype {} pointsize 0.9 linecolor rgb '{}' notitle",

@@ -16,7 +16,8 @@ int legend_height(const PlottedRuns& runs) {
   return 20 + kLegendRow * static_cast<int>(n_rows);
 }
 
-/// A coloured square and the name for each run, in two columns. They stay for all panels of the picture.
+/// A coloured square, the point and the name for each run, in two columns. They stay for all panels of the
+/// picture.
 void add_legend(GnuplotScript& script, const PlottedRuns& runs, const Strip& strip) {
   for (std::size_t r = 0; r < runs.runs.size(); ++r) {
     const double left = 64 + static_cast<double>(r % kLegendColumns) * 370;
@@ -26,8 +27,11 @@ void add_legend(GnuplotScript& script, const PlottedRuns& runs, const Strip& str
         "fillstyle solid noborder",
         r + 1, strip.x(left), strip.y(middle - 6), strip.x(left + 12), strip.y(middle + 6),
         to_hex(runs.styles[r].colour)));
+    script.add(fmt::format(
+        "set label {} '' at screen {:.6f},{:.6f} point pointtype {} pointsize 1.1 linecolor rgb '{}'",
+        r + 1000, strip.x(left + 23), strip.y(middle), runs.styles[r].point, to_hex(runs.styles[r].colour)));
     script.add(fmt::format("set label {} {} at screen {:.6f},{:.6f} left", r + 100,
-                           gnuplot_quoted(shortened(runs.runs[r].name, 46)), strip.x(left + 18),
+                           gnuplot_quoted(shortened(runs.runs[r].name, 44)), strip.x(left + 34),
                            strip.y(middle)));
   }
 }

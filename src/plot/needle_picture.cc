@@ -18,18 +18,6 @@ constexpr const char* kNeedleSchema = "kvevict-needle/1";
 constexpr int kPanelWidth = 400;
 constexpr int kHead = 66;
 
-JsonReader::Json parse_file(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored))
-    throw Error(ErrorCode::kNotFound, "there is no file " + path.string());
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path, ignored))
-    throw Error(ErrorCode::kIo, "cannot read " + path.string());
-  JsonReader::Json json = JsonReader::Json::parse(file, nullptr, false);
-  if (json.is_discarded()) throw Error(ErrorCode::kBadData, path.string() + " is not valid JSON");
-  return json;
-}
-
 std::vector<double> sorted_numbers(const JsonReader& json) {
   std::vector<double> numbers;
   json.for_each_item([&](const JsonReader& item) { numbers.push_back(item.number()); });
@@ -113,7 +101,7 @@ bool is_needle_file(const std::filesystem::path& path) {
 }
 
 NeedlePicture read_needle_picture(const std::filesystem::path& path) {
-  const JsonReader::Json json = parse_file(path);
+  const JsonReader::Json json = read_json_file(path, "needle map");
   const JsonReader file(json, path.string());
   const std::string schema = file.member("schema").text();
   if (schema != kNeedleSchema)

@@ -18,7 +18,7 @@ p.quiet, .quiet { color: var(--quiet); } header { display: flex; gap: 1rem; just
 button { font: inherit; color: inherit; background: none; border: 1px solid var(--line); border-radius: 4px; cursor: pointer; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92em; }
 th, td { text-align: left; padding: .3em .6em; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th button { border: 0; padding: 0; font-weight: 600; } th[aria-sort=ascending] button::after { content: " ▲"; }
+th { white-space: normal; vertical-align: bottom; } th button { border: 0; padding: 0; font-weight: 600; text-align: inherit; } th[aria-sort=ascending] button::after { content: " ▲"; }
 th[aria-sort=descending] button::after { content: " ▼"; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .chip { display: inline-block; width: .75em; height: .75em; margin-right: .45em; border-radius: 2px; }

@@ -43,6 +43,17 @@ void for_each_bounded_chunk(const Policy& policy, std::int64_t n_tokens, std::in
   }
 }
 
+std::int64_t count_kept_at_once(const Policy& policy, PolicyState& state, std::int64_t n_tokens) {
+  if (policy.score_request()) return std::min(n_tokens, policy.budget_tokens(state).value_or(n_tokens));
+  return policy.plan(n_tokens, state).count();
+}
+
+std::int64_t decode_slack(const Policy& policy, PositionMode positions, std::int64_t n_slack) noexcept {
+  const bool is_dear =
+      positions == PositionMode::kPacked || policy.is_per_layer() || policy.score_request().has_value();
+  return is_dear ? n_slack : 0;
+}
+
 std::optional<std::int64_t> bounded_tokens(const Policy& policy, const PolicyState& state,
                                            std::int64_t n_chunk) {
   const std::optional<std::int64_t> budget = policy.budget_tokens(state);

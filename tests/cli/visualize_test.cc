@@ -1,16 +1,19 @@
-// kvevict visualize, report and compare --plot on the real program. They need no model.
+// kvevict visualize, report, compare --plot and tune on the real program.
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <sstream>
 
 #include "kvevict/results.h"
+#include "kvevict/session_file.h"
 #include "plot/colours.h"
 #include "support/example_results.h"
 #include "support/program.h"
 #include "support/svg_picture.h"
+#include "support/test_models.h"
 
 namespace kvevict {
 namespace {
@@ -71,6 +74,46 @@ TEST(Visualize, DrawsWhatReallyHappened) {
   EXPECT_NE(unknown.err.find("--example is \"z\""), std::string::npos) << unknown.err;
   EXPECT_NE(unknown.err.find("a, b"), std::string::npos) << unknown.err;
   EXPECT_EQ(run_kvevict({"visualize", "--from", file}).exit_code, 2);  // which run is not said
+}
+
+/// A chat of two turns whose cache is too small for them, saved.
+std::string make_saved_chat(const fs::path& folder) {
+  const std::string file = folder / "chat \"1\" %d.kvevict";
+  const ProgramResult chat = run_kvevict(
+      {"chat", "--model", test::default_model_path().string(), "--system", "Be brief.", "--max_new_tokens",
+       "40", "--sink_tokens", "4", "--recent_tokens", "24", "--chunk", "16", "--save", file},
+      {.input = "Tell me about the sea and its tides.\nAnd about the moon?\n/quit\n"});
+  EXPECT_EQ(chat.exit_code, 0) << chat.err;
+  return file;
+}
+
+TEST(Visualize, DrawsWhatASavedChatHolds) {
+  const fs::path folder = make_work_folder();
+  const std::string file = make_saved_chat(folder);
+  const SavedSession saved = inspect_session(file);
+  ASSERT_GT(saved.n_tokens_seen, saved.held.count());
+  ASSERT_EQ(saved.held.ranges().size(), 2U);
+  const std::string picture = folder / "chat.svg";
+  const ProgramResult result = run_kvevict({"visualize", "--from", file, "--save", picture});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.out.find(std::to_string(saved.held.count()) + " of " +
+                            std::to_string(saved.n_tokens_seen) + " tokens kept in every layer"),
+            std::string::npos)
+      << result.out;
+  EXPECT_NE(result.out.find("%d.kvevict, sink_recent:4:24\n"), std::string::npos) << result.out;
+  EXPECT_EQ(n_boxes(content_of(picture), kKeptColour), 2U + 1U);  // sink, recent window, the legend's sample
+  EXPECT_EQ(svg_dashed_lines(content_of(picture)).size(), 2U);
+  EXPECT_EQ(run_kvevict({"visualize", "--from", file}).exit_code, 0);
+  EXPECT_EQ(run_kvevict({"visualize", "--from", file, "--run", "full"}).exit_code, 2);
+}
+
+TEST(Visualize, RefusesADamagedSession) {
+  const fs::path folder = make_work_folder();
+  const std::string file = make_saved_chat(folder);
+  fs::resize_file(file, fs::file_size(file) - 7);
+  const ProgramResult result = run_kvevict({"visualize", "--from", file});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("checksum does not hold"), std::string::npos) << result.err;
 }
 
 TEST(Visualize, DrawsMasksAndStreams) {
@@ -135,6 +178,62 @@ TEST(CompareAndReport, DrawTheRunsOfAFile) {
   EXPECT_NE(content_of(folder / "page.html").find("<title>&lt;b&gt;</title>"), std::string::npos);
   write_results({}, folder / "empty.json");
   EXPECT_EQ(run_kvevict({"report", "empty.json"}, {.folder = folder.string()}).exit_code, 2);
+}
+
+TEST(CompareAndReport, JoinFilesOfOtherDataSets) {
+  const fs::path folder = make_work_folder();
+  for (const std::string name : {"qasper", "musique"}) {
+    Results results = example_results({"full", "sink_recent:100:200"}, {1, 0.5, 0});
+    for (RunResult& run : results.runs) run.datasets[0].name = name;
+    results.data[0].dataset = name;
+    write_results(results, folder / (name + ".json"));
+  }
+  const ProgramResult compared =
+      run_kvevict({"compare", "qasper.json", "musique.json", "--plot", "c.svg"}, {.folder = folder.string()});
+  EXPECT_EQ(compared.exit_code, 0) << compared.err;
+  EXPECT_NE(compared.out.find("\nall "), std::string::npos) << compared.out;
+  EXPECT_NE(content_of(folder / "c.svg").find("musique"), std::string::npos);
+  const ProgramResult report =
+      run_kvevict({"report", "qasper.json", "musique.json"}, {.folder = folder.string()});
+  EXPECT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_NE(content_of(folder / "report.html").find(">all<"), std::string::npos);
+}
+
+TEST(Tune, FindsAConfigurationThatItsOwnCommandRuns) {
+  const fs::path folder = make_work_folder();
+  const std::vector<std::string> shared = {"--model",          test::default_model_path().string(),
+                                           "--dataset",        "multifieldqa_en",
+                                           "--num_examples",   "3",
+                                           "--max_length",     "300",
+                                           "--max_new_tokens", "4"};
+  std::vector<std::string> words = {"tune", "--kv_memory", "6MiB", "--output", "t.json"};
+  words.insert(words.end(), shared.begin(), shared.end());
+  const ProgramResult tuned = run_kvevict(words, {.folder = folder.string()});
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
+  const Results tried = read_results(folder / "t.json");
+  ASSERT_GT(tried.runs.size(), 4U);
+  for (const RunResult& run : tried.runs) {
+    EXPECT_EQ(run.info.status, "complete");
+    for (const ExampleResult& e : run.datasets.at(0).examples)
+      EXPECT_LE(e.kv_bytes_after_eviction, 6 << 20) << run.info.name;
+  }
+  const Results judged = read_results(folder / "t-held-out.json");
+  EXPECT_EQ(judged.runs.at(0).info.name, "full");
+  EXPECT_EQ(judged.data.at(0).ids.size(), 1U);
+  EXPECT_EQ(tried.data.at(0).ids.size(), 2U);
+  const std::string line = tuned.out.substr(tuned.out.find("run it    kvevict ") + 18);
+  std::istringstream words_of_line(line.substr(0, line.find('\n')));
+  std::vector<std::string> command = {std::istream_iterator<std::string>(words_of_line), {}};
+  command.insert(command.end(), {"--output", "again.json"});
+  const ProgramResult again = run_kvevict(command, {.folder = folder.string()});
+  ASSERT_EQ(again.exit_code, 0) << line << again.err;
+  const Results whole = read_results(folder / "again.json");
+  EXPECT_EQ(whole.runs.at(0).info.name, judged.runs.at(1).info.name);
+  EXPECT_EQ(whole.data.at(0).ids.size(), 3U);
+  const ExampleResult& held_out = judged.runs.at(1).datasets.at(0).examples.at(0);
+  EXPECT_EQ(whole.runs.at(0).datasets.at(0).examples.at(2).prompt_sha256, held_out.prompt_sha256);
+  EXPECT_EQ(run_kvevict({"compare", "t.json"}, {.folder = folder.string()}).exit_code, 0);
+  EXPECT_EQ(run_kvevict({"report", "t.json", "t-held-out.json"}, {.folder = folder.string()}).exit_code, 0);
 }
 
 TEST(Tune, RefusesGoalsThatCannotBe) {

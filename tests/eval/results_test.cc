@@ -65,6 +65,14 @@ TEST(Results, RefusesWhatIsNoResultsFile) {
   std::string text = to_json(example_results({"full"}, {0.5}));
   text.replace(text.find("\"id\": \"a\""), 9, "\"id\": 3");
   expect_refused(text, "runs[0].datasets[0].examples[0].id: number found, a string is needed");
+  const auto with_score = [](const std::string& score) {
+    std::string file = to_json(example_results({"full"}, {0.25}));
+    return file.replace(file.rfind("0.25"), 4, score);
+  };
+  expect_refused(with_score("NaN"), "NaN and Infinity");
+  expect_refused(with_score("1e999"), "too large");
+  expect_refused(with_score("1e300"), "a score from 0 to 1 is needed");
+  expect_refused(with_score("null"), "null found, a number is needed");
   EXPECT_THROW(static_cast<void>(read_results(work_file("missing.json"))), Error);
 }
 

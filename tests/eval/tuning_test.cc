@@ -33,16 +33,20 @@ TEST(TuningGrid, NeverHoldsMoreThanTheLimit) {
   EXPECT_TRUE(tuning_grid(15).empty());
 }
 
-TEST(SplitExamples, HoldsEveryThirdOut) {
+TEST(SplitExamples, HoldsOneOfEachThreeOut) {
   std::vector<LongBenchExample> examples(7);
   for (std::size_t i = 0; i < examples.size(); ++i) examples[i].id = std::to_string(i);
   std::size_t n_before = 0;
   const SplitExamples split = split_examples(examples, n_before);
-  ASSERT_EQ(split.held_out.size(), 2U);
-  EXPECT_EQ(split.held_out[1].id, "5");
-  EXPECT_EQ(split.choosing.size(), 5U);
-  examples.resize(2);
-  EXPECT_EQ(split_examples(examples, n_before).held_out.at(0).id, "1");  // the ninth in all
+  ASSERT_EQ(split.held_out.size(), 3U);
+  EXPECT_EQ(split.held_out[0].id, "2");
+  EXPECT_EQ(split.held_out[1].id, "4");
+  EXPECT_EQ(split.held_out[2].id, "6");
+  EXPECT_EQ(split.choosing.size(), 4U);
+  examples.resize(5);
+  const SplitExamples next = split_examples(examples, n_before);  // from the eighth in all
+  ASSERT_EQ(next.held_out.size(), 1U);
+  EXPECT_EQ(next.held_out[0].id, "4");
 }
 
 TEST(HopelessRuns, AreThoseThatAreSurelyWorse) {
@@ -58,6 +62,16 @@ TEST(HopelessRuns, AreThoseThatAreSurelyWorse) {
             (std::vector<bool>{false, true}));
 }
 
+TEST(HopelessRuns, AreNotToldByDataSetsOfOneExample) {
+  std::vector<RunResult> runs = runs_of({{1, 1, 1, 1, 1, 0, 0, 0}, {0, 0, 0, 0, 0, 1, 1, 1}}, {1, 1});
+  for (RunResult& run : runs) {
+    const std::vector<ExampleResult> examples = std::move(run.datasets[0].examples);
+    run.datasets.clear();
+    for (const ExampleResult& e : examples) run.datasets.push_back({.name = e.id, .examples = {e}});
+  }
+  EXPECT_EQ(hopeless_runs(runs, {}), (std::vector<bool>{false, false}));
+}
+
 TEST(HopelessRuns, NeedEnoughExamples) {
   EXPECT_EQ(hopeless_runs(runs_of({{1, 1, 1}, {0, 0, 0}}, {1, 1}), {}), (std::vector<bool>{false, false}));
 }
@@ -68,6 +82,7 @@ TEST(WinningRun, HasTheBestScoreOrTheLeastMemoryThatIsGoodEnough) {
   EXPECT_EQ(winning_run(runs, {}), 1U);
   EXPECT_EQ(winning_run(runs, {.least_score = 50}), 2U);
   EXPECT_EQ(winning_run(runs, {.least_score = 95}), std::nullopt);
+  EXPECT_EQ(winning_run(runs_of({{0.6, 0.6}, {0.9, 0.9}}, {20, 20}), {.least_score = 50}), 1U);
   EXPECT_EQ(winning_run({}, {}), std::nullopt);
 }
 

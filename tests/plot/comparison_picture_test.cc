@@ -40,6 +40,27 @@ TEST(ComparisonPicture, DrawsAScoreBarForEveryRunInItsColour) {
   EXPECT_NEAR(full / evicted, 2.0, 0.01);  // 50 and 25 points
 }
 
+/// The first number of a data block.
+double first_number(const std::string& script, const std::string& block) {
+  const std::size_t begin = script.find("$" + block + " << ");
+  EXPECT_NE(begin, std::string::npos) << block;
+  return std::stod(script.substr(script.find('\n', begin) + 1));
+}
+
+TEST(ComparisonPicture, PutsPointsOfOnePlaceSideBySide) {
+  const Results results = example_results({"full", "sink_recent:4:100", "streaming_llm:4:100"}, {1, 0});
+  PictureSize size;
+  const std::string script = comparison_script(plotted_runs(named(results)), size).text();
+  for (const std::string block : {"point", "speed"}) {
+    const double first = first_number(script, block + "0");
+    const double second = first_number(script, block + "1");
+    const double third = first_number(script, block + "2");
+    EXPECT_LT(first, second);
+    EXPECT_NEAR(third - second, second - first, 1e-9);
+    EXPECT_NEAR(second, block == "point" ? 900.0 / (1 << 20) : 1000, 1e-6);  // the true place
+  }
+}
+
 TEST(ComparisonPicture, StandsWithOneExampleAndWithoutTimes) {
   Results results = example_results({"full"}, {1});
   results.runs[0].datasets[0].examples[0].n_sharing = 4;
