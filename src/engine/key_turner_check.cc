@@ -44,6 +44,7 @@ std::shared_ptr<const KeyTurner> checked_key_turner(std::shared_ptr<const Model>
   SessionOptions small = options;
   small.n_sequences = 1;
   small.positions = PositionMode::kPacked;
+  small.scores.reset();
   small.cancel = nullptr;
   KvContext context(model, small, kTokens);
   const llama_seq_id sequence = context.take_sequence();

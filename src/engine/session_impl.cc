@@ -176,7 +176,7 @@ void Session::Impl::append_bounded(std::span<const Token> tokens, const Policy& 
   for (std::size_t from = 0; from < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));
     if (policy.score_request()) {
-      if (record.outgrows(policy, 0)) retain(plan(policy, record.map().n_seen()));
+      retain(plan(policy, record.map().n_seen()));
     } else {
       retain(keep_before_chunk(policy, state, record.held(), record.map().n_seen()));
     }

@@ -92,7 +92,7 @@ TEST(Visualize, DrawsWhatASavedChatHolds) {
   const std::string file = make_saved_chat(folder);
   const SavedSession saved = inspect_session(file);
   ASSERT_GT(saved.n_tokens_seen, saved.held.count());
-  ASSERT_EQ(saved.held.ranges().size(), 2U);
+  ASSERT_EQ(saved.held.layer(0).ranges().size(), 2U);
   const std::string picture = folder / "chat.svg";
   const ProgramResult result = run_kvevict({"visualize", "--from", file, "--save", picture});
   ASSERT_EQ(result.exit_code, 0) << result.err;

@@ -36,14 +36,15 @@ TEST(KeepPlanTest, CombinesLayerByLayer) {
     const KeepPlan a = random_plan(random);
     const KeepPlan b = random_plan(random);
     const KeepPlan both = a.intersect(b);
-    const KeepPlan merged = a.merge_with_history(b, 25);
+    const KeepPlan history = a.intersect(KeepPlan(KeepSet::all(25)));
+    const KeepPlan merged = history.merge_with_history(b, 25);
     ASSERT_EQ(both.is_shared(), a.is_shared() && b.is_shared());
     ASSERT_LE(both.distinct_sets().size(), kLayers);
     std::int64_t most = 0;
     KeepSet any;
     for (std::size_t l = 0; l < kLayers; ++l) {
       ASSERT_EQ(both.layer(l), a.layer(l).intersect(b.layer(l)));
-      ASSERT_EQ(merged.layer(l), a.layer(l).merge_with_history(b.layer(l), 25));
+      ASSERT_EQ(merged.layer(l), history.layer(l).merge_with_history(b.layer(l), 25));
       most = std::max(most, a.layer(l).count());
       any = any.unite(a.layer(l));
     }

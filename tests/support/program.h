@@ -14,9 +14,9 @@ struct ProgramResult {
 };
 
 struct ProgramOptions {
-  std::vector<std::string> environment;  ///< "NAME=value", over the test's own environment.
-  std::string folder;                    ///< Working folder; empty: the test's own.
-  std::string input;                     ///< Standard input.
+  std::vector<std::string> environment{};  ///< "NAME=value", over the test's own environment.
+  std::string folder{};                    ///< Working folder; empty: the test's own.
+  std::string input{};                     ///< Standard input.
 };
 
 /// A run of the real kvevict binary (or of `program`, where it is given).
