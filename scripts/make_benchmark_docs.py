@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Writes the section of docs/benchmarks.md on bench/cache_evict from the JSON that it and bench/side_by_side.py
-print; leaves the rest of the file alone. Keeps the measured rows beside it, without the machine's name.
+"""Writes sections of docs/benchmarks.md from the JSON that the benchmarks print; leaves the rest of the file alone. Keeps
+the measured rows beside it, without the machine's name.
 
-usage: make_benchmark_docs.py --cache-evict FILE --side-by-side FILE
+usage: make_benchmark_docs.py --cache-evict FILE --side-by-side FILE    bench/cache_evict and bench/side_by_side.py
+       make_benchmark_docs.py --overhead FILE --policies FILE           kvevict overhead and bench/policies
 """
 
 import argparse
 import json
 import pathlib
+import statistics
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- begin: cache_evict (generated) -->", "<!-- end: cache_evict -->"
+OVERHEAD_BEGIN, OVERHEAD_END = "<!-- begin: overhead (generated) -->", "<!-- end: overhead -->"
 HEAD = "# Benchmarks\n\nNumbers of one machine each, beside what they are held against in the same run.\n"
 
 
@@ -83,26 +86,100 @@ def section(measured, beside):
     yield END
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--cache-evict", type=pathlib.Path, required=True)
-    parser.add_argument("--side-by-side", type=pathlib.Path)
-    arguments = parser.parse_args()
-    measured = json.loads(arguments.cache_evict.read_text())
-    for private in ("host_name", "executable"):
-        measured["context"].pop(private, None)
-    beside = json.loads(arguments.side_by_side.read_text()) if arguments.side_by_side else None
+def overhead_table(measured):
+    def of(samples, key):
+        values = [s[key] for s in samples]
+        return statistics.median_low(values), min(values)
+
+    n_new = measured["new_tokens"]
+    plain_prefill, plain_decode = of(measured["plain"], "seconds_prefill"), of(measured["plain"], "seconds_decode")
+    yield "| strategy | positions | prefill, s | ratio | decide, ms | move, ms | memory, MiB | KV after, MiB | decode, tokens/s | ratio |"
+    yield "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    yield f"| llama.cpp alone | – | {plain_prefill[0]:.3f} ({plain_prefill[1]:.3f}) | 1 | – | – | – | – | {n_new / plain_decode[0]:.1f} ({n_new / plain_decode[1]:.1f}) | 1 |"
+    for run in measured["runs"]:
+        samples = run["samples"]
+        prefill, decode = of(samples, "seconds_prefill"), of(samples, "seconds_decode")
+        decide, move = of(samples, "seconds_decide"), of(samples, "seconds_move")
+        memory, kv = of(samples, "resident_bytes"), of(samples, "kv_bytes_after")
+        yield (f"| `{run['run']['name']}` | {run['positions']} | {prefill[0]:.3f} ({prefill[1]:.3f}) | {prefill[0] / plain_prefill[0]:.2f} | "
+               f"{1e3 * decide[0]:.3f} ({1e3 * decide[1]:.3f}) | {1e3 * move[0]:.1f} ({1e3 * move[1]:.1f}) | {memory[0] / 2**20:.1f} | "
+               f"{kv[0] / 2**20:.1f} | {n_new / decode[0]:.1f} ({n_new / decode[1]:.1f}) | {plain_decode[0] / decode[0]:.2f} |")
+
+
+def overhead_section(measured, policies):
+    machine = measured["machine"]
+    yield OVERHEAD_BEGIN
+    yield "## What a strategy costs (`kvevict overhead`, `bench/policies`)"
+    yield ""
+    yield (f"{machine.get('processors', '?')} processors ({machine.get('cpu', '?')}), {measured['created'][:10]}; default model, a prompt of "
+           f"{measured['prompt_tokens']:,} tokens in full, one eviction, {measured['new_tokens']} tokens decoded behind it; "
+           f"{len(measured['plain'])} rounds in which llama.cpp alone and all strategies take turns. Medians, in brackets the best; "
+           "ratios are to llama.cpp's own calls in the same run (prefill: lower is better; decode: higher is better). Decide: the plan, with gathering "
+           "the attention where it is asked for; move: the kept rows into a cache of the right size; memory: by which the process has grown "
+           "when decoding begins.")
+    yield ""
+    yield from overhead_table(measured)
+    yield ""
+    yield ("Strategies by position add nothing to a prefill: their sessions make the same context as llama.cpp alone. Those by attention "
+           "need the matrix that flash attention never writes, and read it while it is computed.")
+    yield ""
+    yield "The plan alone, without a model, 30 layers (those by attention: with the scores at hand):"
+    yield ""
+    rows = rows_of(policies)
+    lengths = sorted({int(name.split("/")[2]) for name in rows if name.startswith("plan/")})
+    yield "| strategy | " + " | ".join(f"first plan of {n:,} tokens, ms" for n in lengths) + " | the next chunk of 512 in a full cache, ms |"
+    yield "|---|" + "---:|" * (len(lengths) + 1)
+    unit = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
+    ms = {name: row["real_time"] * unit[row["time_unit"]] for name, row in rows.items()}
+    for name in [n.split("/")[1] for n in rows if n.startswith("step/")]:
+        cells = [f"{ms[f'plan/{name}/{n}']:.4f}" if f"plan/{name}/{n}" in ms else "–" for n in lengths]
+        yield f"| `{name}` | " + " | ".join(cells) + f" | {ms[f'step/{name}']:.4f} |"
+    yield OVERHEAD_END
+
+
+def put_section(lines, begin, end):
     out = ROOT / "docs" / "benchmarks.md"
     text = out.read_text() if out.exists() else HEAD
-    new = "\n".join(section(measured, beside))
-    if BEGIN in text:
-        text = text[: text.index(BEGIN)] + new + text[text.index(END) + len(END):]
+    new = "\n".join(lines)
+    if begin in text:
+        text = text[: text.index(begin)] + new + text[text.index(end) + len(end):]
     else:
         text = text.rstrip("\n") + "\n\n" + new + "\n"
     out.write_text(text)
+
+
+def keep_rows(name, rows):
     data = ROOT / "docs" / "benchmarks"
     data.mkdir(parents=True, exist_ok=True)
-    (data / "cache_evict.json").write_text(json.dumps({"cache_evict": measured, "side_by_side": beside}, indent=1) + "\n")
+    (data / name).write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def read_rows(path):
+    """What Google Benchmark printed, without the machine's name."""
+    measured = json.loads(path.read_text())
+    for private in ("host_name", "executable"):
+        measured["context"].pop(private, None)
+    return measured
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cache-evict", type=pathlib.Path)
+    parser.add_argument("--side-by-side", type=pathlib.Path)
+    parser.add_argument("--overhead", type=pathlib.Path)
+    parser.add_argument("--policies", type=pathlib.Path)
+    arguments = parser.parse_args()
+    if bool(arguments.overhead) != bool(arguments.policies) or not (arguments.cache_evict or arguments.overhead):
+        parser.error("--cache-evict, or --overhead and --policies, are needed")
+    if arguments.cache_evict:
+        measured = read_rows(arguments.cache_evict)
+        beside = json.loads(arguments.side_by_side.read_text()) if arguments.side_by_side else None
+        put_section(section(measured, beside), BEGIN, END)
+        keep_rows("cache_evict.json", {"cache_evict": measured, "side_by_side": beside})
+    if arguments.overhead:
+        overhead, policies = json.loads(arguments.overhead.read_text()), read_rows(arguments.policies)
+        put_section(overhead_section(overhead, policies), OVERHEAD_BEGIN, OVERHEAD_END)
+        keep_rows("overhead.json", {"overhead": overhead, "policies": policies})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ mkdir -p "$out" "$work/data"
 say "plans"
 "$kvevict" visualize --save "$out/cache.png"
 "$kvevict" visualize --strategy sink_recent_uniform:256:512:stride=2 --save "$out/stride.png"
+"$kvevict" visualize --strategy ladder:4:60:192:span=4 --total_len 700 --save "$out/ladder.png"
 "$kvevict" visualize --mode mask --strategy sink_recent_uniform:64:256:512 --total_len 4096 --chunk 256 --save "$out/mask.png"
 "$kvevict" visualize --strategy sink_recent_uniform:64:256:512 --total_len 5120 --frames 10 --animate "$out/stream.gif"
 
