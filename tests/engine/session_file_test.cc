@@ -144,17 +144,17 @@ TEST_F(SessionFileTest, RefusesAnotherModelAndOtherOptions) {
 }
 
 TEST_F(SessionFileTest, ALadderGoesOnWithItsRows) {
-  const auto ladder = policy("ladder:1:2:6:span=2");
+  const auto ladder = policy("ladder:1:2:32:span=2");
   SessionSnapshot snapshot = Session(model_, packed()).snapshot();
-  snapshot.policy_state = {.n_layers = 6};
-  for (const std::int64_t n : {5, 30, 41}) (void)ladder->plan(n, snapshot.policy_state);
+  snapshot.policy_state = {.n_layers = 30};
+  for (const std::int64_t n : {5, 60, 91}) (void)ladder->plan(n, snapshot.policy_state);
   Session session = Session::restore(model_, packed(), snapshot);
   save_session(session, path_);
   PolicyState loaded = load_session(model_, packed(), path_).session.snapshot().policy_state;
-  EXPECT_EQ(loaded.n_layers, 6);
-  EXPECT_EQ(ladder->plan(41, loaded), ladder->plan(41, snapshot.policy_state));
-  EXPECT_EQ(ladder->plan(50, loaded), ladder->plan(50, snapshot.policy_state));
-  for (const auto& [cursor, n_seen] : {std::pair{-1, 41}, {3, 7}}) {  // a file that contradicts itself
+  EXPECT_EQ(loaded.n_layers, 30);
+  EXPECT_EQ(ladder->plan(91, loaded), ladder->plan(91, snapshot.policy_state));
+  EXPECT_EQ(ladder->plan(120, loaded), ladder->plan(120, snapshot.policy_state));
+  for (const auto& [cursor, n_seen] : {std::pair{-1, 91}, {3, 7}}) {  // a file that contradicts itself
     snapshot.policy_state.ladder->cursor = cursor;
     snapshot.policy_state.ladder->n_tokens_seen = n_seen;
     Session broken = Session::restore(model_, packed(), snapshot);
