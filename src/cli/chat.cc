@@ -123,6 +123,14 @@ class Chat {
   std::string save_file_;
 };
 
+/// Whether the text of a strategy gives its sink: "sink_recent:4:24", "sink_recent:sink=4".
+bool names_sink(const std::string& strategy) {
+  const std::size_t colon = strategy.find(':');
+  if (colon == std::string::npos) return false;
+  const std::string first = strategy.substr(colon + 1, strategy.find(':', colon + 1) - colon - 1);
+  return first.find('=') == std::string::npos || strategy.find(":sink=") != std::string::npos;
+}
+
 void run_chat(ChatFlags flags) {
   flags.generation.validate();
   StrategySpec spec = flags.strategy.specs("sink_recent").front();
@@ -165,7 +173,11 @@ void add_chat(CLI::App& app) {
   flags->generation.add_to(*command);
   flags->strategy.add_to(*command, false, true);
   flags->engine.add_to(*command);
-  command->callback([flags] { run_chat(*flags); });
+  command->callback([flags, command] {
+    if (command->count("--sink_tokens") == 0 && names_sink(flags->strategy.strategy))
+      flags->strategy.has_auto_sink = false;  // its own sink holds
+    run_chat(*flags);
+  });
 }
 
 }  // namespace kvevict::cli

@@ -135,6 +135,21 @@ TEST(DynamicCacheTest, APlanOfOriginalTokensIsFollowedAfterEarlierEvictions) {
   }
 }
 
+TEST(DynamicCacheTest, ALadderKeepsOtherRowsInEachLayer) {
+  DynamicCache cache = owned_cache(3, 64);
+  const auto policy = make_policy(parse_strategy("ladder:2:6:16:span=1"));  // groups of 3 rows, 1 stays
+  PolicyState state{.n_layers = 3};
+  for (int step = 0; step < 8; ++step) {
+    append(cache, 20);
+    const KeepPlan plan = policy->plan(cache.seen_tokens(), state);
+    evict_to_plan(cache, plan, {.rectangular = true});
+    for (std::size_t layer = 0; layer < 3; ++layer) EXPECT_EQ(cache.abs_pos(layer), plan.layer(layer));
+    EXPECT_LE(cache.n_rows(0), 2 + 6 + 16);
+    expect_rows_match_record(cache);
+  }
+  EXPECT_NE(cache.abs_pos(0), cache.abs_pos(1));
+}
+
 TEST(DynamicCacheTest, ResidentMemoryFallsWithTheEvictionAndGrowsAgain) {
   DynamicCache cache = owned_cache(4, 1 << 15);
   append(cache, 1 << 15);

@@ -60,6 +60,11 @@ TEST(ResearchBaselines, AnswerTheSameQuestionWithinTheSameBudget) {
       EXPECT_EQ(layer.back().at(1), example.at("prompt_tokens")) << name;  // the newest is kept
     }
   }
+  const ProgramResult picture = run_kvevict({"visualize", "--from", folder / "out.json", "--run",
+                                             "ladder:4:60:64", "--save", (folder / "ladder.svg").string()});
+  ASSERT_EQ(picture.exit_code, 0) << picture.err;
+  EXPECT_NE(picture.out.find("on average over 30"), std::string::npos)
+      << picture.out;  // drawn layer by layer
 }
 
 TEST(ResearchBaselines, StreamWithinTheirBudget) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "engine/attention_scores.h"
 #include "kvevict/error.h"
 #include "kvevict/session.h"
 #include "kvevict/session_snapshot.h"
@@ -154,6 +155,17 @@ TEST(AttentionScores, AreAskedForOrRefused) {
   Session recording(model, options_for(policy, {}));
   recording.append(text);
   EXPECT_THROW((void)recording.snapshot(), Error);
+}
+
+TEST(AttentionScores, AModelThatShowsNoneIsRefused) {
+  const AttentionScores scores({.n_last_queries = 1}, 2);
+  try {
+    scores.require_sound(4);
+    FAIL() << "attention was never shown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_NE(std::string(error.what()).find("goes by position"), std::string::npos);
+  }
 }
 
 }  // namespace

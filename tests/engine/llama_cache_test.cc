@@ -134,5 +134,26 @@ TEST(LlamaCacheTest, RefusesARecurrentModel) {
   }
 }
 
+TEST(LlamaCacheTest, ALadderHoldsOtherTokensInEachLayerOfAForeignContext) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, 400);
+  const auto ladder = policy("ladder:4:30:60:span=4");
+  Program program(*model);
+  LlamaCache cache = LlamaCache::bind(program.context.get(), ladder, {.n_slack = 0});
+  for (std::size_t from = 0; from < 400; from += 50) {
+    EXPECT_EQ(cache.before_decode(50), static_cast<std::int64_t>(from));  // absolute positions
+    program.decode(std::span(text).subspan(from, 50));
+  }
+  cache.evict();
+  const KeepPlan held = cache.held();
+  EXPECT_EQ(held.n_layers(), 30U);
+  EXPECT_LE(held.count(), 94);
+  EXPECT_GT(held.in_any_layer().count(), held.count());
+  EXPECT_TRUE(std::isfinite(*llama_get_logits_ith(program.context.get(), -1)));
+  EXPECT_THROW((void)LlamaCache::bind(program.context.get(), ladder, {.positions = PositionMode::kPacked}),
+               Error);
+  EXPECT_THROW((void)LlamaCache::bind(program.context.get(), policy("tova:0:1:60")), Error);
+}
+
 }  // namespace
 }  // namespace kvevict
