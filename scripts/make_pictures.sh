@@ -11,7 +11,7 @@ work=build/pictures
 demo=(results/demo/*.json)
 strategies=full,sink_recent:64:256,sink_recent_uniform:64:256:512,streaming_llm:4:316
 [ -x "$kvevict" ] || fail "there is no $kvevict: run scripts/setup.sh first"
-[ -e "${demo[0]}" ] || fail "there is no results/demo: scripts/demo.sh makes it"
+[ -e "${demo[0]}" ] || fail "there is no results/demo: RESULTS=results/demo scripts/run_examples.sh makes it"
 mkdir -p "$out" "$work/data"
 
 say "plans"

@@ -2,8 +2,9 @@
 # Sets everything up and runs the tests; the last line counts them.
 #   scripts/test.sh          all tests but the long ones
 #   scripts/test.sh --quick  only what needs neither llama.cpp nor a model: seconds
-#   scripts/test.sh --full   all tests, then under AddressSanitizer, UBSan and ThreadSanitizer, and clang-tidy: an
-#                            hour or more; stages that passed for the same files are not run again
+#   scripts/test.sh --full   all tests, the long checks of scripts/long (a million tokens: two hours), the tests under
+#                            AddressSanitizer, UBSan and ThreadSanitizer, fuzzing, clang-tidy and clang-format: half a
+#                            day; stages that passed for the same files are not run again
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD

@@ -13,7 +13,8 @@ struct LlamaCacheOptions {
   std::int32_t sequence = 0;  ///< The llama_seq_id that is evicted; every batch goes to it.
   PositionMode positions = PositionMode::kAbsolute;
   Schedule schedule = Schedule::kStreaming;
-  /// Packed positions only: tokens by which the cache may outgrow its budget between shifts; >= 0.
+  /// Packed positions and ladders: tokens by which the cache may outgrow its budget where cells are free; >=
+  /// 0.
   std::int64_t n_slack = 64;
 };
 

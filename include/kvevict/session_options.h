@@ -31,8 +31,8 @@ struct SessionOptions {
   int n_threads = 0;             ///< 0: the processors that this process may use.
   int n_sequences = 1;           ///< Sessions that may share the context by `fork`; 1 … kMaxSequences.
   PositionMode positions = PositionMode::kAbsolute;
-  /// Packed positions only: tokens by which the cache may outgrow its budget while decoding,
-  /// so that the shift of all keys is paid once for so many tokens; >= 1.
+  /// Where evictions are dear (`decode_slack`: packed positions, plans for each layer, attention):
+  /// tokens by which the cache may outgrow its budget while decoding, so that it is paid once; >= 1.
   int n_decode_slack = 64;
   /// The attention to record, for a policy that chooses by it (`options_for`). Needs flash attention
   /// off and n_sequences 1; costs time at every decode. Empty: nothing is recorded, nothing is paid.

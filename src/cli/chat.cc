@@ -1,6 +1,8 @@
 // kvevict chat: a conversation of any length in a cache of fixed size.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -139,7 +141,9 @@ void run_chat(ChatFlags flags) {
   run.prefill = flags.engine.is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
   run.model = Model::load(flags.engine.model_options());
   if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
-    spec.config.sink_tokens = ChatTemplate(*run.model, flags.system).count_system_tokens();
+    const std::int64_t n_system = ChatTemplate(*run.model, flags.system).count_system_tokens();
+    const std::int64_t n_own = names_sink(flags.strategy.strategy) ? spec.config.sink_tokens : 0;
+    spec.config.sink_tokens = std::max(n_system, n_own);
     if (flags.strategy.budget) set_budget(spec, *flags.strategy.budget);
   }
   run.policy = make_run_policy(flags.engine, spec, *run.model);
@@ -173,11 +177,7 @@ void add_chat(CLI::App& app) {
   flags->generation.add_to(*command);
   flags->strategy.add_to(*command, false, true);
   flags->engine.add_to(*command);
-  command->callback([flags, command] {
-    if (command->count("--sink_tokens") == 0 && names_sink(flags->strategy.strategy))
-      flags->strategy.has_auto_sink = false;  // its own sink holds
-    run_chat(*flags);
-  });
+  command->callback([flags] { run_chat(*flags); });
 }
 
 }  // namespace kvevict::cli

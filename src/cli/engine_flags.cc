@@ -89,7 +89,8 @@ void EngineFlags::add_to(CLI::App& app) {
                ->check(CLI::IsMember({"absolute", "packed", "auto"})));
   in_group(add_count(
       app, "decode_slack", decode_slack,
-      "Packed positions: tokens by which the cache may outgrow its budget between shifts while decoding"));
+      "Packed positions, ladder, h2o, snapkv, tova: tokens by which the cache may outgrow its budget between "
+      "evictions while decoding"));
   in_group(
       add_option(app, "kv_memory", kv_memory, "A limit for K and V, such as 512MiB, instead of token counts")
           ->option_text("SIZE"));

@@ -58,7 +58,7 @@ inline constexpr std::int64_t kCellPadding = 256;
                                                 bool is_bounded);
 
 /// Turns a limit of `kv_memory` for K and V into the strategy's token counts, and says so on stderr: what
-/// is free to grow (the middle budget of sink_recent_uniform, the recent window of the others) takes
+/// is free to grow (the middle budget where the strategy has one, else the recent window) takes
 /// what the limit leaves, in whole multiples of llama.cpp's 256 cells. `full` cannot be limited.
 /// Errors: kInvalidArgument where the limit is not a size or does not hold the strategy's fixed part.
 /// Where the prefill is bounded, the chunk too comes out of the limit.

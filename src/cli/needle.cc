@@ -75,6 +75,10 @@ nlohmann::ordered_json needle_json(const NeedleMap& map, const std::vector<RunIn
 }
 
 void run_needle_command(const NeedleFlags& flags) {
+  if (flags.engine.dry_run) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "--dry_run has nothing to show here: needle has to run the model");
+  }
   for (const std::int64_t length : flags.lengths) require_range("lengths", length, 64, 1'000'000);
   for (const std::int64_t depth : flags.depths) require_range("depths", depth, 0, 100);
   require_range("keys", flags.n_keys, 1, 1000);

@@ -50,34 +50,43 @@ std::vector<Token> first_tokens(const Model& model, const OverheadFlags& flags) 
   return tokens;
 }
 
-double median(const std::vector<OverheadSample>& samples, double OverheadSample::*value) {
-  return spread_of(samples, [value](const OverheadSample& s) { return s.*value; }).median;
+Spread spread(const std::vector<OverheadSample>& samples, double OverheadSample::*value) {
+  return spread_of(samples, [value](const OverheadSample& s) { return s.*value; });
+}
+
+/// The median and, in brackets, the least.
+std::string cell(const Spread& spread, double factor, int n_digits) {
+  return fmt::format("{:.{}f} ({:.{}f})", factor * spread.median, n_digits, factor * spread.least, n_digits);
+}
+
+std::string rate_cell(double n, const Spread& seconds) {
+  return fmt::format("{:.1f} ({:.1f})", n / seconds.median, n / seconds.least);
 }
 
 std::string table_of(const OverheadJob& job, const OverheadSamples& samples) {
   Table table({"strategy", "positions", "prefill s", "x alone", "decide ms", "move ms", "memory MiB",
                "KV MiB", "decode tok/s", "x alone"});
-  const auto mib = [](double bytes) { return fmt::format("{:.1f}", bytes / (1 << 20)); };
-  const double plain_prefill = median(samples.plain, &OverheadSample::seconds_prefill);
-  const double plain_decode = median(samples.plain, &OverheadSample::seconds_decode);
-  const auto rate = [&](double seconds) { return static_cast<double>(job.n_new) / seconds; };
-  table.add({"llama.cpp alone", "", fmt::format("{:.3f}", plain_prefill), "1.00", "", "", "", "",
-             fmt::format("{:.1f}", rate(plain_decode)), "1.00"});
+  const Spread plain_prefill = spread(samples.plain, &OverheadSample::seconds_prefill);
+  const Spread plain_decode = spread(samples.plain, &OverheadSample::seconds_decode);
+  const auto n_new = static_cast<double>(job.n_new);
+  table.add({"llama.cpp alone", "", cell(plain_prefill, 1, 3), "1.00", "", "", "", "",
+             rate_cell(n_new, plain_decode), "1.00"});
   for (std::size_t i = 0; i < job.strategies.size(); ++i) {
     const auto& runs = samples.strategies[i];
-    const double prefill = median(runs, &OverheadSample::seconds_prefill);
-    const double decode = median(runs, &OverheadSample::seconds_decode);
-    const auto bytes = [&](std::int64_t OverheadSample::*value) {
-      return spread_of(runs, [value](const OverheadSample& s) { return static_cast<double>(s.*value); })
-          .median;
+    const Spread prefill = spread(runs, &OverheadSample::seconds_prefill);
+    const Spread decode = spread(runs, &OverheadSample::seconds_decode);
+    const auto mib = [&](std::int64_t OverheadSample::*value) {
+      const Spread bytes =
+          spread_of(runs, [value](const OverheadSample& s) { return static_cast<double>(s.*value); });
+      return fmt::format("{:.1f}", bytes.median / (1 << 20));
     };
     table.add({to_string(job.strategies[i].policy->spec()),
-               std::string(to_string(job.strategies[i].positions)), fmt::format("{:.3f}", prefill),
-               fmt::format("{:.2f}", prefill / plain_prefill),
-               fmt::format("{:.3f}", 1e3 * median(runs, &OverheadSample::seconds_decide)),
-               fmt::format("{:.2f}", 1e3 * median(runs, &OverheadSample::seconds_move)),
-               mib(bytes(&OverheadSample::resident_bytes)), mib(bytes(&OverheadSample::kv_bytes_after)),
-               fmt::format("{:.1f}", rate(decode)), fmt::format("{:.2f}", plain_decode / decode)});
+               std::string(to_string(job.strategies[i].positions)), cell(prefill, 1, 3),
+               fmt::format("{:.2f}", prefill.median / plain_prefill.median),
+               cell(spread(runs, &OverheadSample::seconds_decide), 1e3, 3),
+               cell(spread(runs, &OverheadSample::seconds_move), 1e3, 1),
+               mib(&OverheadSample::resident_bytes), mib(&OverheadSample::kv_bytes_after),
+               rate_cell(n_new, decode), fmt::format("{:.2f}", plain_decode.median / decode.median)});
   }
   return table.text();
 }
@@ -118,6 +127,10 @@ void write_overhead(const OverheadFlags& flags, const OverheadJob& job, const Ov
 }
 
 void run_overhead_command(const OverheadFlags& flags) {
+  if (flags.engine.dry_run) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "--dry_run has nothing to show here: overhead has to run the model");
+  }
   if (flags.prompt_tokens < 2 || flags.max_new_tokens < 1 || flags.rounds < 1 || flags.rounds > 1000) {
     throw Error(ErrorCode::kInvalidArgument,
                 "--prompt_tokens takes 2 or more tokens, --max_new_tokens 1 or more, --rounds 1 to 1000");
@@ -143,7 +156,7 @@ void run_overhead_command(const OverheadFlags& flags) {
   Progress progress(static_cast<std::int64_t>(chosen.size() + 1) * flags.rounds);
   const OverheadSamples samples = run_overhead(job, [&](const std::string& what) { progress.step(what); });
   if (!flags.output.empty()) write_overhead(flags, job, samples);
-  fmt::print("{} prompt tokens, {} new ones, median of {} rounds in turn\n{}", flags.prompt_tokens,
+  fmt::print("{} prompt tokens, {} new ones, median (best) of {} rounds in turn\n{}", flags.prompt_tokens,
              flags.max_new_tokens, flags.rounds, table_of(job, samples));
 }
 

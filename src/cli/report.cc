@@ -6,9 +6,9 @@
 
 #include "cli/flags.h"
 #include "cli/prompt_tokens.h"
+#include "cli/result_files.h"
 #include "cli/subcommands.h"
 #include "eval/atomic_file.h"
-#include "eval/joined_results.h"
 #include "kvevict/error.h"
 #include "plot/report.h"
 
@@ -28,17 +28,7 @@ void run_report(const ReportFlags& flags) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("--prompts is {}: 0 or more is needed", flags.prompts));
   }
-  NamedResults read;
-  std::vector<NeedlePicture> needles;
-  for (const std::string& file : flags.files) {
-    if (is_needle_file(file)) {
-      needles.push_back(read_needle_picture(file));
-    } else {
-      read.names.push_back(file);
-      read.files.push_back(read_results(file));
-    }
-  }
-  const NamedResults results = join_by_dataset(std::move(read));
+  const auto [results, needles] = read_result_files(flags.files);
   require_writable(flags.output);
   ReportOptions options{.title = flags.title, .n_prompts = static_cast<std::size_t>(flags.prompts)};
   if (!results.files.empty()) options.token_ends = prompt_token_ends(flags.model);

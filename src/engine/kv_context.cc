@@ -7,7 +7,6 @@
 
 #include "engine/batch.h"
 #include "engine/ggml_types.h"
-#include "engine/key_turner_check.h"
 #include "engine/llama_log.h"
 #include "engine/state_rows.h"
 #include "engine/threads.h"
@@ -171,17 +170,14 @@ void KvContext::put(llama_seq_id sequence, std::span<const std::uint8_t> rows) {
   put_rows(context_.get(), sequence, rows);
 }
 
-void KvContext::require_key_turner() {
-  if (!key_turner_) key_turner_ = checked_key_turner(model_, options_);
-}
-
-void KvContext::arrange(llama_seq_id sequence, const CellArrangement& arrangement) {
+void KvContext::arrange(llama_seq_id sequence, const CellArrangement& arrangement, const KeyTurner* turner) {
   std::vector<std::uint8_t> before = copy(sequence);
   const StateRows rows(before);
   CellArrangement turned = arrangement;
   add_waiting_turns(turned, rows.positions(), waiting_shifts_);
-  if (turns_keys(turned)) require_key_turner();
-  const std::vector<std::uint8_t> after = rows.arranged(turned, key_turner_.get());
+  if (turner == nullptr && turns_keys(turned))
+    throw Error(ErrorCode::kEngine, "keys would have to turn and nothing turns them");
+  const std::vector<std::uint8_t> after = rows.arranged(turned, turner);
   kv_bytes_peak_ =
       std::max(kv_bytes_peak_, kv_bytes() + static_cast<std::int64_t>(before.size() + after.size()));
   try {

@@ -76,10 +76,8 @@ class KvContext {
   /// the cells are as they were. Cost: two copies of the held rows. Errors: kUnsupported (a cache whose
   /// state is not of the known form; keys that cannot be turned), kInvalidArgument, kEngine.
   /// REQUIRES: no other sequence shares its cells.
-  void arrange(llama_seq_id sequence, const CellArrangement& arrangement);
-
-  /// Makes sure that keys can be turned layer by layer. Errors: as `checked_key_turner`.
-  void require_key_turner();
+  /// `turner` may be null where no key turns.
+  void arrange(llama_seq_id sequence, const CellArrangement& arrangement, const KeyTurner* turner);
 
   /// The attention recorded so far; null where the options ask for none.
   [[nodiscard]] const AttentionScores* scores() const noexcept { return scores_.get(); }
@@ -123,8 +121,7 @@ class KvContext {
   std::int64_t n_decode_calls_ = 0;
   std::int64_t n_decoded_tokens_ = 0;
   llama_seq_id shifted_sequence_ = 0;
-  std::shared_ptr<const KeyTurner> key_turner_;  // empty until it is needed
-  std::vector<PositionShift> waiting_shifts_;    // positions are shifted, keys not yet turned
+  std::vector<PositionShift> waiting_shifts_;  // positions are shifted, keys not yet turned
 };
 
 }  // namespace kvevict

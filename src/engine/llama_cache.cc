@@ -8,6 +8,7 @@
 #include "engine/state_rows.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
+#include "kvevict/simple_evict.h"
 
 namespace kvevict {
 
@@ -135,8 +136,10 @@ std::int64_t LlamaCache::before_decode(std::int64_t n_tokens) {
   }
   SequenceRecord& record = impl_->record;
   const std::optional<std::int64_t> budget = impl_->policy->budget_tokens(impl_->state());
-  if (budget && record.map().n_held() + n_tokens > *budget + record.slack(*impl_->policy))
-    impl_->retain(impl_->planned());
+  const std::int64_t n_free_before = impl_->n_cells() - count_cells(impl_->context, kAllSequences);
+  const bool outgrows =
+      record.map().n_held() + n_tokens > budget.value_or(kMaxTokens) + record.slack(*impl_->policy);
+  if (budget && (outgrows || n_tokens > n_free_before)) impl_->retain(impl_->planned());
   if (record.must_pack(n_tokens)) impl_->carry_out(record.pack());
   const std::int64_t n_free = impl_->n_cells() - count_cells(impl_->context, kAllSequences);
   if (n_tokens > n_free) {

@@ -25,7 +25,7 @@ struct CellChanges {
 /// A value: a fork's record is a copy.
 class SequenceRecord {
  public:
-  /// `n_slack`: tokens by which packed positions may outgrow the budget while decoding.
+  /// `n_slack`: tokens by which the cache may outgrow its budget where evictions are dear.
   /// `n_context_trained`: tokens, 0 where the model does not say. `n_layers`: of the model.
   /// `keeps_slots`: cells stay in the order of their slots, as recorded attention needs.
   SequenceRecord(PositionMode positions, std::int64_t n_slack, std::int64_t n_context_trained,

@@ -36,8 +36,11 @@ void validate(const Model& model, const SessionOptions& options) {
   }
   const bool is_v_quantised = options.type_v == KvType::kQ8_0 || options.type_v == KvType::kQ4_0;
   if (is_v_quantised && options.flash_attention == FlashAttention::kOff) {
-    throw Error(ErrorCode::kUnsupported, "a V cache of type " + std::string(to_string(options.type_v)) +
-                                             " needs flash attention: leave it on, or use f32, f16 or bf16");
+    throw Error(ErrorCode::kUnsupported,
+                "a V cache of type " + std::string(to_string(options.type_v)) +
+                    " needs flash attention: leave it on" +
+                    (options.scores ? " with a strategy that goes by position" : "") +
+                    ", or use f32, f16 or bf16 for V");
   }
   if (options.scores && options.flash_attention != FlashAttention::kOff) {
     throw Error(ErrorCode::kInvalidArgument,

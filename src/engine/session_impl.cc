@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "engine/key_turner_check.h"
 #include "engine/log_probability.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
@@ -63,7 +64,7 @@ bool Session::Impl::retain(const KeepPlan& keep) {
 }
 
 void Session::Impl::carry_out(const CellChanges& changes) {
-  if (changes.arrangement) context->arrange(sequence, *changes.arrangement);
+  if (changes.arrangement) context->arrange(sequence, *changes.arrangement, key_turner.get());
   context->remove(sequence, changes.removed);
   context->shift(sequence, changes.shifts);
 }
@@ -93,7 +94,8 @@ void Session::Impl::require_fitting(const Policy& policy) {
                 policy.spec().name + " keeps other tokens in each layer, which the cache of " +
                     model->info().name + " cannot (sliding windows, or several positions for each token)");
   }
-  if (options.positions != PositionMode::kAbsolute && context) context->require_key_turner();
+  if (options.positions != PositionMode::kAbsolute && !key_turner)
+    key_turner = checked_key_turner(model, options);
 }
 
 void Session::Impl::pack_if_needed(std::int64_t n_upcoming) {

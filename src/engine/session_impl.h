@@ -22,6 +22,7 @@ struct Session::Impl {
   SequenceRecord record;
   std::shared_ptr<KvContext> context;  // empty until the first token
   llama_seq_id sequence = 0;
+  std::shared_ptr<const KeyTurner> key_turner;  // empty until keys of single layers must turn
   std::vector<float> logits;
 
   [[nodiscard]] bool is_alone() const { return context->n_sequences_in_use() == 1; }

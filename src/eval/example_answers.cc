@@ -54,8 +54,10 @@ std::int64_t own_cells(const RunStrategy& strategy, const ExampleResult& result,
   static_cast<void>(count_kept_at_once(*strategy.policy, state, result.n_prompt_tokens));  // freezes a middle
   const auto budget = strategy.policy->budget_tokens(state);
   const std::int64_t n_all = result.n_kept_tokens + settings.prompt.n_new_tokens;
+  const std::int64_t n_slack =
+      decode_slack(*strategy.policy, strategy.positions, settings.session.n_decode_slack);
   const std::int64_t n_predecessors = strategy.policy->spec().config.recent_tokens == 1 ? 1 : 0;
-  return budget ? std::max(result.n_kept_tokens, std::min(n_all, *budget + n_predecessors)) : n_all;
+  return budget ? std::max(result.n_kept_tokens, std::min(n_all, *budget + n_slack + n_predecessors)) : n_all;
 }
 
 std::int64_t padded(std::int64_t n_cells) {

@@ -34,6 +34,7 @@ void require_trained_context(const Model& model, std::int64_t n_needed) {
 PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<const Token> prompt,
                               const PrefillSettings& settings) {
   PrefillReport report;
+  session.make_room(policy, 0);  // refuses what this session cannot do before the prompt is paid for
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
   const std::int64_t n_first = n_prompt - settings.n_after_eviction;
   const SessionStats before = session.stats();

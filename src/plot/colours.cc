@@ -19,9 +19,11 @@ constexpr std::array kStrategyColours = {
     NamedColour{"sink_recent_uniform", 0x0072B2},
     NamedColour{"streaming_llm", 0xCC79A7},
     NamedColour{"ladder", 0x009E73},
-    NamedColour{"lacache", 0x009E73},
+    NamedColour{"h2o", 0xD55E00},
+    NamedColour{"snapkv", 0x56B4E9},
+    NamedColour{"tova", 0x8C510A},
 };
-constexpr std::array<Colour, 3> kOtherColours = {0x56B4E9, 0xD55E00, 0xB8A900};
+constexpr std::array<Colour, 3> kOtherColours = {0xB8A900, 0x5E3C99, 0x1B1B1B};
 
 /// The same number for the same name everywhere: std::hash promises less.
 std::size_t stable_hash(std::string_view text) {

@@ -102,6 +102,32 @@ TEST(ResearchBaselines, OverheadIsMeasuredBesideLlamaAlone) {
   EXPECT_EQ(run_kvevict({"overhead", text_file(folder), "--prompt_tokens", "1000000"}).exit_code, 2);
 }
 
+TEST(ResearchBaselines, AreJudgedByPasskeysAndByPerplexity) {
+  const fs::path folder = make_work_folder();
+  const char* const strategies = "sink_recent:4:60,ladder:4:30:30,h2o:0:32:32";
+  const ProgramResult needle = run_kvevict({"needle", "--lengths", "200", "--depths", "50", "--strategies",
+                                            strategies, "--output", folder / "needle.json"});
+  ASSERT_EQ(needle.exit_code, 0) << needle.err;
+  for (const Json& run : read_json(folder / "needle.json").at("runs"))
+    EXPECT_EQ(run.at("answers").at(0).at("kept_tokens"), 64);
+  const ProgramResult perplexity =
+      run_kvevict({"perplexity", text_file(folder), "--window", "64", "--chunk", "32", "--total_tokens",
+                   "256", "--strategies", strategies, "--output", folder / "perplexity.json"});
+  ASSERT_EQ(perplexity.exit_code, 0) << perplexity.err;
+  for (const Json& run : read_json(folder / "perplexity.json").at("runs")) {
+    EXPECT_EQ(run.at("tokens"), 256);
+    EXPECT_LE(run.at("tokens_held_peak"), 64 + 64);  // the slack, which is more than the chunk
+    EXPECT_GT(run.at("perplexity"), 1);
+  }
+  const ProgramResult compared =
+      run_kvevict({"compare", folder / "needle.json", "--plot", folder / "map.svg"});
+  ASSERT_EQ(compared.exit_code, 0) << compared.err;
+  EXPECT_NE(compared.out.find("passkeys found"), std::string::npos);
+  EXPECT_GT(fs::file_size(folder / "map.svg"), 1000U);
+  EXPECT_EQ(run_kvevict({"needle", "--dry_run"}).exit_code, 2);
+  EXPECT_EQ(run_kvevict({"overhead", text_file(folder), "--dry_run"}).exit_code, 2);
+}
+
 TEST(ResearchBaselines, RefuseWhatCannotBe) {
   const fs::path folder = make_work_folder();
   const fs::path text = text_file(folder);

@@ -79,7 +79,7 @@ Json ending(const std::string& out) {
   return last;
 }
 
-TEST(StreamCommand, GoesOnFromItsCheckpointAfterAKill) {
+TEST(StreamCommand, GoesOnFromItsCheckpointWhereItEnded) {
   const std::string checkpoint = make_work_folder() + "/stream.kvevict";
   const std::vector<std::string> words =
       with({"stream", text_file(), "--json", "--total_tokens", "1280", "--report_every", "128"}, kSmall);

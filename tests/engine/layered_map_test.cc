@@ -88,6 +88,37 @@ void expect_same(const LayeredMap& map, const PlainLayers& plain) {
   }
 }
 
+/// Trims both to `n_tokens`, or checks that it is refused and nothing is changed.
+void trim_and_check(LayeredMap& map, PlainLayers& plain, std::int64_t n_tokens) {
+  PlainLayers after = plain;
+  bool can_trim = true;
+  std::int64_t first_gone = plain.next_position;
+  for (auto& layer : after.layers) {
+    std::erase_if(layer, [&](const PlainToken& token) { return token.index >= n_tokens; });
+    can_trim = can_trim && layer.size() == after.layers.front().size() &&
+               (n_tokens == 0 || (!layer.empty() && layer.back().index == n_tokens - 1));
+  }
+  if (!can_trim) {
+    ASSERT_THROW((void)map.trim(n_tokens), Error);
+    return;
+  }
+  const std::size_t n_left = after.layers.front().size();
+  for (const auto& layer : plain.layers) {
+    if (n_left == layer.size()) continue;
+    const std::int64_t position = layer[n_left].position;
+    first_gone = first_gone == plain.next_position ? position : std::max(first_gone, position);
+  }
+  const std::vector<PositionRange> removed = map.trim(n_tokens);
+  ASSERT_EQ(removed.size(), n_left == plain.layers.front().size() ? 0U : 1U);
+  if (!removed.empty()) {
+    ASSERT_EQ(removed.front(), (PositionRange{first_gone, plain.next_position}));
+  }
+  plain = std::move(after);
+  plain.n_seen = n_tokens;
+  plain.next_position = 0;
+  if (n_left > 0) plain.next_position = map.layer(0).next_position();
+}
+
 TEST(LayeredMapTest, IsTheVectorModelOverRandomSteps) {
   std::mt19937 random(3);
   for (int round = 0; round < 60; ++round) {
@@ -98,11 +129,15 @@ TEST(LayeredMapTest, IsTheVectorModelOverRandomSteps) {
     LayeredMap map(shared, kLayers);
     for (int step = 0; step < 25; ++step) {
       const auto n_held = static_cast<std::int64_t>(plain.layers.front().size());
-      const auto choice = random() % 4;
+      const auto choice = random() % 5;
       if (choice == 0 || n_held < 3) {
         const auto n = static_cast<std::int64_t>(1 + random() % 9);
         plain.append(n);
         map.append(n);
+      } else if (choice == 4) {
+        const auto n_back = static_cast<std::int64_t>(random() % 6);
+        ASSERT_NO_FATAL_FAILURE(trim_and_check(map, plain, std::max<std::int64_t>(0, plain.n_seen - n_back)));
+        if (plain.n_seen == 0) break;
       } else {
         const auto n = static_cast<std::int64_t>(1 + random() % static_cast<unsigned>(n_held));
         const KeepPlan plan = random_plan(plain, n, random);

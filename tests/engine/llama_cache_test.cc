@@ -134,6 +134,19 @@ TEST(LlamaCacheTest, RefusesARecurrentModel) {
   }
 }
 
+TEST(LlamaCacheTest, EvictsWithinTheSlackWhereTheCellsRunOut) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, 600);
+  Program program(*model);  // 256 cells: the budget and one batch, but not the slack
+  LlamaCache cache = LlamaCache::bind(program.context.get(), policy("sink_recent:4:220"),
+                                      {.positions = PositionMode::kPacked, .n_slack = 64});
+  for (std::size_t from = 0; from < 600; from += 30) {
+    ASSERT_NO_THROW(cache.before_decode(30)) << from;
+    program.decode(std::span(text).subspan(from, 30));
+  }
+  EXPECT_EQ(cache.stats().n_tokens_seen, 600);
+}
+
 TEST(LlamaCacheTest, ALadderHoldsOtherTokensInEachLayerOfAForeignContext) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 400);

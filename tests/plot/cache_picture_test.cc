@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include <chrono>
 #include <fstream>
 
 #include "kvevict/error.h"
@@ -168,6 +167,13 @@ TEST(CachePicture, DrawsAMillionTokensAndManyLayers) {
   }
   const std::string svg = svg_of(picture);
   EXPECT_LT(svg.size(), 20U << 20U);
+#ifndef __SANITIZE_ADDRESS__                              // whose shadow memory counts too
+  for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {  // gnuplot is a child
+    rusage usage{};
+    ASSERT_EQ(getrusage(who, &usage), 0);
+    EXPECT_LT(usage.ru_maxrss, 500 * 1024) << "KiB";
+  }
+#endif
   double blue = 0;  // pixels, weighted by how blue they are
   for (const SvgBox& box : svg_boxes(svg)) {
     if (box.top < 63 || box.bottom > 640 - 100 + 1) continue;

@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "kvevict/error.h"
+#include "kvevict/policy.h"
 #include "plot/cache_picture.h"
 #include "plot/colours.h"
 
@@ -89,6 +91,12 @@ TEST(Colours, AreTheSameForAStrategyWhereverItStands) {
   EXPECT_NE(among[3].colour, among[1].colour);  // a second run of the strategy: paler, another point
   EXPECT_NE(among[3].point, among[1].point);
   EXPECT_EQ(mix(0x000000, 0xFFFFFF, 0.5), 0x808080U);
+}
+
+TEST(Colours, EveryStrategyHasItsOwn) {
+  std::set<Colour> colours;
+  for (const PolicyInfo& info : all_policies()) colours.insert(strategy_colour(info.name));
+  EXPECT_EQ(colours.size(), all_policies().size());
 }
 
 }  // namespace

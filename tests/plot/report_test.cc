@@ -141,6 +141,7 @@ TEST(ReportInABrowser, RunsWithoutAnErrorAndOpensAnExample) {
   const std::string dom = output_of(start + "file://" + (folder / "report.html").string() + "#example-1'");
   if (dom.find("<html") == std::string::npos)
     GTEST_SKIP() << "the browser " << browser << " cannot run here: " << dom.substr(0, 300);
+  EXPECT_GT(fs::file_size(folder / "page.png"), 10000U);  // the screenshot is there and shows something
   EXPECT_NE(dom.find("data-ready=\"yes\""), std::string::npos);
   EXPECT_EQ(dom.find("Uncaught"), std::string::npos) << dom.substr(0, 2000);
   EXPECT_EQ(dom.find(":CONSOLE"), std::string::npos) << dom.substr(0, 2000);

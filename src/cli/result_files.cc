@@ -1,0 +1,22 @@
+#include "cli/result_files.h"
+
+#include "kvevict/results.h"
+
+namespace kvevict::cli {
+
+ResultFiles read_result_files(const std::vector<std::string>& files) {
+  NamedResults read;
+  ResultFiles all;
+  for (const std::string& file : files) {
+    if (is_needle_file(file)) {
+      all.needles.push_back(read_needle_picture(file));
+    } else {
+      read.names.push_back(file);
+      read.files.push_back(read_results(file));
+    }
+  }
+  all.results = join_by_dataset(std::move(read));
+  return all;
+}
+
+}  // namespace kvevict::cli
