@@ -79,7 +79,7 @@ class Session {
   void detach(std::int64_t n_reserve = 0);
 
   /// Forgets the tokens from index `n_tokens` on; `logits()` is empty until the next append.
-  /// Errors: kInvalidArgument where token n_tokens − 1 is no longer in the cache.
+  /// Errors: kInvalidArgument where token n_tokens − 1 is gone, or layers would hold unequally many tokens.
   void trim(std::int64_t n_tokens);
 
   /// Forgets every token and every plan; keeps the cells allocated.

@@ -148,6 +148,7 @@ void run_chat(ChatFlags flags) {
   }
   run.policy = make_run_policy(flags.engine, spec, *run.model);
   run.options = options_for(*run.policy, run.options);
+  require_savable(run, flags.save);
   if (flags.engine.dry_run) {
     fmt::print("{}", dry_run_text(run, 0, 0));
     return;

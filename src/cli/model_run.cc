@@ -51,6 +51,15 @@ ModelRun make_run(const EngineFlags& engine, StrategySpec spec) {
   return run;
 }
 
+void require_savable(const ModelRun& run, const std::string& file) {
+  if (!run.options.scores || file.empty()) return;
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      fmt::format("{} cannot be written: {} chooses by attention, which a saved session does not hold; use a "
+                  "strategy that goes by position",
+                  file, run.policy->spec().name));
+}
+
 std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new) {
   const std::int64_t n_held = most_held(run, n_prompt, n_new);
   const MemoryEstimate estimate = estimate_memory(run.model, run.options, n_held);

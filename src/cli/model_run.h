@@ -24,6 +24,10 @@ struct ModelRun {
 [[nodiscard]] std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec,
                                                             const Model& model);
 
+/// Refuses a `file` to save to (empty: none) where the run records attention, which a saved session does not
+/// hold: kInvalidArgument.
+void require_savable(const ModelRun& run, const std::string& file);
+
 /// What --dry_run prints for a prompt of `n_prompt` tokens and an answer of `n_new`.
 [[nodiscard]] std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new);
 

@@ -145,6 +145,7 @@ void run_stream(StreamFlags flags) {
   }
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
   const ModelRun run = make_run(flags.engine, spec);
+  require_savable(run, flags.checkpoint);
   if (flags.engine.dry_run) {
     fmt::print("{}", dry_run_text(run, 0, 0));
     return;

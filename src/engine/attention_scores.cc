@@ -51,9 +51,9 @@ void AttentionScores::add(Layer& layer, std::span<const float> probabilities, st
   const auto n_last = static_cast<std::size_t>(request_.n_last_queries);
   const std::size_t first = n_last == 0 || n_queries <= n_last ? 0 : n_queries - n_last;
   for (std::size_t q = first; q < n_queries; ++q) {
-    if (n_last > 0 || layer.rows.empty()) layer.rows.emplace_back();
-    if (n_last > 0 && layer.rows.size() > n_last) layer.rows.pop_front();
-    std::vector<float>& row = layer.rows.back();
+    if (n_last > 0 || layer.shown.empty()) layer.shown.emplace_back();
+    if (n_last > 0 && layer.shown.size() > n_last) layer.shown.pop_front();
+    std::vector<float>& row = layer.shown.back();
     if (row.size() < n_cells) row.resize(n_cells, 0);
     for (std::size_t h = 0; h < n_heads; ++h) {
       const float* const p = probabilities.data() + (h * n_queries + q) * n_cells;
@@ -85,6 +85,26 @@ void AttentionScores::require_sound(std::size_t n_cells) const {
                                                " cached tokens: choose a strategy that goes by position");
     }
   }
+}
+
+void AttentionScores::commit() {
+  const auto n_last = static_cast<std::size_t>(request_.n_last_queries);
+  for (Layer& layer : layers_) {
+    if (n_last == 0 && !layer.rows.empty() && !layer.shown.empty()) {
+      std::vector<float>& sums = layer.rows.front();
+      const std::vector<float>& added = layer.shown.front();
+      sums.resize(std::max(sums.size(), added.size()), 0);
+      for (std::size_t cell = 0; cell < added.size(); ++cell) sums[cell] += added[cell];
+    } else {
+      for (std::vector<float>& row : layer.shown) layer.rows.push_back(std::move(row));
+      while (n_last > 0 && layer.rows.size() > n_last) layer.rows.pop_front();
+    }
+    layer.shown.clear();
+  }
+}
+
+void AttentionScores::discard() {
+  for (Layer& layer : layers_) layer.shown.clear();
 }
 
 void AttentionScores::arrange(const CellArrangement& arrangement) {

@@ -29,6 +29,10 @@ class AttentionScores {
   /// shown in every layer, or shown over other cells than those.
   void require_sound(std::size_t n_cells) const;
 
+  /// What was shown since the last call counts from now on / is forgotten.
+  void commit();
+  void discard();
+
   /// The cells were arranged anew.
   void arrange(const CellArrangement& arrangement);
 
@@ -42,9 +46,10 @@ class AttentionScores {
 
  private:
   struct Layer {
-    std::deque<std::vector<float>> rows;  // one for each query that counts; one in all for every query
-    double row_sum = 1;                   // of the last query's probabilities
-    std::size_t n_used = 0;               // one past the last cell that it gave any
+    std::deque<std::vector<float>> rows;   // one for each query that counts; one in all for every query
+    std::deque<std::vector<float>> shown;  // the same, of a decode that is not yet committed
+    double row_sum = 1;                    // of the last query's probabilities
+    std::size_t n_used = 0;                // one past the last cell that it gave any
     bool was_shown = false;
   };
 

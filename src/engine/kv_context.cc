@@ -171,19 +171,18 @@ void KvContext::put(llama_seq_id sequence, std::span<const std::uint8_t> rows) {
 }
 
 void KvContext::arrange(llama_seq_id sequence, const CellArrangement& arrangement, const KeyTurner* turner) {
-  std::vector<std::uint8_t> before = copy(sequence);
-  const StateRows rows(before);
+  const StateRows rows(copy(sequence));
   CellArrangement turned = arrangement;
   add_waiting_turns(turned, rows.positions(), waiting_shifts_);
   if (turner == nullptr && turns_keys(turned))
     throw Error(ErrorCode::kEngine, "keys would have to turn and nothing turns them");
   const std::vector<std::uint8_t> after = rows.arranged(turned, turner);
   kv_bytes_peak_ =
-      std::max(kv_bytes_peak_, kv_bytes() + static_cast<std::int64_t>(before.size() + after.size()));
+      std::max(kv_bytes_peak_, kv_bytes() + static_cast<std::int64_t>(rows.bytes().size() + after.size()));
   try {
     put_rows(context_.get(), sequence, after);
   } catch (const Error&) {
-    put_rows(context_.get(), sequence, before);
+    put_rows(context_.get(), sequence, rows.bytes());
     shift_positions(context_.get(), sequence, waiting_shifts_);
     throw;
   }
@@ -238,7 +237,10 @@ void KvContext::decode(std::span<const BatchToken> batch) {
   if (code != -1) waiting_shifts_.clear();  // -1: refused before anything was done
   try {
     if (code != 0) throw_decode_error(code, batch.size(), log.reason());
-    if (scores_) scores_->require_sound(static_cast<std::size_t>(count_occupied()));
+    if (scores_) {
+      scores_->require_sound(static_cast<std::size_t>(count_occupied()));
+      scores_->commit();
+    }
   } catch (const Error&) {
     forget(batch);
     throw;
@@ -251,7 +253,7 @@ void KvContext::forget(std::span<const BatchToken> batch) {
     const auto position = static_cast<llama_pos>(token.position);
     llama_memory_seq_rm(llama_get_memory(context_.get()), token.sequence, position, position + 1);
   }
-  if (scores_) scores_->trim(static_cast<std::size_t>(count_occupied()));
+  if (scores_) scores_->discard();
 }
 
 std::span<const float> KvContext::logits(std::size_t i) const {

@@ -85,6 +85,7 @@ void LayeredMap::append(std::int64_t n_tokens) {
 }
 
 KeepPlan LayeredMap::held() const {
+  if (maps_.size() == 1) return KeepPlan(maps_.front().held());
   std::vector<KeepSet> sets;
   for (const CacheMap& map : maps_) sets.push_back(map.held());
   return {std::move(sets), map_of_layer_};

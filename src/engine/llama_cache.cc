@@ -45,17 +45,31 @@ struct LlamaCache::Impl {
 
   bool retain(const KeepPlan& keep) {
     if (!record.drops_tokens(keep)) return false;
-    carry_out(record.retain(keep));
+    SequenceRecord before = record;
+    try {
+      carry_out(record.retain(keep));
+    } catch (const Error&) {
+      record = std::move(before);
+      throw;
+    }
     return true;
   }
 
   void carry_out(const CellChanges& changes) {
-    if (changes.arrangement) {
-      const StateRows rows(copy_rows(context, options.sequence));
-      put_rows(context, options.sequence, rows.arranged(*changes.arrangement, nullptr));
-    }
+    if (changes.arrangement) arrange(*changes.arrangement);
     remove_positions(context, options.sequence, changes.removed);
     shift_positions(context, options.sequence, changes.shifts);
+  }
+
+  void arrange(const CellArrangement& arrangement) {
+    const StateRows rows(copy_rows(context, options.sequence));
+    const std::vector<std::uint8_t> after = rows.arranged(arrangement, nullptr);
+    try {
+      put_rows(context, options.sequence, after);
+    } catch (const Error&) {
+      put_rows(context, options.sequence, rows.bytes());
+      throw;
+    }
   }
 
   [[nodiscard]] KeepPlan planned() {
@@ -96,6 +110,11 @@ void require_fitting(llama_context* context, const Policy& policy, const LlamaCa
     refuse(ErrorCode::kUnsupported, policy.spec().name +
                                         " chooses by attention, which a context shows only to "
                                         "the one who made it: use a kvevict::Session");
+  }
+  if (policy.is_per_layer() && !can_shift_positions(model)) {
+    refuse(ErrorCode::kUnsupported, policy.spec().name +
+                                        " keeps other tokens in each layer, which the cache of "
+                                        "this model cannot");
   }
   if (policy.is_per_layer() &&
       (options.positions != PositionMode::kAbsolute || llama_n_seq_max(context) > 1)) {

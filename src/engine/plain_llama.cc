@@ -22,6 +22,7 @@ void decode(llama_context* context, std::span<Token> tokens) {
   const LlamaLogCapture log;
   const auto n = static_cast<std::int32_t>(tokens.size());
   if (const int code = llama_decode(context, llama_batch_get_one(tokens.data(), n)); code != 0) {
+    if (code == 2) throw Error(ErrorCode::kCancelled, "decoding was cancelled");
     throw Error(ErrorCode::kEngine, "llama.cpp cannot decode a batch of " + std::to_string(n) +
                                         " tokens (code " + std::to_string(code) + "): " + log.reason());
   }

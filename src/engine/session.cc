@@ -87,7 +87,7 @@ void Session::append(std::span<const Token> tokens, const AppendOptions& options
 bool Session::make_room(const Policy& policy, std::int64_t n_upcoming) {
   impl_->require_fitting(policy);
   if (!impl_->context || !impl_->record.outgrows(policy, n_upcoming)) return false;
-  return impl_->retain(impl_->plan(policy, impl_->record.map().n_seen() + n_upcoming));
+  return impl_->retain(impl_->plan(policy, n_upcoming));
 }
 
 EvictionReport Session::evict(const Policy& policy, const EvictOptions& options) {
@@ -96,7 +96,7 @@ EvictionReport Session::evict(const Policy& policy, const EvictOptions& options)
   SequenceRecord& record = impl_->record;
   const std::int64_t n_seen = record.map().n_seen();
   impl_->require_fitting(policy);
-  const KeepPlan wanted = impl_->plan(policy, n_seen + options.n_upcoming);
+  const KeepPlan wanted = impl_->plan(policy, options.n_upcoming);
   report.kept = record.held().merge_with_history(wanted, n_seen);
   report.seconds_plan = seconds_since(start);
   if (!impl_->context) return report;

@@ -52,32 +52,49 @@ bool Session::Impl::retain(const KeepPlan& keep) {
   if (!record.drops_tokens(keep)) return false;
   const bool moves_rows = record.shifts_when_dropping() || record.is_arranged_by(keep);
   if (moves_rows && !is_alone()) move_out(record.map().n_held());
+  change([&] { return record.retain(keep); });
+  return true;
+}
+
+void Session::Impl::change(const std::function<CellChanges()>& change_record) {
   SequenceRecord before = record;
-  const CellChanges changes = record.retain(keep);
   try {
-    carry_out(changes);
+    const CellChanges changes = change_record();
+    const bool is_shifted = context && !context->waiting_shifts().empty();
+    if (changes.arrangement && (is_shifted || turns_keys(*changes.arrangement))) require_key_turner();
+    if (changes.arrangement) context->arrange(sequence, *changes.arrangement, key_turner.get());
+    context->remove(sequence, changes.removed);
+    context->shift(sequence, changes.shifts);
   } catch (const Error&) {
     record = std::move(before);
     throw;
   }
-  return true;
 }
 
-void Session::Impl::carry_out(const CellChanges& changes) {
-  if (changes.arrangement) context->arrange(sequence, *changes.arrangement, key_turner.get());
-  context->remove(sequence, changes.removed);
-  context->shift(sequence, changes.shifts);
+void Session::Impl::require_key_turner() {
+  if (!key_turner) key_turner = checked_key_turner(model, options);
 }
 
-KeepPlan Session::Impl::plan(const Policy& policy, std::int64_t n_tokens) {
+KeepPlan Session::Impl::plan(const Policy& policy, std::int64_t n_upcoming) {
   PolicyState& state = record.state_of(policy);
-  if (!policy.score_request() || !context) return policy.plan(n_tokens, state);
-  const TokenScores scores = context->scores()->collected(record.held());
-  PolicyState with_scores = state;
-  with_scores.scores = &scores;
-  KeepPlan plan = policy.plan(n_tokens, with_scores);
-  with_scores.scores = nullptr;
-  state = std::move(with_scores);
+  const std::int64_t n_seen = record.map().n_seen();
+  const bool is_arranged = policy.is_per_layer() || policy.score_request() || record.layers();
+  // Where rows are arranged anew and positions stay, the newest token must stay in every layer.
+  const bool needs_newest =
+      is_arranged && !record.shifts_when_dropping() && policy.spec().config.recent_tokens <= n_upcoming;
+  const std::int64_t n_planned = n_seen + (needs_newest ? 0 : n_upcoming);
+  KeepPlan plan;
+  if (policy.score_request() && context) {
+    const TokenScores scores = context->scores()->collected(record.held());
+    PolicyState with_scores = state;
+    with_scores.scores = &scores;
+    plan = policy.plan(n_planned, with_scores);
+    with_scores.scores = nullptr;
+    state = std::move(with_scores);
+  } else {
+    plan = policy.plan(n_planned, state);
+  }
+  if (needs_newest) plan.append(n_seen, n_seen + n_upcoming);
   return plan;
 }
 
@@ -88,20 +105,20 @@ void Session::Impl::require_fitting(const Policy& policy) {
                     " chooses by attention, which this session does not record: make it with "
                     "options_for(policy, options)");
   }
+  const bool turns_by_layer = policy.is_per_layer() || policy.score_request();
+  if (turns_by_layer && options.positions != PositionMode::kAbsolute) require_key_turner();
   if (!policy.is_per_layer()) return;
   if (!can_shift_positions(model->handle())) {
     throw Error(ErrorCode::kUnsupported,
                 policy.spec().name + " keeps other tokens in each layer, which the cache of " +
                     model->info().name + " cannot (sliding windows, or several positions for each token)");
   }
-  if (options.positions != PositionMode::kAbsolute && !key_turner)
-    key_turner = checked_key_turner(model, options);
 }
 
 void Session::Impl::pack_if_needed(std::int64_t n_upcoming) {
   if (!record.must_pack(n_upcoming)) return;
   if (!is_alone()) move_out(record.map().n_held() + n_upcoming);
-  carry_out(record.pack());
+  change([&] { return record.pack(); });
 }
 
 void Session::Impl::move_out(std::int64_t n_cells) {
@@ -178,7 +195,7 @@ void Session::Impl::append_bounded(std::span<const Token> tokens, const Policy& 
   for (std::size_t from = 0; from < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));
     if (policy.score_request()) {
-      retain(plan(policy, record.map().n_seen()));
+      retain(plan(policy, 0));
     } else {
       retain(keep_before_chunk(policy, state, record.held(), record.map().n_seen()));
     }

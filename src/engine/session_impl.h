@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -31,16 +32,19 @@ struct Session::Impl {
   /// `Session::reserve`.
   void ensure_cells(std::int64_t n_tokens_held);
 
-  /// What `policy` keeps once `n_tokens` tokens have been seen, with the attention that it asks for.
-  /// Errors: those of the policy; kInvalidArgument where the session records other attention.
-  [[nodiscard]] KeepPlan plan(const Policy& policy, std::int64_t n_tokens);
+  /// What `policy` keeps once `n_upcoming` more tokens have been seen, with the attention that it asks for.
+  /// Errors: those of the policy.
+  [[nodiscard]] KeepPlan plan(const Policy& policy, std::int64_t n_upcoming);
 
   /// Removes what `keep` lacks and closes the gaps where positions are packed. Returns whether
   /// tokens went.
   bool retain(const KeepPlan& keep);
 
-  /// Does to the cells what the record says.
-  void carry_out(const CellChanges& changes);
+  /// Changes the record and then the cells as it says; on an error the record is as it was.
+  void change(const std::function<CellChanges()>& change_record);
+
+  /// Makes sure that keys can be turned layer by layer. Errors: as `checked_key_turner`.
+  void require_key_turner();
 
   /// Checks what `policy` needs of this session before anything is changed. Errors: kUnsupported.
   void require_fitting(const Policy& policy);

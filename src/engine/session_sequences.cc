@@ -13,6 +13,7 @@ Session Session::fork() {
   auto twin = std::make_unique<Impl>(impl_->model, impl_->options);
   twin->record = impl_->record;
   twin->logits = impl_->logits;
+  twin->key_turner = impl_->key_turner;
   if (impl_->context) {
     twin->sequence = impl_->context->take_sequence();
     twin->context = impl_->context;

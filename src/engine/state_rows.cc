@@ -153,8 +153,15 @@ std::vector<std::uint8_t> StateRows::arranged(const CellArrangement& arrangement
                 "the plan has " + std::to_string(arrangement.rows_of_layer.size()) +
                     " layers and the model's cache " + std::to_string(n_layers()));
   }
+  for (const LayerRows& rows : arrangement.rows) {
+    for (const std::int32_t slot : rows.source_slots) {
+      if (slot >= 0 && static_cast<std::size_t>(slot) < n_cells()) continue;
+      throw Error(ErrorCode::kEngine, "slot " + std::to_string(slot) + " was asked for and the cache has " +
+                                          std::to_string(n_cells()));
+    }
+  }
   std::vector<std::uint8_t> out;
-  out.reserve(bytes_.size());
+  out.reserve(bytes_.size() / std::max<std::size_t>(1, n_cells()) * (arrangement.positions.size() + 1));
   add_bytes(out, std::span(bytes_).first(kHeadBytes));
   add(out, static_cast<std::uint32_t>(arrangement.positions.size()));
   std::int32_t sequence = 0;

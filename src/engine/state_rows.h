@@ -24,6 +24,9 @@ class StateRows {
   /// Errors: kUnsupported with what is not as it should be.
   explicit StateRows(std::vector<std::uint8_t> bytes);
 
+  /// The state as it was given.
+  [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept { return bytes_; }
+
   [[nodiscard]] std::size_t n_cells() const noexcept { return cells_.size(); }
   [[nodiscard]] std::size_t n_layers() const noexcept { return keys_.size(); }
 

@@ -28,11 +28,16 @@ OverheadSample sample_plain(const OverheadJob& job) {
   return {.seconds_prefill = times.seconds_prefill, .seconds_decode = times.seconds_decode};
 }
 
+/// Whether nothing has to go until the last new token.
+bool keeps_all(const OverheadJob& job, const Policy& policy) {
+  const auto budget = policy.budget_tokens({.n_layers = job.model->info().n_layers});
+  return !budget || static_cast<std::int64_t>(job.prompt.size()) + job.n_new <= *budget;
+}
+
 void prefill_in_full(Session& session, const OverheadJob& job, const Policy& policy, OverheadSample& sample) {
   const auto n_first = job.prompt.size() - 1;
-  session.make_room(policy, 0);  // checks the session outside of what is timed
   auto start = Clock::now();
-  session.reserve(static_cast<std::int64_t>(job.prompt.size()));
+  session.reserve(static_cast<std::int64_t>(job.prompt.size()) + (keeps_all(job, policy) ? job.n_new : 0));
   session.append(std::span(job.prompt).first(n_first));
   sample.seconds_prefill = seconds_since(start);
   const EvictionReport report = session.evict(policy, {.n_upcoming = 1, .n_reserve = job.n_new});
@@ -49,10 +54,13 @@ OverheadSample sample(const OverheadJob& job, const RunStrategy& strategy) {
   options.positions = strategy.positions;
   const std::int64_t before = settled_resident_bytes();
   Session session(job.model, options_for(*strategy.policy, options));
+  session.make_room(*strategy.policy, 0);  // checks the session before the clock runs
   if (strategy.prefill == PrefillMode::kFull) {
     prefill_in_full(session, job, *strategy.policy, sample);
   } else {
     const auto start = Clock::now();
+    if (keeps_all(job, *strategy.policy))
+      session.reserve(static_cast<std::int64_t>(job.prompt.size()) + job.n_new);
     session.append(job.prompt, {.policy = strategy.policy});
     sample.seconds_prefill = seconds_since(start);
   }

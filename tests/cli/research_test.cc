@@ -131,6 +131,10 @@ TEST(ResearchBaselines, AreJudgedByPasskeysAndByPerplexity) {
 TEST(ResearchBaselines, RefuseWhatCannotBe) {
   const fs::path folder = make_work_folder();
   const fs::path text = text_file(folder);
+  const ProgramResult quantised = run_kvevict(
+      {"generate", "-f", text, "--max_new_tokens", "2", "--strategy", "h2o:0:64:64", "--kv_type", "q8_0"});
+  EXPECT_EQ(quantised.exit_code, 1);
+  EXPECT_NE(quantised.err.find("goes by position"), std::string::npos) << quantised.err;
   const auto refused = [&](std::vector<std::string> words, const char* what) {
     words.insert(words.begin(), {"generate", "-f", text.string(), "--max_new_tokens", "2"});
     const ProgramResult result = run_kvevict(words);
@@ -142,6 +146,9 @@ TEST(ResearchBaselines, RefuseWhatCannotBe) {
   refused({"--strategy", "ladder:4:60:64:layers=99"}, "99 layers");
   refused({"--strategy", "ladder:4:60:64:span=30"}, "cannot compress");
   refused({"--strategy", "ladder:4:60:64:span=4:overlap=4"}, "overlap");
+  EXPECT_EQ(run_kvevict({"stream", text, "--strategy", "h2o:0:64:64", "--checkpoint", folder / "c.kvevict"})
+                .exit_code,
+            2);
 }
 
 }  // namespace

@@ -144,7 +144,9 @@ TEST(LlamaCacheTest, EvictsWithinTheSlackWhereTheCellsRunOut) {
     ASSERT_NO_THROW(cache.before_decode(30)) << from;
     program.decode(std::span(text).subspan(from, 30));
   }
+  cache.evict();
   EXPECT_EQ(cache.stats().n_tokens_seen, 600);
+  EXPECT_EQ(cache.stats().n_tokens_held, 224);
 }
 
 TEST(LlamaCacheTest, ALadderHoldsOtherTokensInEachLayerOfAForeignContext) {
