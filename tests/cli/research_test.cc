@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr const char* kAll =
-    "full,sink_recent:4:124,ladder:4:60:64,h2o:0:64:64,h2o:0:64:64:per_layer=1,snapkv:0:32:96,tova:0:1:127";
+    "full,sink_recent:4:124,ladder:4:60:64,h2o:0:64:64,h2o:0:64:64:per_layer=1,snapkv:0:32:96,tova:0:2:126";
 
 Json read_json(const fs::path& path) {
   return Json::parse(std::ifstream(path));
