@@ -42,7 +42,7 @@ def long_document(checks):
 
 
 def side_by_side(checks):
-    text = document(34_000)
+    text = document(31_000)
     for mode in ("full", "bounded"):
         output = generate(text, "--prefill", mode).stderr
         checks.figure(f"{mode}: prompt tokens", stat(output, r"prompt tokens +(\d+)"))
