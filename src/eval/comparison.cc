@@ -75,8 +75,9 @@ std::map<std::string, std::string> comparable(const NamedRun& run, const std::ve
 }
 
 [[noreturn]] void refuse(const NamedRun& first, const NamedRun& other, const std::string& why) {
-  throw Error(ErrorCode::kInvalidArgument, first.name + " and " + other.name + " cannot be compared: " + why +
-                                               "; kvevict compare --allow_different compares them all the same");
+  throw Error(ErrorCode::kInvalidArgument,
+              first.name + " and " + other.name + " cannot be compared: " + why +
+                  "; kvevict compare --allow_different compares them all the same");
 }
 
 void require_comparable(const std::vector<NamedRun>& runs, const std::vector<Common>& common) {
