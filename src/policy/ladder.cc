@@ -171,6 +171,11 @@ KeepPlan Ladder::plan(std::int64_t n_tokens_seen, PolicyState& state) const {
            std::to_string(kMaxTokens) + " is needed");
   }
   const LadderShape shape = shape_for(state);
+  const std::int64_t n_new = n_tokens_seen - (state.ladder ? state.ladder->n_tokens_seen : 0);
+  if (n_new > kMaxLadderTokens) {
+    refuse("was asked to thin " + std::to_string(n_new) + " tokens at once, at most " +
+           std::to_string(kMaxLadderTokens) + " are possible: let them come in chunks (--prefill bounded)");
+  }
   if (!state.ladder)
     state.ladder = LadderRows{.kept = {}, .n_tokens_seen = 0, .cursor = spec_.config.sink_tokens};
   LadderRows& rows = *state.ladder;

@@ -7,6 +7,10 @@
 
 namespace kvevict {
 
+/// Most tokens that may be new to one plan: memory and time of a pass grow with them (16.8 million: a second
+/// and 256 MiB for each phase).
+inline constexpr std::int64_t kMaxLadderTokens = std::int64_t{1} << 24;
+
 /// How a ladder over some layers thins: of each group of `group` neighbouring rows a layer keeps `kept`
 /// neighbouring ones, beginning at its phase.
 struct LadderShape {

@@ -228,6 +228,15 @@ TEST_F(LadderTest, WhatCannotCompressIsRefused) {
   EXPECT_THROW((void)make_policy(parse_strategy("ladder:layers=8:span=8")), Error);
 }
 
+TEST_F(LadderTest, ThinsAnyNumberOfTokensInChunksAndNotWithoutEndAtOnce) {
+  const auto policy = make_policy(parse_strategy("ladder"));
+  PolicyState state{.n_layers = 30};
+  EXPECT_THROW((void)policy->plan(kMaxTokens, state), Error);
+  EXPECT_NO_THROW((void)policy->plan(100000, state));
+  EXPECT_THROW((void)policy->plan(kMaxTokens, state), Error);
+  EXPECT_LE(policy->plan(200000, state).count(), 1024);
+}
+
 TEST_F(LadderTest, RowsOfAnotherNumberOfLayersAreRefused) {
   const auto policy = make_policy(parse_strategy("ladder:1:2:3:span=1"));
   PolicyState state{.n_layers = 3};
