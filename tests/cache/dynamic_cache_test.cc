@@ -150,6 +150,18 @@ TEST(DynamicCacheTest, ALadderKeepsOtherRowsInEachLayer) {
   EXPECT_NE(cache.abs_pos(0), cache.abs_pos(1));
 }
 
+TEST(DynamicCacheTest, APlanOfOtherLayersThanTheCacheHasIsRefused) {
+  DynamicCache cache = owned_cache(3, 64);
+  append(cache, 60);
+  const auto policy = make_policy(parse_strategy("ladder:2:6:16:span=1"));
+  for (const std::int64_t n_layers : {2, 4}) {
+    PolicyState state{.n_layers = n_layers};
+    const KeepPlan plan = policy->plan(60, state);
+    EXPECT_THROW(evict_to_plan(cache, plan), Error);
+    EXPECT_EQ(cache.n_rows(0), 60);
+  }
+}
+
 TEST(DynamicCacheTest, ResidentMemoryFallsWithTheEvictionAndGrowsAgain) {
   DynamicCache cache = owned_cache(4, 1 << 15);
   append(cache, 1 << 15);
