@@ -17,13 +17,14 @@ import sys
 
 # room -> rooms whose private headers it may include (its own is always allowed)
 ARROWS = {
+    "base": set(),
     "policy": set(),
     "cache": {"policy"},
-    "engine": {"policy"},
-    "eval": {"policy"},
+    "engine": {"base", "policy"},
+    "eval": {"base", "policy"},
     "plot": {"policy", "eval"},
     "hub": set(),
-    "cli": {"policy", "cache", "engine", "eval", "plot", "hub"},
+    "cli": {"base", "policy", "cache", "engine", "eval", "plot", "hub"},
 }
 # public headers of the engine, which policy, cache, plot and hub must not see
 ENGINE_HEADERS = {"model", "session", "sampling", "engine_info", "memory_estimate", "llama_cache", "kv_type",

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <chrono>
 #include <cstdio>
 #include <memory>
 
+#include "base/stopwatch.h"
 #include "cli/flags.h"
 #include "cli/generation_flags.h"
 #include "cli/interrupt.h"
@@ -101,7 +101,7 @@ void run_generate(const GenerateFlags& flags) {
   Session session(run.model, run.options);
   const PrefillReport prefill = prefill_prompt(
       session, run.policy, prompt, {.mode = run.prefill, .n_new_tokens = flags.generation.max_new_tokens});
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch decoding;
   const Generation answer = session.generate({.max_new_tokens = flags.generation.max_new_tokens,
                                               .sampling = flags.generation.sampling,
                                               .policy = run.policy,
@@ -110,7 +110,7 @@ void run_generate(const GenerateFlags& flags) {
                                                 std::fflush(stdout);
                                                 return true;
                                               }});
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = decoding.seconds();
   fmt::print("\n");
   if (flags.verbose)
     print_stats(session, prefill, n_prompt, static_cast<std::int64_t>(answer.tokens.size()), seconds);

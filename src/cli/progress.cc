@@ -16,7 +16,7 @@ Progress::~Progress() {
 }
 
 std::string Progress::rate_and_remaining() const {
-  const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  const double elapsed = watch_.seconds();
   const double per_second = static_cast<double>(n_done_ - n_before_) / std::max(elapsed, 1e-9);
   const auto seconds = static_cast<std::int64_t>(static_cast<double>(n_steps_ - n_done_) / per_second);
   const std::string rate =

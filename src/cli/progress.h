@@ -1,8 +1,9 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string>
+
+#include "base/stopwatch.h"
 
 namespace kvevict::cli {
 
@@ -25,7 +26,7 @@ class Progress {
   std::int64_t n_before_;
   std::int64_t n_done_;
   bool is_terminal_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Stopwatch watch_;
 };
 
 }  // namespace kvevict::cli

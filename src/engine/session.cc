@@ -1,19 +1,13 @@
 #include "kvevict/session.h"
 
-#include <chrono>
 #include <string>
 
+#include "base/stopwatch.h"
 #include "engine/session_impl.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 void require_in_range(const char* option, int value, int least, int most) {
   if (value >= least && value <= most) return;
@@ -92,20 +86,20 @@ bool Session::make_room(const Policy& policy, std::int64_t n_upcoming) {
 
 EvictionReport Session::evict(const Policy& policy, const EvictOptions& options) {
   EvictionReport report;
-  const auto start = Clock::now();
+  const Stopwatch watch;
   SequenceRecord& record = impl_->record;
   const std::int64_t n_seen = record.map().n_seen();
   impl_->require_fitting(policy);
   const KeepPlan wanted = impl_->plan(policy, options.n_upcoming);
   report.kept = record.held().merge_with_history(wanted, n_seen);
-  report.seconds_plan = seconds_since(start);
+  report.seconds_plan = watch.seconds();
   if (!impl_->context) return report;
-  const auto moving = Clock::now();
+  const Stopwatch moving;
   const std::int64_t n_before = record.map().n_held();
   if (impl_->retain(wanted) && impl_->is_alone())
     impl_->context->resize(impl_->cells_needed(policy, options));
   report.n_removed = n_before - record.map().n_held();
-  report.seconds_move = seconds_since(moving);
+  report.seconds_move = moving.seconds();
   return report;
 }
 

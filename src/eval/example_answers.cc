@@ -1,7 +1,7 @@
 // One question: by one strategy alone, or by several from one prefill.
 #include <algorithm>
-#include <chrono>
 
+#include "base/stopwatch.h"
 #include "eval/answer_decoding.h"
 #include "eval/longbench_runner.h"
 #include "eval/prompt_prefill.h"
@@ -10,12 +10,6 @@
 
 namespace kvevict {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 ExampleResult describe(const PreparedPrompt& prompt) {
   ExampleResult result;
@@ -74,7 +68,7 @@ struct Begun {
 Begun begin(SharedPrefill& shared, const RunStrategy& strategy, ExampleResult result, bool is_single,
             const ExampleSettings& settings) {
   const std::int64_t n_new = settings.prompt.n_new_tokens;
-  const auto start = Clock::now();
+  const Stopwatch watch;
   Begun begun{.line = {.session = shared.session(strategy.positions), .policy = strategy.policy},
               .result = std::move(result)};
   Session& session = begun.line.session;
@@ -83,7 +77,7 @@ Begun begin(SharedPrefill& shared, const RunStrategy& strategy, ExampleResult re
       session.evict(*strategy.policy, {.n_upcoming = n_after_eviction(settings), .n_reserve = n_new}).kept);
   const std::int64_t n_cells = own_cells(strategy, begun.result, settings, session.model());
   if (is_single) session.detach(std::max<std::int64_t>(n_cells - session.stats().n_tokens_held, 0));
-  begun.result.seconds_eviction = seconds_since(start);
+  begun.result.seconds_eviction = watch.seconds();
   const bool is_own = is_single || strategy.positions == PositionMode::kPacked;
   begun.result.kv_bytes_after_eviction =
       is_own ? session.stats().kv_bytes
@@ -108,9 +102,9 @@ ExampleResult answer_alone(std::shared_ptr<const Model> model, const RunStrategy
   result.kv_bytes_after_eviction = prefill.kv_bytes_after_eviction;
   result.seconds_prefill = prefill.seconds_prefill;
   result.seconds_eviction = prefill.seconds_eviction;
-  const auto start = Clock::now();
+  const Stopwatch watch;
   decode_answers({&line, 1}, answer_settings(settings));
-  result.seconds_decode = prefill.seconds_last + seconds_since(start);
+  result.seconds_decode = prefill.seconds_last + watch.seconds();
   result.kv_bytes_peak = line.session.stats().kv_bytes_peak;
   set_answer(result, line);
   return result;
@@ -121,10 +115,10 @@ std::vector<ExampleResult> answer_together(SharedPrefill& shared, std::span<cons
   const auto n_first = prompt.tokens.size() - static_cast<std::size_t>(n_after_eviction(settings));
   const auto n_strategies = static_cast<std::int64_t>(strategies.size());
   ExampleResult common = describe(prompt);
-  auto start = Clock::now();
+  Stopwatch watch;
   common.n_reused_tokens = shared.prefill(std::span(prompt.tokens).first(n_first),
                                           n_strategies * (settings.prompt.n_new_tokens + 1));
-  common.seconds_prefill = seconds_since(start);
+  common.seconds_prefill = watch.seconds();
   common.n_sharing = static_cast<int>(n_strategies);
 
   std::vector<AnswerLine> lines;
@@ -134,14 +128,14 @@ std::vector<ExampleResult> answer_together(SharedPrefill& shared, std::span<cons
     lines.push_back(std::move(begun.line));
     results.push_back(std::move(begun.result));
   }
-  start = Clock::now();
+  watch.restart();
   if (n_after_eviction(settings) == 1) {
     std::vector<Session*> sessions;
     for (AnswerLine& line : lines) sessions.push_back(&line.session);
     Session::append_each(sessions, std::vector<Token>(lines.size(), prompt.tokens.back()));
   }
   decode_answers(lines, answer_settings(settings));
-  const double seconds_decode = seconds_since(start);
+  const double seconds_decode = watch.seconds();
   for (std::size_t i = 0; i < lines.size(); ++i) {
     results[i].seconds_decode = seconds_decode;
     results[i].kv_bytes_peak = std::max(shared.stats().kv_bytes_peak, lines[i].session.stats().kv_bytes_peak);

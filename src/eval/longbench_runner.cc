@@ -1,19 +1,13 @@
 #include "eval/longbench_runner.h"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 
+#include "base/stopwatch.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 const ExampleResult* find_example(const DatasetResult& dataset, const std::string& id) {
   const auto found = std::find_if(dataset.examples.begin(), dataset.examples.end(),
@@ -131,7 +125,7 @@ void run_all(const LongBenchJob& job, Results& results, const ExampleDone& on_do
 }  // namespace
 
 void run_longbench(const LongBenchJob& job, Results& results, const ExampleDone& on_done) {
-  const auto start = Clock::now();
+  const Stopwatch watch;
   std::vector<double> seconds_before;
   for (RunResult& run : results.runs) {
     arrange_datasets(job, run);
@@ -140,11 +134,11 @@ void run_longbench(const LongBenchJob& job, Results& results, const ExampleDone&
   const auto finish = [&](const char* status) {
     for (std::size_t run = 0; run < results.runs.size(); ++run) {
       results.runs[run].info.status = status;
-      results.runs[run].info.seconds_total = seconds_before[run] + seconds_since(start);
+      results.runs[run].info.seconds_total = seconds_before[run] + watch.seconds();
     }
   };
   const auto count_time = [&](std::size_t run, const std::string& dataset, const ExampleResult& example) {
-    results.runs[run].info.seconds_total = seconds_before[run] + seconds_since(start);
+    results.runs[run].info.seconds_total = seconds_before[run] + watch.seconds();
     on_done(run, dataset, example);
   };
   try {

@@ -1,16 +1,14 @@
 #include "eval/perplexity_run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "base/stopwatch.h"
 #include "eval/atomic_file.h"
 #include "eval/run_json.h"
 
 namespace kvevict {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// Sums log-probabilities by windows of tokens on the grid of their indices.
 class WindowedPerplexity {
@@ -60,7 +58,7 @@ void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& op
   if (is_limited) n_total = n_trained;
   Session session(std::move(model), options);
   WindowedPerplexity perplexity(settings.n_window, run);
-  const auto start = Clock::now();
+  const Stopwatch watch;
   while (run.n_tokens < n_total) {
     const auto chunk = tokens.take(
         static_cast<std::size_t>(std::min<std::int64_t>(options.n_chunk, n_total - run.n_tokens)));
@@ -71,7 +69,7 @@ void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& op
     run.n_tokens = stats.n_tokens_seen;
     run.n_tokens_held_peak = stats.n_tokens_held_peak;
     run.kv_bytes_peak = stats.kv_bytes_peak;
-    run.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    run.seconds = watch.seconds();
   }
   perplexity.close(run.n_tokens);
   run.reached_trained_context = is_limited && run.n_tokens == n_total;
