@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -29,19 +30,28 @@ std::size_t layer_of(const ggml_tensor& tensor, std::size_t n_layers) {
 
 bool AttentionScores::on_tensor(ggml_tensor* tensor, bool is_question, void* scores) noexcept {
   auto& self = *static_cast<AttentionScores*>(scores);
-  const std::size_t number = layer_of(*tensor, self.layers_.size());
-  if (number == self.layers_.size()) return !is_question;  // not wanted; or go on
+  try {
+    return self.look_at(tensor, is_question);
+  } catch (const std::bad_alloc&) {
+    self.is_out_of_memory_ = true;
+    return false;  // llama.cpp stops computing
+  }
+}
+
+bool AttentionScores::look_at(ggml_tensor* tensor, bool is_question) {
+  const std::size_t number = layer_of(*tensor, layers_.size());
+  if (number == layers_.size()) return !is_question;  // not wanted; or go on
   const bool is_known = tensor->type == GGML_TYPE_F32 && ggml_is_contiguous(tensor) && tensor->ne[3] == 1;
   if (is_question || !is_known) return true;
   const auto n = static_cast<std::size_t>(ggml_nelements(tensor));
   std::span<const float> probabilities(static_cast<const float*>(tensor->data), n);
   if (tensor->buffer == nullptr || !ggml_backend_buffer_is_host(tensor->buffer)) {
-    self.copied_.resize(n);
-    ggml_backend_tensor_get(tensor, self.copied_.data(), 0, n * sizeof(float));
-    probabilities = self.copied_;
+    copied_.resize(n);
+    ggml_backend_tensor_get(tensor, copied_.data(), 0, n * sizeof(float));
+    probabilities = copied_;
   }
-  self.add(self.layers_[number], probabilities, static_cast<std::size_t>(tensor->ne[0]),
-           static_cast<std::size_t>(tensor->ne[1]), static_cast<std::size_t>(tensor->ne[2]));
+  add(layers_[number], probabilities, static_cast<std::size_t>(tensor->ne[0]),
+      static_cast<std::size_t>(tensor->ne[1]), static_cast<std::size_t>(tensor->ne[2]));
   return true;
 }
 
@@ -67,6 +77,10 @@ void AttentionScores::add(Layer& layer, std::span<const float> probabilities, st
     layer.row_sum += last[cell];
     if (last[cell] > 0) layer.n_used = cell + 1;
   }
+}
+
+void AttentionScores::require_memory() const {
+  if (is_out_of_memory_) throw Error(ErrorCode::kOutOfMemory, "no memory for the attention of a batch");
 }
 
 void AttentionScores::require_sound(std::size_t n_cells) const {
@@ -104,6 +118,7 @@ void AttentionScores::commit() {
 }
 
 void AttentionScores::discard() {
+  is_out_of_memory_ = false;
   for (Layer& layer : layers_) layer.shown.clear();
 }
 
@@ -122,8 +137,12 @@ void AttentionScores::arrange(const CellArrangement& arrangement) {
   }
 }
 
-void AttentionScores::trim(std::size_t n_cells) {
+void AttentionScores::trim(std::size_t n_before, std::size_t n_cells) {
   for (Layer& layer : layers_) {
+    if (request_.n_last_queries > 0) {  // the rows of the queries that are gone
+      const std::size_t n_gone = n_before > n_cells ? n_before - n_cells : 0;
+      layer.rows.resize(layer.rows.size() - std::min(n_gone, layer.rows.size()));
+    }
     for (std::vector<float>& row : layer.rows) row.resize(std::min(row.size(), n_cells));
   }
 }

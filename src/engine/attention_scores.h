@@ -25,6 +25,9 @@ class AttentionScores {
   /// is told by `require_sound`.
   static bool on_tensor(ggml_tensor* tensor, bool is_question, void* scores) noexcept;
 
+  /// After a decode: kOutOfMemory where there was none to add up what it showed.
+  void require_memory() const;
+
   /// After a decode that left `n_cells` cells: refuses (kUnsupported) a model whose attention was not
   /// shown in every layer, or shown over other cells than those.
   void require_sound(std::size_t n_cells) const;
@@ -36,8 +39,9 @@ class AttentionScores {
   /// The cells were arranged anew.
   void arrange(const CellArrangement& arrangement);
 
-  /// The cells from `n_cells` on were freed.
-  void trim(std::size_t n_cells);
+  /// Of `n_before` cells those from `n_cells` on were freed, the newest tokens' ones. With every query summed
+  /// (`n_last_queries` 0), what their queries gave to earlier cells stays in the sums.
+  void trim(std::size_t n_before, std::size_t n_cells);
 
   /// The sums for cells that hold `held`, averaged over the query heads. O(layers x cells).
   [[nodiscard]] TokenScores collected(KeepPlan held) const;
@@ -53,12 +57,14 @@ class AttentionScores {
     bool was_shown = false;
   };
 
+  bool look_at(ggml_tensor* tensor, bool is_question);
   void add(Layer& layer, std::span<const float> probabilities, std::size_t n_cells, std::size_t n_queries,
            std::size_t n_heads) const;
 
   ScoreRequest request_;
   std::vector<Layer> layers_;
   std::vector<float> copied_;  // of a tensor that lies in a device's memory
+  bool is_out_of_memory_ = false;
 };
 
 }  // namespace kvevict

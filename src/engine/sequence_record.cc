@@ -78,6 +78,15 @@ CellChanges SequenceRecord::pack() {
 CellChanges SequenceRecord::trim(std::int64_t n_tokens) {
   CellChanges changes;
   changes.removed = layers_ ? layers_->trim(n_tokens) : map_.trim(n_tokens);
+  // What a policy remembers of the tokens that are gone would be laid over those that come in their place.
+  if (auto& middle = policy_state_.frozen_middle) {
+    middle = middle->intersect(KeepSet::all(n_tokens));
+    if (middle->empty()) middle.reset();
+  }
+  if (auto& ladder = policy_state_.ladder; ladder && ladder->n_tokens_seen > n_tokens) {
+    ladder->kept = held();
+    ladder->n_tokens_seen = n_tokens;
+  }
   return changes;
 }
 

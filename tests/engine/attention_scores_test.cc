@@ -157,6 +157,29 @@ TEST(AttentionScores, AreAskedForOrRefused) {
   EXPECT_THROW((void)recording.snapshot(), Error);
 }
 
+TEST(AttentionScores, GoingBackForgetsTheQueriesThatAreGone) {
+  const auto model = test::load_model(test::f32_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, 60);
+  const auto scores_of = [&](bool goes_back) {
+    const ShowScores policy(8, KeepPlan(KeepSet::all(60)));
+    Session session(model, exact_options(policy, 32));
+    session.append(std::span(text).first(50));
+    if (goes_back) {
+      session.append(std::span(text).subspan(20, 5));
+      session.trim(50);
+    }
+    session.append(std::span(text).subspan(50));
+    session.evict(policy);
+    return policy.shown;
+  };
+  const TokenScores straight = scores_of(false);
+  const TokenScores back = scores_of(true);
+  for (std::size_t l = 0; l < 30; ++l) {
+    ASSERT_EQ(back.by_layer[l].size(), 60U);
+    for (std::size_t i = 0; i < 60; ++i) ASSERT_NEAR(back.by_layer[l][i], straight.by_layer[l][i], 1e-4);
+  }
+}
+
 TEST(AttentionScores, AModelThatShowsNoneIsRefused) {
   const AttentionScores scores({.n_last_queries = 1}, 2);
   try {

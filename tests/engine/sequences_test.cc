@@ -115,6 +115,63 @@ TEST(Sequences, AContextThatGrowsKeepsItsForks) {
   EXPECT_LE(max_difference(trunk.logits(), fork.logits()), 1e-4);
 }
 
+TEST(Sequences, BoundedForksGrowTheContextThatTheyShare) {
+  const auto model = test::load_model(test::f32_model_path());
+  const std::vector<Token> prompt = test::prose_tokens(*model, 450);
+  for (const PositionMode positions : {PositionMode::kAbsolute, PositionMode::kPacked}) {
+    SessionOptions options = exact(2, positions);
+    options.n_chunk = 64;
+    Session trunk(model, options);
+    trunk.append(std::span(prompt).first(250));  // nearly all of 256 cells
+    Session fork = trunk.fork();
+    const AppendOptions bounded{.policy = policy("sink_recent:4:96"), .on_log_probability = {}};
+    fork.append(std::span(prompt).subspan(250), bounded);
+    EXPECT_EQ(trunk.held(), KeepSet::all(250));
+    options.n_sequences = 1;
+    Session reference(model, options);
+    reference.append(std::span(prompt).first(250));
+    reference.append(std::span(prompt).subspan(250), bounded);
+    EXPECT_EQ(fork.held(), reference.held());
+    EXPECT_LE(max_difference(fork.logits(), reference.logits()), 1e-4);
+  }
+}
+
+TEST(Sequences, AfterGoingBackALadderBeginsWithWhatIsLeft) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::vector<Token> prompt = test::prose_tokens(*model, 500);
+  const auto ladder = policy("ladder:4:60:64");
+  for (const PositionMode positions : {PositionMode::kAbsolute, PositionMode::kPacked}) {
+    SessionOptions options;
+    options.positions = positions;
+    Session session(model, options);
+    session.append(prompt);
+    session.evict(*ladder);
+    EXPECT_EQ(session.stats().n_tokens_held, 128);
+    session.trim(4);
+    session.append(std::span(prompt).first(300));
+    session.evict(*ladder);
+    EXPECT_EQ(session.held_by_layer().layer(0).count(), 128);
+    EXPECT_EQ(session.held_by_layer().layer(1).count(), 128);
+    EXPECT_TRUE(KeepSet::from_ranges({{244, 304}}).subtract(session.held_by_layer().layer(1)).empty());
+  }
+}
+
+TEST(Sequences, AfterGoingBackAFrozenMiddleIsOfWhatIsLeft) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::vector<Token> prompt = test::prose_tokens(*model, 400);
+  const auto uniform = policy("sink_recent_uniform:4:60:64:block=16");
+  Session session(model, exact(1));
+  session.append(prompt);
+  session.evict(*uniform);
+  session.trim(4);
+  session.append(std::span(prompt).first(300));
+  session.evict(*uniform);
+  Session fresh(model, exact(1));
+  fresh.append(std::span(prompt).first(304));
+  fresh.evict(*uniform);
+  EXPECT_EQ(session.held(), fresh.held());
+}
+
 TEST(Sequences, TrimGoesBackAndClearForgets) {
   const auto model = test::load_model(test::f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 120);
