@@ -129,7 +129,7 @@ llama_seq_id KvContext::take_sequence() {
 void KvContext::release_sequence(llama_seq_id sequence) noexcept {
   llama_memory_seq_rm(llama_get_memory(context_.get()), sequence, -1, -1);
   is_in_use_[static_cast<std::size_t>(sequence)] = false;
-  if (scores_) scores_->trim(0);
+  if (scores_) scores_->trim(static_cast<std::size_t>(n_cells_), 0);
   if (sequence == shifted_sequence_) waiting_shifts_.clear();
 }
 
@@ -232,10 +232,16 @@ void KvContext::rebuild(std::int64_t n_cells) {
 void KvContext::decode(std::span<const BatchToken> batch) {
   Batch arrays(batch);
   const LlamaLogCapture log;
+  // An abort within llama.cpp's K-shift would leave some layers turned and the shift still to be done.
+  const bool turns_keys_first = !waiting_shifts_.empty() && options_.cancel != nullptr;
+  if (turns_keys_first) llama_set_abort_callback(context_.get(), nullptr, nullptr);
   const std::int32_t code = llama_decode(context_.get(), arrays.get());
+  if (turns_keys_first)
+    llama_set_abort_callback(context_.get(), is_cancelled, const_cast<std::atomic<bool>*>(options_.cancel));
   ++n_decode_calls_;
   if (code != -1) waiting_shifts_.clear();  // -1: refused before anything was done
   try {
+    if (scores_) scores_->require_memory();
     if (code != 0) throw_decode_error(code, batch.size(), log.reason());
     if (scores_) {
       scores_->require_sound(static_cast<std::size_t>(count_occupied()));
@@ -264,8 +270,9 @@ std::span<const float> KvContext::logits(std::size_t i) const {
 }
 
 void KvContext::remove(llama_seq_id sequence, std::span<const PositionRange> positions) {
+  const auto n_before = static_cast<std::size_t>(scores_ ? count_occupied() : 0);
   remove_positions(context_.get(), sequence, positions);
-  if (scores_ && !positions.empty()) scores_->trim(static_cast<std::size_t>(count_occupied()));
+  if (scores_ && !positions.empty()) scores_->trim(n_before, static_cast<std::size_t>(count_occupied()));
 }
 
 void KvContext::shift(llama_seq_id sequence, std::span<const PositionShift> shifts) {

@@ -109,6 +109,12 @@ bool LayeredMap::drops_tokens(const KeepPlan& plan) const {
 }
 
 CellArrangement LayeredMap::retain(const KeepPlan& plan, bool pack) {
+  if (!plan.is_shared() && plan.n_layers() != map_of_layer_.size()) {
+    throw Error(ErrorCode::kInvalidArgument, "the plan has keep sets for " + std::to_string(plan.n_layers()) +
+                                                 " layers and the cache has " +
+                                                 std::to_string(map_of_layer_.size()) +
+                                                 ": the same number is needed");
+  }
   std::vector<CacheMap> maps;
   std::vector<std::size_t> map_of_layer;
   CellArrangement arrangement;

@@ -107,11 +107,13 @@ void Session::Impl::require_fitting(const Policy& policy) {
   }
   const bool turns_by_layer = policy.is_per_layer() || policy.score_request();
   if (turns_by_layer && options.positions != PositionMode::kAbsolute) require_key_turner();
-  if (!policy.is_per_layer()) return;
+  if (!policy.is_per_layer() && !policy.score_request()) return;
   if (!can_shift_positions(model->handle())) {
     throw Error(ErrorCode::kUnsupported,
-                policy.spec().name + " keeps other tokens in each layer, which the cache of " +
-                    model->info().name + " cannot (sliding windows, or several positions for each token)");
+                policy.spec().name + " arranges the rows of each layer anew, which the cache of " +
+                    model->info().name +
+                    " does not allow (sliding windows, or several positions for each token): choose a "
+                    "strategy that goes by position and keeps the same tokens in all layers");
   }
 }
 
@@ -161,6 +163,7 @@ void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last,
                          log_probability(context->logits(i - 1), tokens[i]));
     }
   }
+  logits.clear();  // of an earlier token; empty until the end of what is appended
   if (!batch.back().wants_logits) return;
   const std::span<const float> row = context->logits(tokens.size() - 1);
   logits.assign(row.begin(), row.end());
@@ -173,6 +176,8 @@ void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability
     throw_if_cancelled();
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(n_most));
     pack_if_needed(static_cast<std::int64_t>(n));
+    // A fork's evictions free no cell that another session holds, and what moved out has few of its own.
+    ensure_cells(record.map().n_held() + static_cast<std::int64_t>(tokens.size() - from));
     decode_batch(tokens.subspan(from, n), from + n == tokens.size(), on_log_probability);
     from += n;
   }

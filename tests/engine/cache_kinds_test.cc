@@ -67,6 +67,21 @@ TEST(CacheKinds, SlidingWindowsRefuseMovedPositions) {
   }
 }
 
+TEST(CacheKinds, SlidingWindowsRefuseWhatArrangesRowsBeforeAnythingIsDecoded) {
+  const auto model = test::load_model(test::sliding_window_model_path());
+  for (const char* strategy : {"ladder:4:20:20", "h2o:0:20:20", "tova:0:1:39:per_layer=1"}) {
+    const auto chosen = policy(strategy);
+    Session session(model, options_for(*chosen, exact()));
+    try {
+      session.make_room(*chosen, 0);
+      FAIL() << strategy;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+      EXPECT_NE(std::string(error.what()).find("sliding windows"), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(CacheKinds, RecurrentModelsAreRefused) {
   try {
     (void)test::load_model(test::recurrent_model_path());

@@ -170,6 +170,28 @@ TEST(Layered, RefusesToTurnKeysThatGgmlCannot) {
   EXPECT_EQ(session.stats().n_tokens_held, kTokens);  // as it was
 }
 
+TEST(Layered, TurnsKeysThatAreScaledAlikeAndRefusesThoseThatAreNot) {
+  for (const bool is_alike : {true, false}) {
+    const auto model =
+        test::load_model(is_alike ? test::linear_rope_model_path() : test::yarn_rope_model_path());
+    Session session(model, options_of(KvType::kF16, FlashAttention::kOff, PositionMode::kPacked));
+    session.append(test::prose_tokens(*model, kTokens));
+    if (is_alike) {
+      EXPECT_NO_THROW(session.evict(StairPolicy(4)));
+      EXPECT_EQ(session.stats().n_tokens_held, 54);
+      continue;
+    }
+    try {
+      session.evict(StairPolicy(4));
+      FAIL() << "ggml's rotation was taken for llama.cpp's";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+      EXPECT_NE(std::string(error.what()).find("differs from llama.cpp's own shift"), std::string::npos);
+    }
+    EXPECT_EQ(session.stats().n_tokens_held, kTokens);  // as it was
+  }
+}
+
 TEST(Layered, GoesOnBoundedAndInAnswersAndAfterARestart) {
   const auto model = test::load_model(test::short_context_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 1200);
@@ -224,11 +246,40 @@ TEST(Layered, ForksMoveOutBeforeTheirLayersDiffer) {
   EXPECT_LE(most_different(fork.logits(), alone.logits()), 1e-3);
 }
 
-TEST(Layered, RefusesAPlanOfMoreLayersThanTheModelHas) {
+/// One set more or fewer than there are layers.
+class OtherLayersPolicy final : public Policy {
+ public:
+  explicit OtherLayersPolicy(std::size_t n_layers) : n_layers_(n_layers) {}
+  [[nodiscard]] std::string versioned_name() const override { return "other_layers/1"; }
+  [[nodiscard]] const StrategySpec& spec() const noexcept override { return spec_; }
+  [[nodiscard]] bool is_per_layer() const noexcept override { return true; }
+  [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState&) const override { return 30; }
+  [[nodiscard]] KeepPlan plan(std::int64_t n, PolicyState&) const override {
+    std::vector<std::size_t> set_of_layer(n_layers_, 0);
+    set_of_layer.back() = 1;
+    return {{KeepSet::from_ranges({{0, 10}, {n - 20, n}}), KeepSet::from_ranges({{10, 20}, {n - 20, n}})},
+            set_of_layer};
+  }
+
+ private:
+  std::size_t n_layers_;
+  StrategySpec spec_;
+};
+
+TEST(Layered, RefusesAPlanOfMoreOrFewerLayersThanTheModelHas) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, kTokens);
   Session session(model, {});
   session.append(std::span(text).first(kTokens));
+  for (const std::size_t n_layers : {2U, 29U, 31U}) {
+    try {
+      session.evict(OtherLayersPolicy(n_layers));
+      FAIL() << n_layers;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    }
+    EXPECT_EQ(session.held(), KeepSet::all(kTokens));
+  }
   StateRows rows = rows_of(session);
   CellArrangement arrangement;
   arrangement.positions = {0};

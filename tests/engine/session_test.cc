@@ -232,6 +232,7 @@ TEST(Session, CancelStopsBetweenBatchesAndKeepsWhatWasAppended) {
   Session session(model, options);
   const std::vector<Token> prompt = test::prose_tokens(*model, 64);
   session.append(prompt);
+  EXPECT_FALSE(session.logits().empty());
   cancel = true;
   try {
     session.append(prompt);
@@ -243,6 +244,45 @@ TEST(Session, CancelStopsBetweenBatchesAndKeepsWhatWasAppended) {
   EXPECT_EQ(session.stats().n_tokens_held, 64);
   session.append(prompt);
   EXPECT_EQ(session.stats().n_tokens_held, 128);
+}
+
+/// Raises a flag when it is asked for the plan of more than 64 tokens.
+class CancellingPolicy final : public Policy {
+ public:
+  explicit CancellingPolicy(std::atomic<bool>& flag) : flag_(flag) {}
+  [[nodiscard]] std::string versioned_name() const override { return "cancelling/1"; }
+  [[nodiscard]] const StrategySpec& spec() const noexcept override { return spec_; }
+  [[nodiscard]] KeepPlan plan(std::int64_t n, PolicyState&) const override {
+    if (n > 64) flag_ = true;
+    return KeepPlan(KeepSet::all(n));
+  }
+  [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState&) const override { return 256; }
+
+ private:
+  StrategySpec spec_;
+  std::atomic<bool>& flag_;
+};
+
+TEST(Session, HasNoLogitsOfATokenBeforeTheLastThatWasAppended) {
+  const auto model = test::load_model(test::default_model_path());
+  std::atomic<bool> cancel{false};
+  SessionOptions options;
+  options.cancel = &cancel;
+  options.n_batch = options.n_ubatch = 32;
+  options.n_chunk = 64;
+  Session session(model, options);
+  const std::vector<Token> prompt = test::prose_tokens(*model, 200);
+  session.append(std::span(prompt).first(10));
+  std::int64_t n_scored = 0;
+  EXPECT_THROW(session.append(std::span(prompt).subspan(10),
+                              {.policy = std::make_shared<const CancellingPolicy>(cancel),
+                               .on_log_probability = [&](std::int64_t, double) { ++n_scored; }}),
+               Error);
+  EXPECT_EQ(session.stats().n_tokens_held, 10 + 64);
+  EXPECT_EQ(n_scored, 64);
+  cancel = false;
+  EXPECT_FALSE(session.logits().empty());  // of the newest token: that chunk was whole
+  EXPECT_NO_THROW(session.append(std::span(prompt).first(1)));
 }
 
 TEST(Session, RefusesAQuantisedVWithoutFlashAttention) {

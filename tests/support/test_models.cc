@@ -3,12 +3,12 @@
 #include <gguf.h>
 #include <llama.h>
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <variant>
 
 #include "kvevict/error.h"
 
@@ -45,15 +45,50 @@ fs::path f32_model_path() {
   return rewritten_model_path("default-f32.gguf", params);
 }
 
-fs::path short_context_model_path() {
-  std::array<llama_model_kv_override, 2> overrides{};  // the last one, without a key, ends the list
-  overrides[0].tag = LLAMA_KV_OVERRIDE_TYPE_INT;
-  std::snprintf(overrides[0].key, sizeof overrides[0].key, "llama.context_length");
-  overrides[0].val_i64 = 512;
+namespace {
+
+using Override = std::pair<const char*, std::variant<std::int64_t, double, const char*>>;
+
+/// The default model with other metadata.
+fs::path altered_model_path(const char* name, const std::vector<Override>& changes) {
+  std::vector<llama_model_kv_override> overrides(changes.size() +
+                                                 1);  // the last one, without a key, ends the list
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    llama_model_kv_override& to = overrides[i];
+    std::snprintf(to.key, sizeof to.key, "llama.%s", changes[i].first);
+    if (const auto* number = std::get_if<std::int64_t>(&changes[i].second)) {
+      to.tag = LLAMA_KV_OVERRIDE_TYPE_INT;
+      to.val_i64 = *number;
+    } else if (const auto* real = std::get_if<double>(&changes[i].second)) {
+      to.tag = LLAMA_KV_OVERRIDE_TYPE_FLOAT;
+      to.val_f64 = *real;
+    } else {
+      to.tag = LLAMA_KV_OVERRIDE_TYPE_STR;
+      std::snprintf(to.val_str, sizeof to.val_str, "%s", std::get<const char*>(changes[i].second));
+    }
+  }
   llama_model_quantize_params params = llama_model_quantize_default_params();
   params.only_copy = true;
   params.kv_overrides = overrides.data();
-  return rewritten_model_path("default-context-512.gguf", params);
+  return rewritten_model_path(name, params);
+}
+
+}  // namespace
+
+fs::path short_context_model_path() {
+  return altered_model_path("default-context-512.gguf", {{"context_length", std::int64_t{512}}});
+}
+
+fs::path linear_rope_model_path() {
+  return altered_model_path("default-rope-linear.gguf",
+                            {{"rope.scaling.type", "linear"}, {"rope.scaling.factor", 4.0}});
+}
+
+fs::path yarn_rope_model_path() {
+  return altered_model_path("default-rope-yarn.gguf",
+                            {{"rope.scaling.type", "yarn"},
+                             {"rope.scaling.factor", 4.0},
+                             {"rope.scaling.original_context_length", std::int64_t{2048}}});
 }
 
 namespace {

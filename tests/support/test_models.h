@@ -18,6 +18,12 @@ namespace kvevict::test {
 /// The default model with `context_length` 512 in its metadata: a short trained context.
 [[nodiscard]] std::filesystem::path short_context_model_path();
 
+/// The default model with all positions scaled alike (linear, factor 4) in its metadata.
+[[nodiscard]] std::filesystem::path linear_rope_model_path();
+
+/// The default model with each frequency of its positions scaled by another factor (YaRN) in its metadata.
+[[nodiscard]] std::filesystem::path yarn_rope_model_path();
+
 /// A tiny random model of a recurrent architecture (Mamba), made in the build folder.
 [[nodiscard]] std::filesystem::path recurrent_model_path();
 
