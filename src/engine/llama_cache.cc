@@ -33,7 +33,7 @@ struct LlamaCache::Impl {
     }
     const std::int64_t n_new = last + 1 - record.map().next_position();
     if (n_new > 0) record.written(n_new);
-    if (n_new < 0) static_cast<void>(record.trim(record.map().n_seen() + n_new));
+    if (n_new < 0) static_cast<void>(record.trim(index_at(last) + 1));
     if (count_cells(context, options.sequence) != record.map().n_held()) {
       throw Error(ErrorCode::kUnsupported,
                   "the cache holds " + std::to_string(count_cells(context, options.sequence)) +
@@ -41,6 +41,15 @@ struct LlamaCache::Impl {
                       std::to_string(record.map().n_held()) +
                       " that the record knows: remove tokens only at the end of the sequence");
     }
+  }
+
+  /// The original index at a position of the sequence: packed positions pass over what was evicted.
+  [[nodiscard]] std::int64_t index_at(std::int64_t position) const {
+    std::int64_t index = record.map().n_seen() - record.map().next_position() + position;
+    for (const HeldRun& run : record.map().runs()) {
+      if (position >= run.first_position) index = run.indices.begin + position - run.first_position;
+    }
+    return index;
   }
 
   bool retain(const KeepPlan& keep) {

@@ -5,15 +5,79 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 namespace kvevict {
 namespace {
 
 thread_local LlamaLogCapture* innermost_capture = nullptr;
 
+struct Logger {
+  ggml_log_callback callback = nullptr;
+  void* user_data = nullptr;
+};
+
+/// llama.cpp's logger, which is one for the process, and ggml's.
+struct Loggers {
+  Logger llama, ggml;
+};
+
+Loggers loggers_in_use() {
+  Loggers loggers;
+  llama_log_get(&loggers.llama.callback, &loggers.llama.user_data);
+  ggml_log_get(&loggers.ggml.callback, &loggers.ggml.user_data);
+  return loggers;
+}
+
+void forward_to_capture(ggml_log_level level, const char* text, void* user_data);
+
+/// The program's loggers while ours stand in their place.
+class LentLoggers {
+ public:
+  void lend() {
+    const std::lock_guard lock(mutex_);
+    if (n_captures_++ > 0) return;
+    const Loggers in_use = loggers_in_use();
+    if (in_use.llama.callback == forward_to_capture) return;  // since start_llama
+    own_ = in_use;
+    llama_log_set(forward_to_capture, nullptr);  // ggml's too
+  }
+
+  void give_back() {
+    const std::lock_guard lock(mutex_);
+    if (--n_captures_ > 0 || !own_) return;
+    llama_log_set(own_->llama.callback, own_->llama.user_data);
+    ggml_log_set(own_->ggml.callback, own_->ggml.user_data);
+    own_.reset();
+  }
+
+  /// To the program's own logger, from a thread without a capture.
+  void pass_on(ggml_log_level level, const char* text) {
+    Logger own;
+    {
+      const std::lock_guard lock(mutex_);
+      if (own_) own = own_->llama;
+    }
+    if (own.callback != nullptr) own.callback(level, text, own.user_data);
+  }
+
+ private:
+  std::mutex mutex_;
+  int n_captures_ = 0;
+  std::optional<Loggers> own_;  // empty where ours were in their place anyway
+};
+
+LentLoggers& lent_loggers() {
+  static LentLoggers loggers;
+  return loggers;
+}
+
 void forward_to_capture(ggml_log_level level, const char* text, void* /*user_data*/) {
-  if (innermost_capture == nullptr) return;
-  innermost_capture->add(level == GGML_LOG_LEVEL_ERROR, text);
+  if (innermost_capture == nullptr) {
+    lent_loggers().pass_on(level, text);
+  } else {
+    innermost_capture->add(level == GGML_LOG_LEVEL_ERROR, text);
+  }
 }
 
 }  // namespace
@@ -28,12 +92,13 @@ void start_llama() {
 }
 
 LlamaLogCapture::LlamaLogCapture() : outer_(innermost_capture) {
-  start_llama();
+  lent_loggers().lend();
   innermost_capture = this;
 }
 
 LlamaLogCapture::~LlamaLogCapture() {
   innermost_capture = outer_;
+  lent_loggers().give_back();
 }
 
 void LlamaLogCapture::add(bool is_error, const char* text) {

@@ -5,11 +5,12 @@
 namespace kvevict {
 
 /// Starts llama.cpp once per process and takes over its logger, which is one for the process:
-/// without a capture on the calling thread, nothing is printed.
+/// without a capture on the calling thread, nothing is printed. For programs that leave llama.cpp to us.
 void start_llama();
 
 /// Collects what llama.cpp logs on this thread while the object lives. Captures nest: the outer one
-/// hears what the inner one hears.
+/// hears what the inner one hears. Where the logger is the program's own, it is lent for as long as there is
+/// a capture, hears what other threads log meanwhile, and is given back. Thread safety: any.
 class LlamaLogCapture {
  public:
   LlamaLogCapture();

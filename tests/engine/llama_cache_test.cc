@@ -99,6 +99,55 @@ TEST(LlamaCacheTest, SeesWhatTheProgramDidInBetween) {
   EXPECT_THROW((void)cache.before_decode(1), Error) << "a hole that we did not make";
 }
 
+TEST(LlamaCacheTest, SeesAnAnswerTakenBackOverWhatWasEvicted) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, 300);
+  Program program(*model);
+  LlamaCache cache = LlamaCache::bind(program.context.get(), policy("sink_recent_uniform:4:60:64:block=16"),
+                                      {.positions = PositionMode::kPacked, .n_slack = 0});
+  for (std::size_t from = 0; from < 300; from += 50) {
+    cache.before_decode(50);
+    program.decode(std::span(text).subspan(from, 50));
+  }
+  const KeepSet held = cache.held().layer(0);
+  const std::int64_t n_left = held.count() - 80;  // into the blocks of the middle
+  program.remove_from(n_left);
+  EXPECT_EQ(cache.before_decode(1), n_left);
+  std::int64_t rank = 0;
+  KeepSet expected;
+  for (const TokenRange& range : held.ranges()) {
+    const std::int64_t n = std::min(range.count(), n_left - rank);
+    if (n > 0) expected.append(range.begin, range.begin + n);
+    rank += range.count();
+  }
+  EXPECT_EQ(cache.held().layer(0), expected);
+  program.decode(std::span(text).first(1));
+  EXPECT_EQ(cache.before_decode(1), n_left + 1);
+}
+
+TEST(LlamaCacheTest, LeavesTheProgramItsLogger) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, 40);
+  Program program(*model);
+  ggml_log_callback before = nullptr;
+  void* data_before = nullptr;
+  llama_log_get(&before, &data_before);
+  int n_heard = 0;
+  const ggml_log_callback own = [](ggml_log_level, const char*, void* n) { ++*static_cast<int*>(n); };
+  llama_log_set(own, &n_heard);
+  LlamaCache cache = LlamaCache::bind(program.context.get(), policy("sink_recent:4:20"));
+  cache.before_decode(40);
+  program.decode(text);
+  EXPECT_GT(cache.evict(), 0);
+  ggml_log_callback after = nullptr;
+  void* data_after = nullptr;
+  llama_log_get(&after, &data_after);
+  EXPECT_EQ(after, own);
+  EXPECT_EQ(data_after, &n_heard);
+  EXPECT_EQ(n_heard, 0);  // how we count cells is no error of the program's
+  llama_log_set(before, data_before);
+}
+
 TEST(LlamaCacheTest, RefusesWhatItCannotDo) {
   const auto model = test::load_model(test::default_model_path());
   Program program(*model);
