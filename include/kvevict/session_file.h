@@ -37,6 +37,7 @@ void save_session(Session& session, const std::filesystem::path& path, const Ses
 struct SavedSession {
   std::string model;   ///< Name, architecture and sizes.
   std::string policy;  ///< Version and values of the policy that evicted last; empty where none did.
+  PositionMode positions = PositionMode::kAbsolute;
   std::int64_t n_tokens_seen = 0;
   KeepPlan held;  ///< Original indices of the tokens in the cache.
 };

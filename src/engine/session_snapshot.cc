@@ -28,6 +28,11 @@ void require_same(const char* what, std::string_view saved, std::string_view now
 }
 
 void require_fitting(const Model& model, const SessionOptions& options, const SessionSnapshot& snapshot) {
+  if (options.scores) {
+    throw Error(ErrorCode::kUnsupported,
+                "a saved session has no attention that a strategy could go on from: use one that goes by "
+                "position");
+  }
   require_same("the model", snapshot.model_identity, identity_of(model.info()));
   require_same("the engine", snapshot.engine_version, engine_version());
   require_same("K of type", to_string(snapshot.type_k), to_string(options.type_k));

@@ -195,9 +195,11 @@ std::string read_file(const fs::path& path) {
   std::error_code error;
   if (!fs::exists(path, error))
     throw Error(ErrorCode::kNotFound, "there is no saved session " + path.string());
+  if (fs::is_directory(path, error))
+    throw Error(ErrorCode::kIo, path.string() + " is a folder, not a saved session");
   std::ifstream file(path, std::ios::binary);
   std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file || fs::is_directory(path, error)) throw Error(ErrorCode::kIo, "cannot read " + path.string());
+  if (!file) throw Error(ErrorCode::kIo, "cannot read " + path.string());
   return content;
 }
 
@@ -278,6 +280,7 @@ SavedSession inspect_session(const fs::path& path) {
         snapshot_from(json::parse(pieces.take(pieces.take_values<std::uint64_t>(1).front())));
     SavedSession saved{.model = snapshot.model_identity,
                        .policy = snapshot.policy,
+                       .positions = snapshot.positions,
                        .n_tokens_seen = snapshot.n_tokens_seen,
                        .held = {}};
     std::vector<KeepSet> sets;

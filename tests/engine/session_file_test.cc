@@ -143,6 +143,28 @@ TEST_F(SessionFileTest, RefusesAnotherModelAndOtherOptions) {
   EXPECT_NO_THROW((void)load_session(model_, packed(), path_));
 }
 
+TEST_F(SessionFileTest, RefusesAnotherEngineAndAttentionThatWasNotSaved) {
+  Session session = make_session();
+  SessionSnapshot snapshot = session.snapshot();
+  EXPECT_NO_THROW((void)Session::restore(model_, packed(), snapshot));
+  const auto code_of_restore = [&](const SessionOptions& options) {
+    try {
+      (void)Session::restore(model_, options, snapshot);
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::kEngine;
+  };
+  EXPECT_EQ(code_of_restore(options_for(*policy("h2o:0:32:32"), packed())), ErrorCode::kUnsupported);
+  snapshot.engine_version = "llama.cpp 1, ggml 0.1 abc";
+  EXPECT_EQ(code_of_restore(packed()), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(SessionFileTest, AFolderIsNoSavedSession) {
+  fs::create_directories(path_);
+  EXPECT_EQ(code_of_load(model_, packed()), ErrorCode::kIo);
+}
+
 TEST_F(SessionFileTest, ALadderGoesOnWithItsRows) {
   const auto ladder = policy("ladder:1:2:32:span=2");
   SessionSnapshot snapshot = Session(model_, packed()).snapshot();
