@@ -2,9 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-
-#include <chrono>
 #include <cstdio>
+#include <exception>
 #include <memory>
 
 #include "cli/conversation.h"
@@ -14,6 +13,7 @@
 #include "cli/line_reader.h"
 #include "cli/subcommands.h"
 #include "eval/process_info.h"
+#include "eval/utf8.h"
 #include "kvevict/error.h"
 
 namespace kvevict::cli {
@@ -66,7 +66,8 @@ class Chat {
         } else if (!line->empty()) {
           answer(*line);
         }
-      } catch (const Error& error) {
+      } catch (const std::exception& error) {  // whatever it is, the conversation is not lost for it
+        interrupt_.clear();
         std::fflush(stdout);
         fmt::print(stderr, "kvevict: {}\n", error.what());
       }
@@ -135,6 +136,7 @@ bool names_sink(const std::string& strategy) {
 
 void run_chat(ChatFlags flags) {
   flags.generation.validate();
+  require_utf8(flags.system, "--system");
   StrategySpec spec = flags.strategy.specs("sink_recent").front();
   ModelRun run;
   run.options = flags.engine.session_options();

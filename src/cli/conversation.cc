@@ -1,5 +1,6 @@
 #include "cli/conversation.h"
 
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "cli/kept_text.h"
@@ -16,36 +17,43 @@ Conversation::Conversation(ModelRun run, Options options)
   template_.emplace(*run_.model, options_.system);
 }
 
-void Conversation::append(std::span<const Token> tokens) {
+bool Conversation::append_turn(std::span<const Token> turn) {
+  const std::size_t n_waiting = waiting_.size();
   const std::int64_t n_before = session_.stats().n_tokens_seen;
   const auto remember = [&] {
     const auto n = static_cast<std::size_t>(session_.stats().n_tokens_seen - n_before);
-    seen_.insert(seen_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n));
+    const bool is_begun = n > n_waiting;
+    const std::span<const Token> rest = turn.first(is_begun ? turn.size() : n_waiting).subspan(n);
+    seen_.insert(seen_.end(), turn.begin(), turn.begin() + static_cast<std::ptrdiff_t>(n));
+    waiting_.assign(rest.begin(), rest.end());
+    if (is_begun) ++n_turns_;
   };
   try {
-    prefill_prompt(session_, run_.policy, tokens,
+    prefill_prompt(session_, run_.policy, turn,
                    {.mode = run_.prefill, .n_new_tokens = options_.max_new_tokens});
-  } catch (const Error&) {
-    remember();  // what was appended before the error stays
-    throw;
+  } catch (const Error& error) {
+    remember();
+    if (error.code() != ErrorCode::kCancelled) throw;
+    return false;
   }
   remember();
+  return true;
 }
 
 AnswerEnd Conversation::answer(std::string_view message,
                                const std::function<void(std::string_view)>& on_text) {
   require_utf8(message, "the message");
-  std::vector<Token> turn = std::exchange(waiting_, {});
+  std::vector<Token> turn = waiting_;
   const std::vector<Token> added =
       seen_.empty() && turn.empty() ? template_->first_turn(message) : template_->next_turn(message);
   turn.insert(turn.end(), added.begin(), added.end());
-  append(turn);
-  ++n_turns_;
+  if (!append_turn(turn)) return AnswerEnd::kStopped;
 
   const std::int64_t n_before = session_.stats().n_tokens_seen;
   std::vector<Token> made;
   bool is_stopped = false;
   bool reached_end = false;
+  std::exception_ptr failure;
   try {
     const Generation generation =
         session_.generate({.max_new_tokens = options_.max_new_tokens,
@@ -59,12 +67,13 @@ AnswerEnd Conversation::answer(std::string_view message,
                            }});
     reached_end = generation.reached_end;
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kCancelled) throw;
-    is_stopped = true;
+    is_stopped = error.code() == ErrorCode::kCancelled;
+    if (!is_stopped) failure = std::current_exception();
   }
   const auto written = made.begin() + static_cast<std::ptrdiff_t>(session_.stats().n_tokens_seen - n_before);
   seen_.insert(seen_.end(), made.begin(), written);
   waiting_.assign(written, made.end());
+  if (failure) std::rethrow_exception(failure);
   if (is_stopped) return AnswerEnd::kStopped;
   return reached_end ? AnswerEnd::kByModel : AnswerEnd::kAtLength;
 }
@@ -124,12 +133,16 @@ SavedChat saved_chat(const std::string& text, const std::filesystem::path& path)
 
 void Conversation::load(const std::filesystem::path& path) {
   if (model_sha256_.empty()) model_sha256_ = sha256_of_file(run_.model->path());
-  LoadedSession loaded = load_session(run_.model, run_.options, path, model_sha256_);
+  SessionOptions options = run_.options;
+  options.positions = inspect_session(path).positions;
+  LoadedSession loaded = load_session(run_.model, options, path, model_sha256_);
   SavedChat chat = saved_chat(loaded.extras.application_data, path);
   std::shared_ptr<const Policy> policy = make_policy(parse_strategy(chat.strategy));
   ChatTemplate chat_template(*run_.model, chat.system);
   template_.emplace(std::move(chat_template));
   run_.policy = std::move(policy);
+  run_.options = options;
+  options_.sampling = loaded.extras.sampling;
   session_ = std::move(loaded.session);
   options_.system = std::move(chat.system);
   seen_ = std::move(chat.seen);

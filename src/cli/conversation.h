@@ -30,7 +30,8 @@ class Conversation {
   Conversation(ModelRun run, Options options);
 
   /// Appends the message and streams the answer to `on_text`. Stopping leaves the part of the answer that was
-  /// made in the conversation. Errors: kBadData (not UTF-8), those of Session; the conversation can go on.
+  /// made in the conversation, and of a message that was begun all of it, with an empty answer.
+  /// Errors: kBadData (not UTF-8), those of Session; the conversation can go on.
   AnswerEnd answer(std::string_view message, const std::function<void(std::string_view)>& on_text);
 
   /// Forgets all turns. The system prompt comes again with the next message.
@@ -39,8 +40,8 @@ class Conversation {
   /// Writes everything to a file in one step. Errors: kIo.
   void save(const std::filesystem::path& path);
 
-  /// Goes on with a saved conversation, its system prompt and its strategy included. Errors: those of
-  /// load_session; kBadData (not a saved chat). The running one is then as it was.
+  /// Goes on with a saved conversation: its system prompt, strategy, positions and sampling are taken up.
+  /// Errors: those of load_session; kBadData (not a saved chat). The running one is then as it was.
   void load(const std::filesystem::path& path);
 
   [[nodiscard]] const Session& session() const { return session_; }
@@ -54,7 +55,9 @@ class Conversation {
   [[nodiscard]] const std::vector<Token>& seen() const { return seen_; }
 
  private:
-  void append(std::span<const Token> tokens);
+  /// Appends what waits and a message behind it, which `turn` begins with; false if it was stopped. What of a
+  /// begun message was not appended then waits for the next turn; a message that was not begun is dropped.
+  bool append_turn(std::span<const Token> turn);
   [[nodiscard]] std::string strategy() const { return to_string(run_.policy->spec()); }
 
   ModelRun run_;
@@ -62,7 +65,7 @@ class Conversation {
   std::optional<ChatTemplate> template_;
   Session session_;
   std::vector<Token> seen_;
-  std::vector<Token> waiting_;  // generated, not yet in the cache
+  std::vector<Token> waiting_;  // of the conversation, not yet in the cache
   std::int64_t n_turns_ = 0;
   std::string model_sha256_;
 };

@@ -44,6 +44,27 @@ TEST(ChatCommand, CountsTheSystemPromptAsSink) {
   EXPECT_EQ(sink_of(chat("/stats\n", {"--sink_tokens", "33"})), 33);
 }
 
+TEST(ChatCommand, SavesAfterEachAnswerAndLoadsWhenTold) {
+  const std::string folder = make_work_folder();
+  const std::string one = folder + "/one.kvevict";
+  const ProgramResult saved = chat("Hello there.\nWho are you?\n", {"--save", one});
+  ASSERT_EQ(saved.exit_code, 0) << saved.err;
+  const ProgramResult result = chat("Good morning.\n/load " + one + "\n/load " + folder + "\n/load " +
+                                    folder + "/none\n/load\nGo on.\n/stats\n/quit\n");
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.out.find("loaded " + one + ": 2 turns"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("turns            3\n"), std::string::npos) << result.out;
+  EXPECT_NE(result.err.find("is a folder"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("there is no saved session"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("/load needs the name of a file"), std::string::npos) << result.err;
+}
+
+TEST(ChatCommand, RefusesASystemPromptThatIsNotUtf8) {
+  const ProgramResult result = chat("Hello.\n", {"--system", "caf\xE9"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("--system is not UTF-8"), std::string::npos) << result.err;
+}
+
 TEST(ChatCommand, AKillDuringASaveLeavesAWholeFile) {
   const std::string folder = make_work_folder();
   const std::string file = folder + "/chat.kvevict";

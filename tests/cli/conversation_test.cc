@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <fstream>
 
@@ -106,6 +108,22 @@ TEST(ConversationTest, ASavedChatGoesOnAsIfNeverLeft) {
   EXPECT_EQ(to_string(other.run().policy->spec()), "sink_recent:16:112");
 }
 
+TEST(ConversationTest, ASavedChatBringsItsSamplerAndItsPositions) {
+  const std::string file = test::make_work_folder() + "/chat.kvevict";
+  ModelRun run = make_test_run("streaming_llm:4:124");
+  run.options.positions = PositionMode::kPacked;
+  Conversation chat(std::move(run),
+                    {.system = kSystem, .max_new_tokens = 12, .sampling = {.temperature = 1.5, .seed = 7}});
+  say(chat, "Describe a wave.");
+  chat.save(file);
+  Conversation loaded = make_conversation("sink_recent:16:112");  // greedy, automatic positions
+  loaded.load(file);
+  EXPECT_EQ(loaded.session().options().positions, PositionMode::kPacked);
+  EXPECT_EQ(say(loaded, "And the next one?"), say(chat, "And the next one?"));
+  loaded.reset();
+  EXPECT_FALSE(say(loaded, "Good evening.").empty());
+}
+
 TEST(ConversationTest, ARefusedFileLeavesTheChatAsItWas) {
   const std::string file = test::make_work_folder() + "/chat.kvevict";
   std::ofstream(file) << "no saved chat";
@@ -129,6 +147,59 @@ TEST(ConversationTest, CtrlCStopsTheAnswerAndNotTheChat) {
   EXPECT_TRUE(interrupt.clear());
   EXPECT_FALSE(say(chat, "Thank you. Who are you?").empty());
   EXPECT_EQ(chat.session().stats().n_decoded_tokens, static_cast<std::int64_t>(chat.seen().size()));
+}
+
+/// Raises a flag when it is first asked for a plan of more than `n_most` tokens.
+class InterruptingPolicy final : public Policy {
+ public:
+  InterruptingPolicy(const std::string& strategy, std::int64_t n_most, std::atomic<bool>& flag)
+      : policy_(make_policy(parse_strategy(strategy))), n_most_(n_most), flag_(flag) {}
+
+  [[nodiscard]] std::string versioned_name() const override { return policy_->versioned_name(); }
+  [[nodiscard]] const StrategySpec& spec() const noexcept override { return policy_->spec(); }
+  [[nodiscard]] KeepPlan plan(std::int64_t n, PolicyState& state) const override {
+    if (n > n_most_ && !was_raised_.exchange(true)) flag_ = true;
+    return policy_->plan(n, state);
+  }
+  [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState& state) const override {
+    return policy_->budget_tokens(state);
+  }
+
+ private:
+  std::shared_ptr<const Policy> policy_;
+  std::int64_t n_most_;
+  std::atomic<bool>& flag_;
+  mutable std::atomic<bool> was_raised_ = false;
+};
+
+TEST(ConversationTest, CtrlCWithinAMessageLeavesAllOfItInTheChat) {
+  std::string message = "Remember:";
+  for (int i = 0; i < 60; ++i) message += " wave " + std::to_string(i) + ",";
+  std::atomic<bool> cancel = false;
+  ModelRun run = make_test_run("sink_recent:16:112", &cancel);
+  run.policy = std::make_shared<const InterruptingPolicy>("sink_recent:16:112", 150, cancel);
+  Conversation chat(std::move(run), {.system = kSystem, .max_new_tokens = 12, .sampling = {}});
+
+  EXPECT_EQ(chat.answer(message, [](std::string_view) { FAIL() << "an answer"; }), AnswerEnd::kStopped);
+  const auto n_seen = static_cast<std::int64_t>(chat.seen().size());
+  EXPECT_GT(n_seen, 150);
+  EXPECT_EQ(chat.session().stats().n_tokens_seen, n_seen);
+  EXPECT_EQ(chat.n_turns(), 1);
+
+  EXPECT_EQ(chat.answer("Not this.", [](std::string_view) {}), AnswerEnd::kStopped);  // not cleared
+  EXPECT_EQ(static_cast<std::int64_t>(chat.seen().size()), n_seen);
+
+  cancel = false;
+  const ChatTemplate turns(*chat.run().model, kSystem);
+  std::vector<Token> expected = turns.first_turn(message);
+  ASSERT_GT(static_cast<std::int64_t>(expected.size()), n_seen);
+  const std::vector<Token> second = turns.next_turn("Go on.");
+  expected.insert(expected.end(), second.begin(), second.end());
+  EXPECT_FALSE(say(chat, "Go on.").empty());
+  ASSERT_GT(chat.seen().size(), expected.size());
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), chat.seen().begin()));
+  EXPECT_EQ(chat.session().stats().n_tokens_seen, static_cast<std::int64_t>(chat.seen().size()));
+  EXPECT_EQ(chat.n_turns(), 2);
 }
 
 TEST(ConversationTest, RefusesATextThatIsNotUtf8AndGoesOn) {
