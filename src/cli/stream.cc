@@ -2,15 +2,17 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <chrono>
+#include <filesystem>
 #include <fstream>
-#include <iostream>
+#include <istream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/stopwatch.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/model_run.h"
+#include "cli/standard_input.h"
 #include "cli/stream_checkpoint.h"
 #include "cli/subcommands.h"
 #include "eval/process_info.h"
@@ -45,12 +47,11 @@ class Reports {
       : as_json_(as_json), n_reported_(n_tokens_before) {}
 
   void print(const Session& session, const RunningPerplexity& perplexity) {
-    const auto now = std::chrono::steady_clock::now();
     const SessionStats stats = session.stats();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
+    const double seconds = since_last_.seconds();
     const double rate = seconds > 0 ? static_cast<double>(stats.n_tokens_seen - n_reported_) / seconds : 0;
     n_reported_ = stats.n_tokens_seen;
-    last_ = now;
+    since_last_.restart();
     if (as_json_) {
       print_json(session, stats, rate, perplexity);
     } else {
@@ -84,7 +85,7 @@ class Reports {
 
   bool as_json_;
   std::int64_t n_reported_;
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  Stopwatch since_last_;
 };
 
 /// Passes over the tokens that an earlier run has streamed.
@@ -101,9 +102,8 @@ void skip(TokenStream& tokens, std::int64_t n_tokens, const std::string& file) {
 /// Feeds the text chunk by chunk. A report comes at the end of the chunk that reaches its token, so that how
 /// often is reported never changes what is computed.
 void feed(const StreamFlags& flags, const ModelRun& run, TokenStream& tokens, Session& session,
-          StreamCheckpoint& checkpoint) {
-  const InterruptGuard
-      interrupt;  // looked at between chunks, so that a run that goes on later cuts the same chunks
+          StreamCheckpoint& checkpoint, const InterruptGuard& interrupt) {
+  // Looked at between chunks alone, so that a run that goes on later cuts the same chunks.
   RunningPerplexity perplexity(flags.window);
   std::int64_t n_seen = session.stats().n_tokens_seen;
   std::int64_t n_saved = n_seen;
@@ -112,7 +112,9 @@ void feed(const StreamFlags& flags, const ModelRun& run, TokenStream& tokens, Se
   while (n_seen < n_total && !*interrupt.flag()) {
     const auto chunk =
         tokens.take(static_cast<std::size_t>(std::min<std::int64_t>(run.options.n_chunk, n_total - n_seen)));
-    if (chunk.empty()) break;
+    const bool is_cut_off =
+        *interrupt.flag() && static_cast<std::int64_t>(chunk.size()) < run.options.n_chunk;
+    if (chunk.empty() || is_cut_off) break;
     session.append(chunk, {.policy = run.policy,
                            .on_log_probability = [&](std::int64_t, double p) { perplexity.add(p); }});
     n_seen += static_cast<std::int64_t>(chunk.size());
@@ -140,6 +142,9 @@ void run_stream(StreamFlags flags) {
   }
   std::ifstream file;
   if (flags.file != "-") {
+    if (std::filesystem::is_directory(flags.file))
+      throw Error(ErrorCode::kInvalidArgument,
+                  flags.file + " is a folder: the name of a text file is needed");
     file.open(flags.file, std::ios::binary);
     if (!file) throw Error(ErrorCode::kNotFound, "cannot open the text " + flags.file);
   }
@@ -150,8 +155,10 @@ void run_stream(StreamFlags flags) {
     fmt::print("{}", dry_run_text(run, 0, 0));
     return;
   }
-  TokenStream tokens(*run.model, flags.file == "-" ? std::cin : file,
-                     flags.file == "-" ? "standard input" : flags.file);
+  const InterruptGuard interrupt;
+  StandardInput input(interrupt.flag());
+  std::istream text(flags.file == "-" ? static_cast<std::streambuf*>(&input) : file.rdbuf());
+  TokenStream tokens(*run.model, text, flags.file == "-" ? "standard input" : flags.file);
   StreamCheckpoint checkpoint(flags.checkpoint, flags.file, run);
   std::optional<Session> session = checkpoint.load();
   if (session) {
@@ -160,7 +167,7 @@ void run_stream(StreamFlags flags) {
   } else {
     session.emplace(run.model, run.options);
   }
-  feed(flags, run, tokens, *session, checkpoint);
+  feed(flags, run, tokens, *session, checkpoint, interrupt);
 }
 
 }  // namespace

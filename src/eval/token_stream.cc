@@ -32,26 +32,38 @@ bool adds_a_space(const Model& model) {
 TokenStream::TokenStream(const Model& model, std::istream& text, std::string name)
     : model_(model), text_(text), name_(std::move(name)), drops_space_(adds_a_space(model)) {}
 
-void TokenStream::fill() {
+void TokenStream::read_ready() {
   std::array<char, kReadBytes> piece{};
-  text_.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+  std::size_t n = 0;
+  while (n < piece.size() && text_.peek() != std::istream::traits_type::eof()) {
+    const std::streamsize n_ready = std::max<std::streamsize>(1, text_.rdbuf()->in_avail());
+    text_.read(piece.data() + n, std::min(n_ready, static_cast<std::streamsize>(piece.size() - n)));
+    n += static_cast<std::size_t>(text_.gcount());
+    if (text_.rdbuf()->in_avail() == 0) break;  // the rest would have to be waited for
+  }
   if (text_.bad()) throw Error(ErrorCode::kIo, "cannot read " + name_);
-  buffer_.append(piece.data(), static_cast<std::size_t>(text_.gcount()));
+  buffer_.append(piece.data(), n);
+}
+
+void TokenStream::fill() {
+  read_ready();
   if (is_first_ && buffer_.starts_with("\xEF\xBB\xBF")) {
     buffer_.erase(0, 3);
     n_before_ = 3;
   }
   const Utf8Prefix prefix = valid_utf8_prefix(buffer_);
   n_valid_ = prefix.n_bytes;
-  if (prefix.is_broken || !text_) require_utf8(buffer_, name_, n_before_);
+  if (prefix.is_broken || is_at_end()) require_utf8(buffer_, name_, n_before_);
 }
 
-/// Where the buffer is cut: everything at the end of the text, else the last safe place.
+/// Where the buffer is cut: everything at the end of the text, else the last safe place; 0 where more text
+/// may bring one.
 std::size_t TokenStream::cut() const {
-  if (!text_) return n_valid_;
+  if (is_at_end()) return n_valid_;
   for (std::size_t i = n_valid_; i-- > 2;) {
     if (buffer_[i - 1] == ' ' && is_ascii_letter(buffer_[i]) && is_ascii_letter(buffer_[i - 2])) return i - 1;
   }
+  if (buffer_.size() < kReadBytes) return 0;
   const std::size_t line_feed = buffer_.rfind('\n', n_valid_ == 0 ? 0 : n_valid_ - 1);
   if (line_feed != std::string::npos && line_feed + 1 < n_valid_ && !is_white(buffer_[line_feed + 1]))
     return line_feed + 1;
@@ -77,9 +89,10 @@ std::vector<Token> TokenStream::take(std::size_t n_tokens) {
 std::vector<Token> TokenStream::next_part() {
   std::vector<Token> tokens;
   while (tokens.empty()) {
-    if (text_) fill();
-    if (buffer_.empty()) return tokens;
+    if (!is_at_end()) fill();
+    if (buffer_.empty() && is_at_end()) return tokens;
     const std::size_t n = cut();
+    if (n == 0) continue;
     std::string_view part = std::string_view(buffer_).substr(0, n);
     if (drops_space_ && !is_first_ && part.starts_with(' ')) part.remove_prefix(1);
     tokens = model_.tokenize(part, is_first_, false);

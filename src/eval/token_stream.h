@@ -9,7 +9,8 @@
 
 namespace kvevict {
 
-/// A text of any length as tokens, piece by piece: reads some tens of KiB at a time and cuts before a
+/// A text of any length as tokens, piece by piece: reads at most some tens of KiB at a time, of a slow source
+/// what has come so far (where its buffer's `in_avail` can tell), and cuts before a
 /// space between two words, where the tokens of the parts are those of the whole. A text without
 /// such a place for 32 KiB (Chinese, say) is cut after a line feed or else between any two characters:
 /// there a word's tokens may differ from those of the text as a whole. Memory does not grow with the text.
@@ -25,7 +26,10 @@ class TokenStream {
 
  private:
   [[nodiscard]] std::vector<Token> next_part();
+  /// Adds what is there to the buffer, at most some tens of KiB; waits where nothing is.
+  void read_ready();
   void fill();
+  [[nodiscard]] bool is_at_end() const { return !text_.good(); }
   [[nodiscard]] std::size_t cut() const;
 
   const Model& model_;

@@ -1,7 +1,12 @@
 // kvevict stream and perplexity on real text, short forms; the long ones are scripts/long/.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -99,6 +104,26 @@ TEST(StreamCommand, GoesOnFromItsCheckpointWhereItEnded) {
       kModel));
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_NE(other.err.find("is a checkpoint of"), std::string::npos) << other.err;
+}
+
+TEST(StreamCommand, ReportsWhatHasComeThroughAPipeAndStopsWhileItWaits) {
+  const std::string folder = make_work_folder();
+  const std::string fifo = folder + "/fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  const int end = open(fifo.c_str(), O_RDWR | O_CLOEXEC);  // never closed before the program has ended
+  const std::string text = long_text(8000);                // some 1,800 tokens
+  ASSERT_EQ(write(end, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  const std::vector<std::string> words =
+      with({"stream", "-", "--json", "--report_every", "500", "--checkpoint", folder + "/saved"}, kSmall);
+  Program program(with({"-c", "exec \"$0\" \"$@\" < '" + fifo + "' 1>&2", KVEVICT_TEST_BINARY}, words), {},
+                  "/bin/sh");
+  EXPECT_TRUE(program.wait_for_stderr("\"tokens_seen\":1024"));
+  program.send_signal(SIGINT);
+  const ProgramResult result = program.wait();
+  close(end);
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_NE(result.err.find("the stream was stopped after"), std::string::npos) << result.err;
+  EXPECT_TRUE(std::filesystem::exists(folder + "/saved"));
 }
 
 TEST(StreamCommand, RefusesInOneSentence) {

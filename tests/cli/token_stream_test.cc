@@ -28,6 +28,42 @@ TEST(TokenStream, GivesTheTokensOfTheWholeText) {
   EXPECT_EQ(all_of(*model, text, 512), model->tokenize(text, true, false));
 }
 
+/// A text that comes a few bytes at a time.
+class SlowText final : public std::streambuf {
+ public:
+  SlowText(std::string text, std::size_t n_at_once) : text_(std::move(text)), n_at_once_(n_at_once) {}
+  [[nodiscard]] std::size_t n_given() const { return n_given_; }
+
+ protected:
+  int_type underflow() override {
+    const std::size_t n = std::min(n_at_once_, text_.size() - n_given_);
+    if (n == 0) return traits_type::eof();
+    setg(text_.data() + n_given_, text_.data() + n_given_, text_.data() + n_given_ + n);
+    n_given_ += n;
+    return traits_type::to_int_type(*gptr());
+  }
+
+ private:
+  std::string text_;
+  std::size_t n_at_once_;
+  std::size_t n_given_ = 0;
+};
+
+TEST(TokenStream, GivesWhatHasComeOfASlowText) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::string text = test::long_text(20000);
+  const std::vector<Token> whole = model->tokenize(text, true, false);
+  for (const std::size_t n_at_once : {1U, 7U, 500U}) {
+    SlowText slow(text, n_at_once);
+    std::istream stream(&slow);
+    TokenStream tokens(*model, stream, "the text");
+    std::vector<Token> all = tokens.take(16);
+    EXPECT_LE(slow.n_given(), 500U + n_at_once);
+    for (const Token token : tokens.take(whole.size())) all.push_back(token);
+    EXPECT_EQ(all, whole) << n_at_once;
+  }
+}
+
 TEST(TokenStream, PassesOverAByteOrderMark) {
   const auto model = test::load_model(test::default_model_path());
   EXPECT_EQ(all_of(*model, "\xEF\xBB\xBFone two", 5), model->tokenize("one two", true, false));
