@@ -95,7 +95,7 @@ def overhead_table(measured):
     plain_prefill, plain_decode = of(measured["plain"], "seconds_prefill"), of(measured["plain"], "seconds_decode")
     yield "| strategy | positions | prefill, s | ratio | decide, ms | move, ms | memory, MiB | KV after, MiB | decode, tokens/s | ratio |"
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
-    yield f"| llama.cpp alone | – | {plain_prefill[0]:.3f} ({plain_prefill[1]:.3f}) | 1 | – | – | – | – | {n_new / plain_decode[0]:.1f} ({n_new / plain_decode[1]:.1f}) | 1 |"
+    yield f"| llama.cpp alone | – | {plain_prefill[0]:.3f} ({plain_prefill[1]:.3f}) | 1 | – | – | {of(measured["plain"], "resident_bytes")[0] / 2**20:.1f} | – | {n_new / plain_decode[0]:.1f} ({n_new / plain_decode[1]:.1f}) | 1 |"
     for run in measured["runs"]:
         samples = run["samples"]
         prefill, decode = of(samples, "seconds_prefill"), of(samples, "seconds_decode")
@@ -104,6 +104,20 @@ def overhead_table(measured):
         yield (f"| `{run['run']['name']}` | {run['positions']} | {prefill[0]:.3f} ({prefill[1]:.3f}) | {prefill[0] / plain_prefill[0]:.2f} | "
                f"{1e3 * decide[0]:.3f} ({1e3 * decide[1]:.3f}) | {1e3 * move[0]:.1f} ({1e3 * move[1]:.1f}) | {memory[0] / 2**20:.1f} | "
                f"{kv[0] / 2**20:.1f} | {n_new / decode[0]:.1f} ({n_new / decode[1]:.1f}) | {plain_decode[0] / decode[0]:.2f} |")
+
+
+def what_prefill_costs(measured):
+    """A sentence from the ratios alone."""
+    plain = [s["seconds_prefill"] for s in measured["plain"]]
+    ratios = {True: [], False: []}
+    for run in measured["runs"]:
+        median = statistics.median_low(s["seconds_prefill"] for s in run["samples"])
+        by_attention = run["run"]["name"].split(":")[0] in ("h2o", "snapkv", "tova")
+        ratios[by_attention].append(median / statistics.median_low(plain))
+    words = {True: "by attention, which need the matrix that flash attention never writes,", False: "by position"}
+    costs = "; ".join(f"those {words[kind]} {min(r):.2f} to {max(r):.2f} times" for kind, r in sorted(ratios.items()) if r)
+    return (f"A prefill with a strategy takes, of llama.cpp's own: {costs}. llama.cpp's own rounds scatter from {min(plain):.2f} to "
+            f"{max(plain):.2f} s, so differences of that size say nothing.")
 
 
 def overhead_section(measured, policies):
@@ -116,12 +130,11 @@ def overhead_section(measured, policies):
            f"{len(measured['plain'])} rounds in which llama.cpp alone and all strategies take turns. Medians, in brackets the best; "
            "ratios are to llama.cpp's own calls in the same run (prefill: lower is better; decode: higher is better). Decide: the plan, with gathering "
            "the attention where it is asked for; move: the kept rows into a cache of the right size; memory: by which the process has grown "
-           "when decoding begins.")
+           "before or after the eviction, where it is more (medians).")
     yield ""
     yield from overhead_table(measured)
     yield ""
-    yield ("Strategies by position add nothing to a prefill: their sessions make the same context as llama.cpp alone. Those by attention "
-           "need the matrix that flash attention never writes, and read it while it is computed.")
+    yield what_prefill_costs(measured)
     yield ""
     yield "The plan alone, without a model, 30 layers (those by attention: with the scores at hand):"
     yield ""

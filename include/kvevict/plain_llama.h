@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -16,9 +17,11 @@ struct PlainTimes {
 };
 
 /// Prefills `prompt` and decodes `n_new` greedy tokens behind it by llama.cpp's own calls alone, in a
-/// context of just so many cells: what everything else is measured against. Errors: kEngine,
+/// context of just so many cells: what everything else is measured against. `on_prefilled` is called between
+/// the two, outside the times. Errors: kEngine,
 /// kInvalidArgument for an empty prompt.
 [[nodiscard]] PlainTimes time_plain_llama(std::shared_ptr<const Model> model, const SessionOptions& options,
-                                          std::span<const Token> prompt, std::int64_t n_new);
+                                          std::span<const Token> prompt, std::int64_t n_new,
+                                          const std::function<void()>& on_prefilled = {});
 
 }  // namespace kvevict

@@ -59,6 +59,12 @@ std::string cell(const Spread& spread, double factor, int n_digits) {
   return fmt::format("{:.{}f} ({:.{}f})", factor * spread.median, n_digits, factor * spread.least, n_digits);
 }
 
+std::string mib(const std::vector<OverheadSample>& samples, std::int64_t OverheadSample::*value) {
+  const Spread bytes =
+      spread_of(samples, [value](const OverheadSample& s) { return static_cast<double>(s.*value); });
+  return fmt::format("{:.1f}", bytes.median / (1 << 20));
+}
+
 std::string rate_cell(double n, const Spread& seconds) {
   return fmt::format("{:.1f} ({:.1f})", n / seconds.median, n / seconds.least);
 }
@@ -69,23 +75,19 @@ std::string table_of(const OverheadJob& job, const OverheadSamples& samples) {
   const Spread plain_prefill = spread(samples.plain, &OverheadSample::seconds_prefill);
   const Spread plain_decode = spread(samples.plain, &OverheadSample::seconds_decode);
   const auto n_new = static_cast<double>(job.n_new);
-  table.add({"llama.cpp alone", "", cell(plain_prefill, 1, 3), "1.00", "", "", "", "",
-             rate_cell(n_new, plain_decode), "1.00"});
+  table.add({"llama.cpp alone", "", cell(plain_prefill, 1, 3), "1.00", "", "",
+             mib(samples.plain, &OverheadSample::resident_bytes), "", rate_cell(n_new, plain_decode),
+             "1.00"});
   for (std::size_t i = 0; i < job.strategies.size(); ++i) {
     const auto& runs = samples.strategies[i];
     const Spread prefill = spread(runs, &OverheadSample::seconds_prefill);
     const Spread decode = spread(runs, &OverheadSample::seconds_decode);
-    const auto mib = [&](std::int64_t OverheadSample::*value) {
-      const Spread bytes =
-          spread_of(runs, [value](const OverheadSample& s) { return static_cast<double>(s.*value); });
-      return fmt::format("{:.1f}", bytes.median / (1 << 20));
-    };
     table.add({to_string(job.strategies[i].policy->spec()),
                std::string(to_string(job.strategies[i].positions)), cell(prefill, 1, 3),
                fmt::format("{:.2f}", prefill.median / plain_prefill.median),
                cell(spread(runs, &OverheadSample::seconds_decide), 1e3, 3),
                cell(spread(runs, &OverheadSample::seconds_move), 1e3, 1),
-               mib(&OverheadSample::resident_bytes), mib(&OverheadSample::kv_bytes_after),
+               mib(runs, &OverheadSample::resident_bytes), mib(runs, &OverheadSample::kv_bytes_after),
                rate_cell(n_new, decode), fmt::format("{:.2f}", plain_decode.median / decode.median)});
   }
   return table.text();
@@ -150,8 +152,9 @@ void run_overhead_command(const OverheadFlags& flags) {
   job.prompt = first_tokens(*job.model, flags);
   for (const ChosenStrategy& one : chosen) {
     job.strategies.push_back(make_strategy(flags.engine, one, *job.model));
-    static_cast<void>(
-        options_for(*job.strategies.back().policy, job.session));  // refuses before anything runs
+    SessionOptions options = job.session;
+    options.positions = job.strategies.back().positions;
+    const Session session(job.model, options_for(*job.strategies.back().policy, options));  // or refuses
   }
   Progress progress(static_cast<std::int64_t>(chosen.size() + 1) * flags.rounds);
   const OverheadSamples samples = run_overhead(job, [&](const std::string& what) { progress.step(what); });

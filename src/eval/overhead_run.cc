@@ -3,19 +3,13 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <chrono>
 
+#include "base/stopwatch.h"
 #include "eval/process_info.h"
 #include "kvevict/plain_llama.h"
 
 namespace kvevict {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Resident memory with what earlier runs freed given back.
 std::int64_t settled_resident_bytes() {
@@ -24,8 +18,13 @@ std::int64_t settled_resident_bytes() {
 }
 
 OverheadSample sample_plain(const OverheadJob& job) {
-  const PlainTimes times = time_plain_llama(job.model, job.session, job.prompt, job.n_new);
-  return {.seconds_prefill = times.seconds_prefill, .seconds_decode = times.seconds_decode};
+  const std::int64_t before = settled_resident_bytes();
+  std::int64_t bytes = 0;
+  const PlainTimes times = time_plain_llama(job.model, job.session, job.prompt, job.n_new,
+                                            [&] { bytes = settled_resident_bytes() - before; });
+  return {.seconds_prefill = times.seconds_prefill,
+          .seconds_decode = times.seconds_decode,
+          .resident_bytes = bytes};
 }
 
 /// Whether nothing has to go until the last new token.
@@ -34,18 +33,20 @@ bool keeps_all(const OverheadJob& job, const Policy& policy) {
   return !budget || static_cast<std::int64_t>(job.prompt.size()) + job.n_new <= *budget;
 }
 
-void prefill_in_full(Session& session, const OverheadJob& job, const Policy& policy, OverheadSample& sample) {
+void prefill_in_full(Session& session, const OverheadJob& job, const Policy& policy,
+                     std::int64_t bytes_before, OverheadSample& sample) {
   const auto n_first = job.prompt.size() - 1;
-  auto start = Clock::now();
   session.reserve(static_cast<std::int64_t>(job.prompt.size()) + (keeps_all(job, policy) ? job.n_new : 0));
+  Stopwatch watch;
   session.append(std::span(job.prompt).first(n_first));
-  sample.seconds_prefill = seconds_since(start);
+  sample.seconds_prefill = watch.seconds();
+  sample.resident_bytes = settled_resident_bytes() - bytes_before;
   const EvictionReport report = session.evict(policy, {.n_upcoming = 1, .n_reserve = job.n_new});
   sample.seconds_decide = report.seconds_plan;
   sample.seconds_move = report.seconds_move;
-  start = Clock::now();
+  watch.restart();
   session.append(std::span(job.prompt).subspan(n_first));
-  sample.seconds_prefill += seconds_since(start);
+  sample.seconds_prefill += watch.seconds();
 }
 
 OverheadSample sample(const OverheadJob& job, const RunStrategy& strategy) {
@@ -56,20 +57,20 @@ OverheadSample sample(const OverheadJob& job, const RunStrategy& strategy) {
   Session session(job.model, options_for(*strategy.policy, options));
   session.make_room(*strategy.policy, 0);  // checks the session before the clock runs
   if (strategy.prefill == PrefillMode::kFull) {
-    prefill_in_full(session, job, *strategy.policy, sample);
+    prefill_in_full(session, job, *strategy.policy, before, sample);
   } else {
-    const auto start = Clock::now();
+    const Stopwatch watch;
     if (keeps_all(job, *strategy.policy))
       session.reserve(static_cast<std::int64_t>(job.prompt.size()) + job.n_new);
     session.append(job.prompt, {.policy = strategy.policy});
-    sample.seconds_prefill = seconds_since(start);
+    sample.seconds_prefill = watch.seconds();
   }
-  sample.resident_bytes = settled_resident_bytes() - before;
+  sample.resident_bytes = std::max(sample.resident_bytes, settled_resident_bytes() - before);
   sample.kv_bytes_after = session.stats().kv_bytes;
-  const auto start = Clock::now();
+  const Stopwatch watch;
   static_cast<void>(session.generate(
       {.max_new_tokens = job.n_new + 1, .policy = strategy.policy, .stop_at_end_of_generation = false}));
-  sample.seconds_decode = seconds_since(start);
+  sample.seconds_decode = watch.seconds();
   return sample;
 }
 

@@ -13,11 +13,12 @@ namespace kvevict {
 
 /// One strategy, once. Seconds; bytes.
 struct OverheadSample {
-  double seconds_prefill = 0;       ///< The prompt into the cache; bounded: with the evictions on the way.
-  double seconds_decide = 0;        ///< Full prefill: the plan, with the attention that it asks for.
-  double seconds_move = 0;          ///< Full prefill: the eviction without the plan.
-  double seconds_decode = 0;        ///< The tokens behind it, with the evictions on the way.
-  std::int64_t resident_bytes = 0;  ///< By which the process grew with context and cache, after the prefill.
+  double seconds_prefill = 0;  ///< The prompt into the cache; bounded: with the evictions on the way.
+  double seconds_decide = 0;   ///< Full prefill: the plan, with the attention that it asks for.
+  double seconds_move = 0;     ///< Full prefill: the eviction without the plan.
+  double seconds_decode = 0;   ///< The tokens behind it, with the evictions on the way.
+  /// By which the process grew with context and cache: the larger of before and after the eviction.
+  std::int64_t resident_bytes = 0;
   std::int64_t kv_bytes_after = 0;  ///< K and V when the decoding begins.
 };
 

@@ -1,19 +1,13 @@
 #include "eval/prompt_prefill.h"
 
-#include <chrono>
 #include <string>
 
+#include "base/stopwatch.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Whether `policy` keeps all of a prompt of `n_tokens` tokens.
 bool keeps_all(const Policy& policy, const Model& model, std::int64_t n_tokens) {
@@ -42,21 +36,21 @@ PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<
                                     ? n_prompt + settings.n_new_tokens
                                     : n_first;
   require_trained_context(session.model(), before.n_tokens_held + n_needed);
-  auto start = Clock::now();
+  Stopwatch watch;
   session.reserve(n_needed);
   session.append(prompt.first(static_cast<std::size_t>(n_first)));
-  report.seconds_prefill = seconds_since(start);
+  report.seconds_prefill = watch.seconds();
 
-  start = Clock::now();
+  watch.restart();
   report.kept =
       session.evict(policy, {.n_upcoming = settings.n_after_eviction, .n_reserve = settings.n_new_tokens})
           .kept;
-  report.seconds_eviction = seconds_since(start);
+  report.seconds_eviction = watch.seconds();
   report.kv_bytes_after_eviction = session.stats().kv_bytes;
 
-  start = Clock::now();
+  watch.restart();
   session.append(prompt.subspan(static_cast<std::size_t>(n_first)));
-  report.seconds_last = seconds_since(start);
+  report.seconds_last = watch.seconds();
   return report;
 }
 
@@ -68,9 +62,10 @@ PrefillReport prefill_prompt(Session& session, std::shared_ptr<const Policy> pol
     throw Error(ErrorCode::kInvalidArgument, "the prompt is empty: there is nothing to go on from");
   if (settings.mode == PrefillMode::kFull) return prefill_in_full(session, *policy, prompt, settings);
   PrefillReport report;
-  const auto start = Clock::now();
+  session.make_room(*policy, 0);  // checks what the session can do before the clock runs
+  const Stopwatch watch;
   session.append(prompt, {.policy = std::move(policy)});
-  report.seconds_prefill = seconds_since(start);
+  report.seconds_prefill = watch.seconds();
   report.kept = session.held_by_layer();
   report.kv_bytes_after_eviction = session.stats().kv_bytes;
   return report;
