@@ -83,7 +83,7 @@ check_format() {
 stage() {
   local name=$1 state stamp
   shift
-  state=$(git ls-files -co --exclude-standard -z 2>/dev/null | xargs -0 sha256sum 2>/dev/null | sha256sum | cut -c1-16)
+  state=$(git ls-files -co --exclude-standard -z -- . ':!results' 2>/dev/null | xargs -0 sha256sum 2>/dev/null | sha256sum | cut -c1-16)
   stamp=build/full/$name-$state
   if [ -f "$stamp" ]; then
     say "$name: passed before for the same files"
