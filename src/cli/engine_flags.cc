@@ -80,8 +80,7 @@ void EngineFlags::add_to(CLI::App& app) {
                       "full: the whole prompt, then one eviction; bounded: chunk by chunk, never more than "
                       "budget + chunk tokens",
                       {"full", "bounded"}));
-  in_group(
-      add_count(app, "chunk", chunk, "Bounded prefill: tokens between two evictions")->capture_default_str());
+  in_group(add_count(app, "chunk", chunk, "Bounded prefill: tokens between two evictions (as --ubatch)"));
   in_group(add_option(app, "positions", positions,
                       "Positions of kept tokens: absolute (with a full prefill), packed, or auto (with a "
                       "bounded one): absolute, "
@@ -121,7 +120,7 @@ SessionOptions EngineFlags::session_options() const {
   options.n_batch = batch;
   options.n_ubatch = ubatch;
   options.n_threads = threads;
-  options.n_chunk = chunk;
+  options.n_chunk = chunk.value_or(std::min(batch, ubatch));
   options.positions =
       parse_position_mode(positions).value_or(is_bounded() ? PositionMode::kAuto : PositionMode::kAbsolute);
   options.n_decode_slack = decode_slack;

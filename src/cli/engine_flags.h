@@ -27,8 +27,8 @@ struct EngineFlags {
   int batch = 512;
   int ubatch = 512;
   std::string prefill = "full";  ///< A command that streams sets "bounded" before `add_to`.
-  int chunk = 512;
-  std::string positions;  ///< Empty: absolute with a full prefill, auto with a bounded one.
+  std::optional<int> chunk;      ///< Empty: ubatch.
+  std::string positions;         ///< Empty: absolute with a full prefill, auto with a bounded one.
   int decode_slack = 64;
   std::string kv_memory;  ///< "512MiB"; empty: no limit.
   bool dry_run = false;

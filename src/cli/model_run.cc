@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -78,6 +79,8 @@ std::string read_text(const std::string& file) {
   if (file == "-") {
     text.assign(std::istreambuf_iterator<char>(std::cin), {});
   } else {
+    if (std::filesystem::is_directory(file))
+      throw Error(ErrorCode::kInvalidArgument, file + " is a folder: the name of a text file is needed");
     std::ifstream stream(file, std::ios::binary);
     if (!stream) throw Error(ErrorCode::kNotFound, "cannot open the text " + file);
     text.assign(std::istreambuf_iterator<char>(stream), {});

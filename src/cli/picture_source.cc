@@ -53,7 +53,7 @@ CachePicture picture_of_session(const PictureSource& source, const std::optional
   picture.total_len = saved.n_tokens_seen;
   picture.layers = saved.held.by_layer();
   picture.n_layers = n_layers.value_or(static_cast<int>(picture.layers.size()));
-  picture.has_layer_count = n_layers.has_value();
+  picture.has_layer_count = n_layers || picture.layers.size() > 1;
   if (strategy.empty()) return picture;
   const StrategySpec spec = parse_strategy(strategy);
   if (policy_info(spec.name).uses("recent")) {

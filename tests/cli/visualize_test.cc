@@ -107,6 +107,23 @@ TEST(Visualize, DrawsWhatASavedChatHolds) {
   EXPECT_EQ(run_kvevict({"visualize", "--from", file, "--run", "full"}).exit_code, 2);
 }
 
+TEST(Visualize, DrawsTheLayersOfASavedLadder) {
+  const fs::path folder = make_work_folder();
+  const std::string file = folder / "ladder.kvevict";
+  const ProgramResult chat = run_kvevict(
+      {"chat", "--model", test::default_model_path().string(), "--max_new_tokens", "40", "--strategy",
+       "ladder:4:16:24", "--positions", "absolute", "--chunk", "16", "--save", file},
+      {.input = "Tell me about the sea and its tides.\nAnd about the moon?\n/quit\n"});
+  ASSERT_EQ(chat.exit_code, 0) << chat.err;
+  ASSERT_EQ(inspect_session(file).held.n_layers(), 30U);
+  const ProgramResult result = run_kvevict({"visualize", "--from", file, "--save", folder / "ladder.svg"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out.find("in every layer"), std::string::npos) << result.out;
+  const std::string picture = content_of(folder / "ladder.svg");
+  EXPECT_NE(picture.find(">25<"), std::string::npos);  // a layer's number on the axis
+  EXPECT_EQ(picture.find(">all<"), std::string::npos);
+}
+
 TEST(Visualize, RefusesADamagedSession) {
   const fs::path folder = make_work_folder();
   const std::string file = make_saved_chat(folder);
