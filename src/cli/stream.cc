@@ -88,11 +88,25 @@ class Reports {
   Stopwatch since_last_;
 };
 
+/// The next tokens; none at the end of the text and after Ctrl-C, which may have cut a character or a word.
+std::vector<Token> take_chunk(TokenStream& tokens, std::int64_t n, const InterruptGuard& interrupt) {
+  try {
+    std::vector<Token> chunk = tokens.take(static_cast<std::size_t>(n));
+    if (!*interrupt.flag()) return chunk;
+  } catch (const Error&) {
+    if (!*interrupt.flag()) throw;
+  }
+  return {};
+}
+
 /// Passes over the tokens that an earlier run has streamed.
-void skip(TokenStream& tokens, std::int64_t n_tokens, const std::string& file) {
+void skip(TokenStream& tokens, std::int64_t n_tokens, const std::string& file,
+          const InterruptGuard& interrupt) {
   constexpr std::int64_t kPiece = 4096;
   while (n_tokens > 0) {
-    const std::size_t n = tokens.take(static_cast<std::size_t>(std::min(kPiece, n_tokens))).size();
+    const std::size_t n = take_chunk(tokens, std::min(kPiece, n_tokens), interrupt).size();
+    if (n == 0 && *interrupt.flag())
+      throw Error(ErrorCode::kCancelled, "the stream was stopped before it went on");
     if (n == 0)
       throw Error(ErrorCode::kBadData, file + " ends before the place where its checkpoint was taken");
     n_tokens -= static_cast<std::int64_t>(n);
@@ -103,7 +117,7 @@ void skip(TokenStream& tokens, std::int64_t n_tokens, const std::string& file) {
 /// often is reported never changes what is computed.
 void feed(const StreamFlags& flags, const ModelRun& run, TokenStream& tokens, Session& session,
           StreamCheckpoint& checkpoint, const InterruptGuard& interrupt) {
-  // Looked at between chunks alone, so that a run that goes on later cuts the same chunks.
+  // The flag is looked at between chunks alone, so that a run that goes on later cuts the same chunks.
   RunningPerplexity perplexity(flags.window);
   std::int64_t n_seen = session.stats().n_tokens_seen;
   std::int64_t n_saved = n_seen;
@@ -111,10 +125,8 @@ void feed(const StreamFlags& flags, const ModelRun& run, TokenStream& tokens, Se
   Reports reports(flags.json, n_seen);
   while (n_seen < n_total && !*interrupt.flag()) {
     const auto chunk =
-        tokens.take(static_cast<std::size_t>(std::min<std::int64_t>(run.options.n_chunk, n_total - n_seen)));
-    const bool is_cut_off =
-        *interrupt.flag() && static_cast<std::int64_t>(chunk.size()) < run.options.n_chunk;
-    if (chunk.empty() || is_cut_off) break;
+        take_chunk(tokens, std::min<std::int64_t>(run.options.n_chunk, n_total - n_seen), interrupt);
+    if (chunk.empty()) break;
     session.append(chunk, {.policy = run.policy,
                            .on_log_probability = [&](std::int64_t, double p) { perplexity.add(p); }});
     n_seen += static_cast<std::int64_t>(chunk.size());
@@ -163,7 +175,7 @@ void run_stream(StreamFlags flags) {
   std::optional<Session> session = checkpoint.load();
   if (session) {
     spdlog::info("going on after {} tokens, as {} says", session->stats().n_tokens_seen, flags.checkpoint);
-    skip(tokens, session->stats().n_tokens_seen, flags.file);
+    skip(tokens, session->stats().n_tokens_seen, flags.file, interrupt);
   } else {
     session.emplace(run.model, run.options);
   }

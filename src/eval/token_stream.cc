@@ -56,18 +56,26 @@ void TokenStream::fill() {
   if (prefix.is_broken || is_at_end()) require_utf8(buffer_, name_, n_before_);
 }
 
+/// Bytes of the buffer up to the place where it is cut if no safe one comes before: on a grid of the text,
+/// one to two pieces away, so that it does not depend on how the text was handed out.
+std::size_t TokenStream::limit() const {
+  const auto begin = static_cast<std::size_t>(n_before_);
+  return ((begin + kReadBytes - 1) / kReadBytes + 1) * kReadBytes - begin;
+}
+
 /// Where the buffer is cut: everything at the end of the text, else the last safe place; 0 where more text
 /// may bring one.
 std::size_t TokenStream::cut() const {
-  if (is_at_end()) return n_valid_;
-  for (std::size_t i = n_valid_; i-- > 2;) {
+  const std::size_t end = std::min(n_valid_, limit());
+  if (is_at_end() && n_valid_ == end) return end;
+  for (std::size_t i = end; i-- > 2;) {
     if (buffer_[i - 1] == ' ' && is_ascii_letter(buffer_[i]) && is_ascii_letter(buffer_[i - 2])) return i - 1;
   }
-  if (buffer_.size() < kReadBytes) return 0;
-  const std::size_t line_feed = buffer_.rfind('\n', n_valid_ == 0 ? 0 : n_valid_ - 1);
-  if (line_feed != std::string::npos && line_feed + 1 < n_valid_ && !is_white(buffer_[line_feed + 1]))
+  if (n_valid_ < limit()) return 0;
+  const std::size_t line_feed = buffer_.rfind('\n', end - 1);
+  if (line_feed != std::string::npos && line_feed + 1 < end && !is_white(buffer_[line_feed + 1]))
     return line_feed + 1;
-  return n_valid_;
+  return valid_utf8_prefix(std::string_view(buffer_).substr(0, end)).n_bytes;
 }
 
 std::vector<Token> TokenStream::take(std::size_t n_tokens) {
@@ -89,10 +97,12 @@ std::vector<Token> TokenStream::take(std::size_t n_tokens) {
 std::vector<Token> TokenStream::next_part() {
   std::vector<Token> tokens;
   while (tokens.empty()) {
-    if (!is_at_end()) fill();
-    if (buffer_.empty() && is_at_end()) return tokens;
     const std::size_t n = cut();
-    if (n == 0) continue;
+    if (n == 0 && is_at_end()) return tokens;
+    if (n == 0) {
+      fill();
+      continue;
+    }
     std::string_view part = std::string_view(buffer_).substr(0, n);
     if (drops_space_ && !is_first_ && part.starts_with(' ')) part.remove_prefix(1);
     tokens = model_.tokenize(part, is_first_, false);

@@ -30,6 +30,7 @@ class TokenStream {
   void read_ready();
   void fill();
   [[nodiscard]] bool is_at_end() const { return !text_.good(); }
+  [[nodiscard]] std::size_t limit() const;
   [[nodiscard]] std::size_t cut() const;
 
   const Model& model_;

@@ -64,6 +64,21 @@ TEST(TokenStream, GivesWhatHasComeOfASlowText) {
   }
 }
 
+TEST(TokenStream, CutsATextWithoutSpacesAlikeHoweverItComes) {
+  const auto model = test::load_model(test::default_model_path());
+  std::string text = test::long_text(5000);
+  for (int i = 0; i < 60000; ++i) text += i % 97 == 0 ? "\n" : i % 7 == 0 ? "\u4E2D" : "\u6587";
+  text += test::long_text(5000);
+  const std::vector<Token> at_once = all_of(*model, text, 512);
+  EXPECT_EQ(model->detokenize(at_once), text);
+  for (const std::size_t n_at_once : {4096U, 50000U}) {
+    SlowText slow(text, n_at_once);
+    std::istream stream(&slow);
+    TokenStream tokens(*model, stream, "the text");
+    EXPECT_EQ(tokens.take(at_once.size() + 1), at_once) << n_at_once;
+  }
+}
+
 TEST(TokenStream, PassesOverAByteOrderMark) {
   const auto model = test::load_model(test::default_model_path());
   EXPECT_EQ(all_of(*model, "\xEF\xBB\xBFone two", 5), model->tokenize("one two", true, false));
