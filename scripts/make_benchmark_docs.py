@@ -93,9 +93,10 @@ def overhead_table(measured):
 
     n_new = measured["new_tokens"]
     plain_prefill, plain_decode = of(measured["plain"], "seconds_prefill"), of(measured["plain"], "seconds_decode")
+    plain_memory = of(measured["plain"], "resident_bytes")
     yield "| strategy | positions | prefill, s | ratio | decide, ms | move, ms | memory, MiB | KV after, MiB | decode, tokens/s | ratio |"
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
-    yield f"| llama.cpp alone | – | {plain_prefill[0]:.3f} ({plain_prefill[1]:.3f}) | 1 | – | – | {of(measured["plain"], "resident_bytes")[0] / 2**20:.1f} | – | {n_new / plain_decode[0]:.1f} ({n_new / plain_decode[1]:.1f}) | 1 |"
+    yield f"| llama.cpp alone | – | {plain_prefill[0]:.3f} ({plain_prefill[1]:.3f}) | 1 | – | – | {plain_memory[0] / 2**20:.1f} | – | {n_new / plain_decode[0]:.1f} ({n_new / plain_decode[1]:.1f}) | 1 |"
     for run in measured["runs"]:
         samples = run["samples"]
         prefill, decode = of(samples, "seconds_prefill"), of(samples, "seconds_decode")

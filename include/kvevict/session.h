@@ -90,13 +90,13 @@ class Session {
   /// bit alike: where a token's cell lies changes the order in which attention sums.
   [[nodiscard]] SessionSnapshot snapshot();
 
-  /// A session that goes on where `snapshot` was taken. Errors: kInvalidArgument (another model,
-  /// llama.cpp, element type or flash attention than the snapshot's), kBadData (a record that
-  /// contradicts itself or the cells), and those of the constructor.
+  /// A session that goes on where `snapshot` was taken. Errors: kInvalidArgument (another model, llama.cpp,
+  /// element type or positions than the snapshot's), kBadData (another flash attention; a record that
+  /// contradicts itself or the cells), kUnsupported (`scores`), and those of the constructor.
   [[nodiscard]] static Session restore(std::shared_ptr<const Model> model, const SessionOptions& options,
                                        const SessionSnapshot& snapshot);
 
-  /// Logits after the last appended token, `[n_vocab]` f32. Valid until the next call.
+  /// Logits after the last appended token, `[n_vocab]` f32; none after an append that stopped within a chunk.
   [[nodiscard]] std::span<const float> logits() const;
 
   /// Original indices of the tokens in the cache; of those that any layer holds, where they differ.

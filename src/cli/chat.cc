@@ -174,7 +174,9 @@ void add_chat(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("chat", "Talk with the model; the history may be longer than any window");
   add_option(*command, "system", flags->system, "System prompt, always kept")->option_text("TEXT");
-  add_option(*command, "load", flags->load, "Go on with a saved conversation")->option_text("FILE");
+  add_option(*command, "load", flags->load,
+             "Go on with a saved conversation: its system prompt, strategy, positions and sampler")
+      ->option_text("FILE");
   add_option(*command, "save", flags->save, "Save the conversation here after every answer")
       ->option_text("FILE");
   flags->generation.add_to(*command);

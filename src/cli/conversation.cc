@@ -35,6 +35,9 @@ bool Conversation::append_turn(std::span<const Token> turn) {
     remember();
     if (error.code() != ErrorCode::kCancelled) throw;
     return false;
+  } catch (...) {
+    remember();
+    throw;
   }
   remember();
   return true;
@@ -69,6 +72,8 @@ AnswerEnd Conversation::answer(std::string_view message,
   } catch (const Error& error) {
     is_stopped = error.code() == ErrorCode::kCancelled;
     if (!is_stopped) failure = std::current_exception();
+  } catch (...) {
+    failure = std::current_exception();
   }
   const auto written = made.begin() + static_cast<std::ptrdiff_t>(session_.stats().n_tokens_seen - n_before);
   seen_.insert(seen_.end(), made.begin(), written);
@@ -135,6 +140,7 @@ void Conversation::load(const std::filesystem::path& path) {
   if (model_sha256_.empty()) model_sha256_ = sha256_of_file(run_.model->path());
   SessionOptions options = run_.options;
   options.positions = inspect_session(path).positions;
+  options.scores.reset();  // what can be saved goes by position
   LoadedSession loaded = load_session(run_.model, options, path, model_sha256_);
   SavedChat chat = saved_chat(loaded.extras.application_data, path);
   std::shared_ptr<const Policy> policy = make_policy(parse_strategy(chat.strategy));

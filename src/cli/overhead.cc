@@ -154,7 +154,8 @@ void run_overhead_command(const OverheadFlags& flags) {
     job.strategies.push_back(make_strategy(flags.engine, one, *job.model));
     SessionOptions options = job.session;
     options.positions = job.strategies.back().positions;
-    const Session session(job.model, options_for(*job.strategies.back().policy, options));  // or refuses
+    Session session(job.model, options_for(*job.strategies.back().policy, options));
+    session.make_room(*job.strategies.back().policy, 0);  // refuses before anything runs
   }
   Progress progress(static_cast<std::int64_t>(chosen.size() + 1) * flags.rounds);
   const OverheadSamples samples = run_overhead(job, [&](const std::string& what) { progress.step(what); });

@@ -47,7 +47,8 @@ class LayeredMap {
 
   void append(std::int64_t n_tokens);
 
-  /// Whether `retain(plan)` removes tokens.
+  /// Whether `retain(plan)` removes tokens. Throws `Error(kInvalidArgument)` for a plan for another number of
+  /// layers; so does `retain`.
   [[nodiscard]] bool drops_tokens(const KeepPlan& plan) const;
 
   /// Removes in each layer what `plan` lacks; `pack`: the slots then get the positions 0 … n − 1.
@@ -65,6 +66,7 @@ class LayeredMap {
   [[nodiscard]] KeepPlan held() const;
 
  private:
+  void require_layers(const KeepPlan& plan) const;
   [[nodiscard]] std::vector<std::int64_t> slot_positions() const;
 
   std::vector<CacheMap> maps_;  // those that differ

@@ -40,7 +40,15 @@ class LentLoggers {
     const Loggers in_use = loggers_in_use();
     if (in_use.llama.callback == forward_to_capture) return;  // since start_llama
     own_ = in_use;
-    llama_log_set(forward_to_capture, nullptr);  // ggml's too
+    // ggml's too. The user's data stay, so that a thread that logs right now never meets ours with its
+    // callback.
+    llama_log_set(forward_to_capture, in_use.llama.user_data);
+  }
+
+  void keep() {
+    const std::lock_guard lock(mutex_);
+    own_.reset();
+    llama_log_set(forward_to_capture, nullptr);
   }
 
   void give_back() {
@@ -85,7 +93,7 @@ void forward_to_capture(ggml_log_level level, const char* text, void* /*user_dat
 void start_llama() {
   static std::once_flag once;
   std::call_once(once, [] {
-    llama_log_set(forward_to_capture, nullptr);
+    lent_loggers().keep();
     ggml_backend_load_all();
     llama_backend_init();
   });

@@ -10,7 +10,8 @@ void start_llama();
 
 /// Collects what llama.cpp logs on this thread while the object lives. Captures nest: the outer one
 /// hears what the inner one hears. Where the logger is the program's own, it is lent for as long as there is
-/// a capture, hears what other threads log meanwhile, and is given back. Thread safety: any.
+/// a capture, hears what other threads log meanwhile, and is given back (ggml's in the place of llama.cpp's
+/// too, where they differed: llama.cpp tells no other). Thread safety: any.
 class LlamaLogCapture {
  public:
   LlamaLogCapture();

@@ -33,6 +33,14 @@ bool keeps_all(const OverheadJob& job, const Policy& policy) {
   return !budget || static_cast<std::int64_t>(job.prompt.size()) + job.n_new <= *budget;
 }
 
+/// Cells that a bounded prefill and the decoding behind it need at most.
+std::int64_t bounded_cells(const OverheadJob& job, const Policy& policy) {
+  const std::int64_t n_all = static_cast<std::int64_t>(job.prompt.size()) + job.n_new;
+  if (keeps_all(job, policy)) return n_all;
+  const std::int64_t n_spare = std::max(job.session.n_chunk, job.session.n_decode_slack);
+  return std::min(n_all, *policy.budget_tokens({.n_layers = job.model->info().n_layers}) + n_spare);
+}
+
 void prefill_in_full(Session& session, const OverheadJob& job, const Policy& policy,
                      std::int64_t bytes_before, OverheadSample& sample) {
   const auto n_first = job.prompt.size() - 1;
@@ -59,9 +67,8 @@ OverheadSample sample(const OverheadJob& job, const RunStrategy& strategy) {
   if (strategy.prefill == PrefillMode::kFull) {
     prefill_in_full(session, job, *strategy.policy, before, sample);
   } else {
+    session.reserve(bounded_cells(job, *strategy.policy));
     const Stopwatch watch;
-    if (keeps_all(job, *strategy.policy))
-      session.reserve(static_cast<std::int64_t>(job.prompt.size()) + job.n_new);
     session.append(job.prompt, {.policy = strategy.policy});
     sample.seconds_prefill = watch.seconds();
   }

@@ -62,7 +62,8 @@ PrefillReport prefill_prompt(Session& session, std::shared_ptr<const Policy> pol
     throw Error(ErrorCode::kInvalidArgument, "the prompt is empty: there is nothing to go on from");
   if (settings.mode == PrefillMode::kFull) return prefill_in_full(session, *policy, prompt, settings);
   PrefillReport report;
-  session.make_room(*policy, 0);  // checks what the session can do before the clock runs
+  if (session.stats().n_tokens_seen == 0)
+    session.make_room(*policy, 0);  // checks what the session can do before the clock runs
   const Stopwatch watch;
   session.append(prompt, {.policy = std::move(policy)});
   report.seconds_prefill = watch.seconds();

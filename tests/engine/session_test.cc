@@ -246,43 +246,19 @@ TEST(Session, CancelStopsBetweenBatchesAndKeepsWhatWasAppended) {
   EXPECT_EQ(session.stats().n_tokens_held, 128);
 }
 
-/// Raises a flag when it is asked for the plan of more than 64 tokens.
-class CancellingPolicy final : public Policy {
- public:
-  explicit CancellingPolicy(std::atomic<bool>& flag) : flag_(flag) {}
-  [[nodiscard]] std::string versioned_name() const override { return "cancelling/1"; }
-  [[nodiscard]] const StrategySpec& spec() const noexcept override { return spec_; }
-  [[nodiscard]] KeepPlan plan(std::int64_t n, PolicyState&) const override {
-    if (n > 64) flag_ = true;
-    return KeepPlan(KeepSet::all(n));
-  }
-  [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState&) const override { return 256; }
-
- private:
-  StrategySpec spec_;
-  std::atomic<bool>& flag_;
-};
-
 TEST(Session, HasNoLogitsOfATokenBeforeTheLastThatWasAppended) {
   const auto model = test::load_model(test::default_model_path());
-  std::atomic<bool> cancel{false};
   SessionOptions options;
-  options.cancel = &cancel;
   options.n_batch = options.n_ubatch = 32;
-  options.n_chunk = 64;
   Session session(model, options);
-  const std::vector<Token> prompt = test::prose_tokens(*model, 200);
+  std::vector<Token> prompt = test::prose_tokens(*model, 10 + 32 + 20);
   session.append(std::span(prompt).first(10));
-  std::int64_t n_scored = 0;
-  EXPECT_THROW(session.append(std::span(prompt).subspan(10),
-                              {.policy = std::make_shared<const CancellingPolicy>(cancel),
-                               .on_log_probability = [&](std::int64_t, double) { ++n_scored; }}),
-               Error);
-  EXPECT_EQ(session.stats().n_tokens_held, 10 + 64);
-  EXPECT_EQ(n_scored, 64);
-  cancel = false;
-  EXPECT_FALSE(session.logits().empty());  // of the newest token: that chunk was whole
-  EXPECT_NO_THROW(session.append(std::span(prompt).first(1)));
+  EXPECT_FALSE(session.logits().empty());
+  prompt.back() = model->info().n_vocab;  // no token: the second of the two batches is refused
+  EXPECT_THROW(session.append(std::span(prompt).subspan(10)), Error);
+  EXPECT_EQ(session.stats().n_tokens_held, 10 + 32);
+  EXPECT_TRUE(session.logits().empty());
+  EXPECT_THROW(session.generate({.max_new_tokens = 1}), Error);
 }
 
 TEST(Session, RefusesAQuantisedVWithoutFlashAttention) {
