@@ -7,6 +7,7 @@
 #include "kvevict/error.h"
 #include "kvevict/session_snapshot.h"
 #include "support/test_models.h"
+#include "support/work_folder.h"
 
 namespace kvevict {
 namespace {
@@ -31,11 +32,6 @@ SessionOptions packed() {
 
 class SessionFileTest : public testing::Test {
  protected:
-  void SetUp() override {
-    fs::create_directories(folder_);
-    fs::remove(path_);
-  }
-
   Session make_session() {
     Session session(model_, packed());
     session.append(test::prose_tokens(*model_, 300), {.policy = kGenerate.policy});
@@ -61,8 +57,7 @@ class SessionFileTest : public testing::Test {
   }
 
   std::shared_ptr<const Model> model_ = test::load_model(test::default_model_path());
-  fs::path folder_ = fs::path(KVEVICT_TEST_WORK_DIR) / "session_file";
-  fs::path path_ = folder_ / "saved";
+  fs::path path_ = fs::path(test::make_work_folder()) / "saved";
 };
 
 TEST_F(SessionFileTest, ALoadedSessionGoesOnWithTheSameTokens) {

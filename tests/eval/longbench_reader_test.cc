@@ -1,11 +1,11 @@
 #include "eval/longbench_reader.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "kvevict/error.h"
+#include "support/work_folder.h"
 
 namespace kvevict {
 namespace {
@@ -16,8 +16,7 @@ constexpr const char* kRow =
     R"({"_id": "a", "input": "q", "context": "c", "answers": ["x"], "length": 3, "all_classes": null})";
 
 fs::path file_of(const std::string& content) {
-  const fs::path folder = fs::path(KVEVICT_TEST_WORK_DIR) / ("reader-" + std::to_string(getpid()));
-  fs::create_directories(folder);
+  const fs::path folder = test::work_folder();
   std::ofstream(folder / "qasper.jsonl", std::ios::binary | std::ios::trunc) << content;
   return folder / "qasper.jsonl";
 }

@@ -11,6 +11,7 @@
 
 #include "kvevict/error.h"
 #include "support/example_results.h"
+#include "support/work_folder.h"
 
 namespace kvevict {
 namespace {
@@ -19,13 +20,6 @@ namespace fs = std::filesystem;
 
 class ResultsJournalTest : public testing::Test {
  protected:
-  void SetUp() override {
-    fs::create_directories(folder_);
-    path_ =
-        folder_ / (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".journal");
-    fs::remove(path_);
-  }
-
   [[nodiscard]] std::string content() const {
     std::stringstream text;
     text << std::ifstream(path_).rdbuf();
@@ -51,8 +45,7 @@ class ResultsJournalTest : public testing::Test {
     }
   }
 
-  fs::path folder_ = fs::path(KVEVICT_TEST_WORK_DIR) / "journal";
-  fs::path path_;
+  fs::path path_ = fs::path(test::make_work_folder()) / "results.journal";
   Results results_ = example_results({"full", "sink_recent:4:316"}, {0.25, 1.0 / 3, 1.0});
 };
 

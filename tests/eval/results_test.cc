@@ -7,6 +7,7 @@
 #include "eval/results_identity.h"
 #include "kvevict/error.h"
 #include "support/example_results.h"
+#include "support/work_folder.h"
 
 namespace kvevict {
 namespace {
@@ -14,9 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path work_file(const std::string& name) {
-  const fs::path folder = fs::path(KVEVICT_TEST_WORK_DIR) / "results";
-  fs::create_directories(folder);
-  return folder / name;
+  return test::work_folder() / name;
 }
 
 void expect_refused(const std::string& content, const std::string& words) {

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "kvevict/error.h"
+#include "support/work_folder.h"
 
 namespace kvevict {
 namespace {
@@ -17,8 +18,6 @@ namespace fs = std::filesystem;
 class LocationsTest : public testing::Test {
  protected:
   LocationsTest() {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
     for (const char* name : {"KVEVICT_MODEL", "KVEVICT_DATA", "XDG_CACHE_HOME", "HOME"}) {
       const char* const value = std::getenv(name);
       old_.emplace_back(name, value == nullptr ? std::optional<std::string>() : std::string(value));
@@ -45,7 +44,7 @@ class LocationsTest : public testing::Test {
     return "no error";
   }
 
-  fs::path folder_ = fs::path(KVEVICT_TEST_WORK_DIR) / "locations";
+  fs::path folder_ = test::make_work_folder();
   std::vector<std::pair<std::string, std::optional<std::string>>> old_;
 };
 

@@ -16,6 +16,7 @@
 #include "plot/html.h"
 #include "plot/prompt_segments.h"
 #include "support/example_results.h"
+#include "support/work_folder.h"
 
 namespace kvevict {
 namespace {
@@ -128,9 +129,7 @@ TEST(ReportInABrowser, RunsWithoutAnErrorAndOpensAnExample) {
   }
   if (browser.empty())
     GTEST_SKIP() << "no headless browser is installed (chromium): the page is not opened in one";
-  const fs::path folder = fs::path(KVEVICT_TEST_WORK_DIR) / "report-in-a-browser";
-  fs::remove_all(folder);
-  fs::create_directories(folder);
+  const fs::path folder = test::make_work_folder();
   const Results results = example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
   std::ofstream(folder / "report.html") << report_html(named(results), {}, {});
   const std::string start =

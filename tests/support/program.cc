@@ -111,14 +111,4 @@ ProgramResult run_kvevict(const std::vector<std::string>& arguments, const Progr
   return Program(arguments, options).wait();
 }
 
-std::string make_work_folder() {
-  const testing::TestInfo* const test = testing::UnitTest::GetInstance()->current_test_info();
-  std::string name = std::string(test->test_suite_name()) + "." + test->name();
-  for (char& c : name) c = c == '/' ? '-' : c;
-  const fs::path folder = fs::path(KVEVICT_TEST_WORK_DIR) / name;
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  return folder.string();
-}
-
 }  // namespace kvevict::test

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "support/work_folder.h"
+
 namespace kvevict::test {
 
 struct ProgramResult {
@@ -48,8 +50,5 @@ class Program {
 /// Runs the binary to its end.
 [[nodiscard]] ProgramResult run_kvevict(const std::vector<std::string>& arguments,
                                         const ProgramOptions& options = {});
-
-/// A fresh empty folder of this test.
-[[nodiscard]] std::string make_work_folder();
 
 }  // namespace kvevict::test

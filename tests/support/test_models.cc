@@ -2,6 +2,7 @@
 
 #include <gguf.h>
 #include <llama.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -27,7 +28,7 @@ fs::path rewritten_model_path(const char* name, llama_model_quantize_params para
   const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / name;
   if (fs::exists(path)) return path;
   fs::create_directories(path.parent_path());
-  const fs::path unfinished = path.string() + "." + std::to_string(std::rand());
+  const fs::path unfinished = path.string() + "." + std::to_string(getpid());
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
   if (llama_model_quantize(default_model_path().c_str(), unfinished.c_str(), &params) != 0) {
     throw std::runtime_error("cannot rewrite " + default_model_path().string());
@@ -124,7 +125,7 @@ fs::path random_model_path(const std::string& architecture, const Numbers& numbe
   llama_model* const model =
       llama_model_init_from_user(gguf.get(), fill_with_small_numbers, nullptr, llama_model_default_params());
   if (model == nullptr) throw std::runtime_error("cannot make a model of " + architecture);
-  const fs::path unfinished = path.string() + "." + std::to_string(std::rand());
+  const fs::path unfinished = path.string() + "." + std::to_string(getpid());
   llama_model_save_to_file(model, unfinished.c_str());
   llama_model_free(model);
   fs::rename(unfinished, path);
