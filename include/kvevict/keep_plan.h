@@ -30,6 +30,9 @@ class KeepPlan {
   /// Number of layers that have a set of their own; 0 for a shared set, which fits any number.
   [[nodiscard]] std::size_t n_layers() const noexcept { return set_of_layer_.size(); }
 
+  /// Throws `Error(kInvalidArgument)` for a plan of another number of layers than `n_layers`.
+  void require_layers(std::size_t n_layers) const;
+
   /// The set of layer `index`: below `n_layers()`, anything for a shared set.
   [[nodiscard]] const KeepSet& layer(std::size_t index) const& { return sets_[set_number(index)]; }
   [[nodiscard]] KeepSet layer(std::size_t index) && { return std::move(sets_[set_number(index)]); }

@@ -145,10 +145,7 @@ CacheEvictReport evict_dynamic_cache_inplace(DynamicCache& cache, std::span<cons
 
 CacheEvictReport evict_to_plan(DynamicCache& cache, const KeepPlan& plan, const CacheEvictOptions& options) {
   CacheState& state = CacheAccess::state(cache);
-  if (!plan.is_shared() && plan.n_layers() != state.layers.size()) {
-    refuse("the plan has keep sets for " + std::to_string(plan.n_layers()) + " layers and the cache has " +
-           std::to_string(state.layers.size()) + ": the same number is needed");
-  }
+  plan.require_layers(state.layers.size());
   std::vector<KeepSet> keep;
   keep.reserve(state.layers.size());
   for (std::size_t layer = 0; layer < state.layers.size(); ++layer) {

@@ -100,15 +100,8 @@ std::vector<std::int64_t> LayeredMap::slot_positions() const {
   return largest;
 }
 
-void LayeredMap::require_layers(const KeepPlan& plan) const {
-  if (plan.is_shared() || plan.n_layers() == map_of_layer_.size()) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              "the plan has keep sets for " + std::to_string(plan.n_layers()) + " layers and the cache has " +
-                  std::to_string(map_of_layer_.size()) + ": the same number is needed");
-}
-
 bool LayeredMap::drops_tokens(const KeepPlan& plan) const {
-  require_layers(plan);
+  plan.require_layers(map_of_layer_.size());
   const KeepPlan kept = held().intersect(plan);
   for (std::size_t l = 0; l < map_of_layer_.size(); ++l) {
     if (kept.layer(l).count() < layer(l).n_held()) return true;
@@ -117,7 +110,7 @@ bool LayeredMap::drops_tokens(const KeepPlan& plan) const {
 }
 
 CellArrangement LayeredMap::retain(const KeepPlan& plan, bool pack) {
-  require_layers(plan);
+  plan.require_layers(map_of_layer_.size());
   std::vector<CacheMap> maps;
   std::vector<std::size_t> map_of_layer;
   CellArrangement arrangement;

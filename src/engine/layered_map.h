@@ -66,7 +66,6 @@ class LayeredMap {
   [[nodiscard]] KeepPlan held() const;
 
  private:
-  void require_layers(const KeepPlan& plan) const;
   [[nodiscard]] std::vector<std::int64_t> slot_positions() const;
 
   std::vector<CacheMap> maps_;  // those that differ

@@ -19,6 +19,13 @@ KeepPlan::KeepPlan(std::vector<KeepSet> sets, std::vector<std::size_t> set_of_la
   }
 }
 
+void KeepPlan::require_layers(std::size_t n_layers) const {
+  if (is_shared() || this->n_layers() == n_layers) return;
+  throw Error(ErrorCode::kInvalidArgument, "the plan has keep sets for " + std::to_string(this->n_layers()) +
+                                               " layers and the cache has " + std::to_string(n_layers) +
+                                               ": the same number is needed");
+}
+
 std::vector<KeepSet> KeepPlan::by_layer() const {
   if (is_shared()) return sets_;
   std::vector<KeepSet> layers;
@@ -41,10 +48,7 @@ KeepSet KeepPlan::in_any_layer() const {
 template <typename Combine>
 KeepPlan KeepPlan::combined(const KeepPlan& other, Combine combine) const {
   if (is_shared() && other.is_shared()) return KeepPlan(combine(sets_.front(), other.sets_.front()));
-  if (!is_shared() && !other.is_shared() && n_layers() != other.n_layers()) {
-    throw Error(ErrorCode::kInvalidArgument, "a plan for " + std::to_string(n_layers()) +
-                                                 " layers meets one for " + std::to_string(other.n_layers()));
-  }
+  if (!is_shared()) other.require_layers(n_layers());
   std::map<std::pair<std::size_t, std::size_t>, std::size_t> number_of;
   std::vector<KeepSet> sets;
   std::vector<std::size_t> set_of_layer;
