@@ -45,6 +45,12 @@ struct SessionOptions {
 /// Throws `Error(kInvalidArgument)` where it needs scores and flash attention is forced on.
 [[nodiscard]] SessionOptions options_for(const Policy& policy, SessionOptions options);
 
+/// Most tokens per layer that a session with `options`, a model of `n_layers` layers and bounded appends by
+/// `policy` ever holds; nothing where the policy never evicts. Throws as `Policy::budget_tokens`.
+[[nodiscard]] std::optional<std::int64_t> most_tokens_held(const Policy& policy,
+                                                           const SessionOptions& options,
+                                                           std::int64_t n_layers);
+
 struct AppendOptions {
   /// Bounded append: the tokens go in by chunks of `n_chunk`, and before each chunk the policy
   /// evicts (`keep_before_chunk`), so that at most budget + chunk tokens are ever held. Empty: every

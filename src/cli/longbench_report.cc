@@ -74,14 +74,13 @@ MostHeld most_held(const RunStrategy& strategy, const SessionOptions& session, i
                    std::int64_t n_prompt, std::int64_t n_new) {
   PolicyState state{.n_layers = n_layers};
   const std::int64_t n_all = n_prompt + n_new;
-  const std::int64_t slack = decode_slack(*strategy.policy, strategy.positions, session.n_decode_slack);
   if (strategy.prefill == PrefillMode::kBounded) {
-    state.schedule = Schedule::kStreaming;
-    const std::int64_t n =
-        bounded_tokens(*strategy.policy, state, std::max<std::int64_t>(session.n_chunk, slack))
-            .value_or(n_all);
+    SessionOptions options = session;
+    options.positions = strategy.positions;
+    const std::int64_t n = most_tokens_held(*strategy.policy, options, n_layers).value_or(n_all);
     return {n, n};
   }
+  const std::int64_t slack = decode_slack(*strategy.policy, strategy.positions, session.n_decode_slack);
   const std::int64_t n_kept = count_kept_at_once(*strategy.policy, state, n_prompt);
   const auto budget = strategy.policy->budget_tokens(state);
   const std::int64_t n_evicted =

@@ -74,7 +74,6 @@ void Session::append(std::span<const Token> tokens, const AppendOptions& options
     impl_->append_bounded(tokens, *options.policy, options.on_log_probability);
     return;
   }
-  reserve(static_cast<std::int64_t>(tokens.size()));
   impl_->decode(tokens, options.on_log_probability);
 }
 

@@ -117,9 +117,9 @@ void Session::Impl::require_fitting(const Policy& policy) {
   }
 }
 
-void Session::Impl::pack_if_needed(std::int64_t n_upcoming) {
+void Session::Impl::pack_if_needed(std::int64_t n_upcoming, std::int64_t n_reserve) {
   if (!record.must_pack(n_upcoming)) return;
-  if (!is_alone()) move_out(record.map().n_held() + n_upcoming);
+  if (!is_alone()) move_out(record.map().n_held() + n_reserve);
   change([&] { return record.pack(); });
 }
 
@@ -170,14 +170,14 @@ void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last,
 }
 
 void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability& on_log_probability) {
+  // Again after what a bounded append evicted: a fork frees no cell that another session holds.
+  ensure_cells(record.map().n_held() + static_cast<std::int64_t>(tokens.size()));
   if (on_log_probability) context->ensure_outputs(std::min(kScoredTokens, context->n_batch()));
   const int n_most = on_log_probability ? std::min(kScoredTokens, context->n_batch()) : context->n_batch();
   for (std::size_t from = 0; from < tokens.size();) {
     throw_if_cancelled();
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(n_most));
-    pack_if_needed(static_cast<std::int64_t>(n));
-    // A fork's evictions free no cell that another session holds, and what moved out has few of its own.
-    ensure_cells(record.map().n_held() + static_cast<std::int64_t>(tokens.size() - from));
+    pack_if_needed(static_cast<std::int64_t>(n), static_cast<std::int64_t>(tokens.size() - from));
     decode_batch(tokens.subspan(from, n), from + n == tokens.size(), on_log_probability);
     from += n;
   }
@@ -204,7 +204,7 @@ void Session::Impl::append_bounded(std::span<const Token> tokens, const Policy& 
     } else {
       retain(keep_before_chunk(policy, state, record.held(), record.map().n_seen()));
     }
-    pack_if_needed(static_cast<std::int64_t>(n));
+    pack_if_needed(static_cast<std::int64_t>(n), n_spare);
     decode(tokens.subspan(from, n), on_log_probability);
     from += n;
   }

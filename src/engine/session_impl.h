@@ -49,8 +49,9 @@ struct Session::Impl {
   /// Checks what `policy` needs of this session before anything is changed. Errors: kUnsupported.
   void require_fitting(const Policy& policy);
 
-  /// Packs automatic positions if `n_upcoming` tokens would pass the trained context.
-  void pack_if_needed(std::int64_t n_upcoming);
+  /// Packs automatic positions if `n_upcoming` tokens would pass the trained context. What must move out of a
+  /// shared context for it has cells for `n_reserve` >= n_upcoming more tokens afterwards.
+  void pack_if_needed(std::int64_t n_upcoming, std::int64_t n_reserve);
 
   /// Moves to a context of its own of `n_cells` cells.
   void move_out(std::int64_t n_cells);

@@ -66,7 +66,7 @@ void Session::append_each(std::span<Session* const> sessions, std::span<const To
   for (Session* const session : sessions) {
     session->impl_->throw_if_cancelled();
     session->reserve(1);
-    session->impl_->pack_if_needed(1);
+    session->impl_->pack_if_needed(1, 1);
   }
   std::map<KvContext*, std::vector<Line>> by_context;
   for (std::size_t i = 0; i < sessions.size(); ++i) {

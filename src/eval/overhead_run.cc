@@ -33,14 +33,6 @@ bool keeps_all(const OverheadJob& job, const Policy& policy) {
   return !budget || static_cast<std::int64_t>(job.prompt.size()) + job.n_new <= *budget;
 }
 
-/// Cells that a bounded prefill and the decoding behind it need at most.
-std::int64_t bounded_cells(const OverheadJob& job, const Policy& policy) {
-  const std::int64_t n_all = static_cast<std::int64_t>(job.prompt.size()) + job.n_new;
-  if (keeps_all(job, policy)) return n_all;
-  const std::int64_t n_spare = std::max(job.session.n_chunk, job.session.n_decode_slack);
-  return std::min(n_all, *policy.budget_tokens({.n_layers = job.model->info().n_layers}) + n_spare);
-}
-
 void prefill_in_full(Session& session, const OverheadJob& job, const Policy& policy,
                      std::int64_t bytes_before, OverheadSample& sample) {
   const auto n_first = job.prompt.size() - 1;
@@ -67,7 +59,9 @@ OverheadSample sample(const OverheadJob& job, const RunStrategy& strategy) {
   if (strategy.prefill == PrefillMode::kFull) {
     prefill_in_full(session, job, *strategy.policy, before, sample);
   } else {
-    session.reserve(bounded_cells(job, *strategy.policy));
+    const std::int64_t n_all = static_cast<std::int64_t>(job.prompt.size()) + job.n_new;
+    const auto n_most = most_tokens_held(*strategy.policy, options, job.model->info().n_layers);
+    session.reserve(keeps_all(job, *strategy.policy) ? n_all : std::min(n_all, n_most.value_or(n_all)));
     const Stopwatch watch;
     session.append(job.prompt, {.policy = strategy.policy});
     sample.seconds_prefill = watch.seconds();
