@@ -144,9 +144,9 @@ LlamaCache LlamaCache::bind(llama_context* context, std::shared_ptr<const Policy
   require_fitting(context, *policy, options);
   const std::int64_t n_trained = llama_model_n_ctx_train(llama_get_model(context));
   LlamaCache cache(
-      std::unique_ptr<Impl>(new Impl{context, std::move(policy), options,
-                                     SequenceRecord(options.positions, options.n_slack, n_trained,
-                                                    llama_model_n_layer(llama_get_model(context)))}));
+      std::make_unique<Impl>(Impl{context, std::move(policy), options,
+                                  SequenceRecord(options.positions, options.n_slack, n_trained,
+                                                 llama_model_n_layer(llama_get_model(context)))}));
   cache.impl_->catch_up();
   return cache;
 }

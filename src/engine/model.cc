@@ -155,7 +155,10 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
   }
   require_evictable(impl->handle.get(), options.path);
   impl->info = make_info(impl->handle.get(), file, options.path, gpu_layers);
-  return std::shared_ptr<const Model>(new Model(std::move(impl)));  // NOLINT: the constructor is private
+  struct Loaded : Model {  // the constructor is private
+    explicit Loaded(std::unique_ptr<Impl> loaded) : Model(std::move(loaded)) {}
+  };
+  return std::make_shared<const Loaded>(std::move(impl));
 }
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

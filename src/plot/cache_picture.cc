@@ -151,8 +151,8 @@ GnuplotScript cache_script(const CachePicture& picture, PictureSize size) {
   require_drawable(picture);
   const Margins margins;
   GnuplotScript script;
-  add_margins(script, margins, size);
-  add_titles(script, picture.title, summary_line(picture), margins, size);
+  add_margins(script, margins, Strip(size));
+  add_titles(script, picture.title, summary_line(picture), margins, Strip(size));
   add_plain_axes(script);
   script.add(fmt::format("set xrange [0:{}]\nset xlabel 'token position'", picture.total_len));
   add_layer_axis(script, picture);

@@ -41,7 +41,7 @@ void add_legend(GnuplotScript& script, const PlottedRuns& runs, const Strip& str
 std::string panel_svg(const Panel& panel, const PlottedRuns& runs) {
   const PictureSize size = {kWidth, panel.height};
   GnuplotScript script;
-  panel.draw(script, runs, size);
+  panel.draw(script, runs, Strip(size));
   return draw_with_gnuplot(script, PictureFormat::kSvg, size,
                            {.is_inline = true, .id = "kvevict" + panel.id});
 }
@@ -52,7 +52,7 @@ GnuplotScript comparison_script(const PlottedRuns& runs, PictureSize& size) {
   for (const Panel& panel : panels) size.height += panel.height;
   GnuplotScript script;
   script.add("set multiplot");
-  add_legend(script, runs, size);
+  add_legend(script, runs, Strip(size));
   int top = legend_height(runs);
   for (const Panel& panel : panels) {
     panel.draw(script, runs, Strip(size, top, panel.height));

@@ -23,7 +23,8 @@ struct Strip {
   int top = 0;
   int height = 0;
 
-  Strip(PictureSize whole) : picture(whole), height(whole.height) {}  // NOLINT: a whole picture is a strip
+  /// The whole picture.
+  explicit Strip(PictureSize whole) : picture(whole), height(whole.height) {}
   Strip(PictureSize whole, int from_top, int n_high) : picture(whole), top(from_top), height(n_high) {}
   /// gnuplot's screen coordinates of a place given in pixels from the strip's upper left corner.
   [[nodiscard]] double x(double from_left) const { return from_left / picture.width; }

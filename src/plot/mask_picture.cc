@@ -153,13 +153,13 @@ GnuplotScript mask_script(const MaskPicture& picture, PictureSize size) {
   const auto [rows, n_seen] = mask_rows(picture, std::max(2, size.width - kMargins.left - kMargins.right));
   const auto n_tokens = static_cast<double>(picture.n_tokens);
   GnuplotScript script;
-  add_margins(script, kMargins, size);
+  add_margins(script, kMargins, Strip(size));
   add_titles(script,
              fmt::format("{}, bounded prefill in chunks of {}{}", to_string(picture.spec), picture.n_chunk,
                          layer_label(picture.spec, picture.layer, picture.n_layers)),
              fmt::format("{} tokens: {:.1f} % of the attention of a full prefill", picture.n_tokens,
                          200 * n_seen / (n_tokens * (n_tokens + 1))),
-             kMargins, size);
+             kMargins, Strip(size));
   add_plain_axes(script);
   script.add(fmt::format("set xrange [0:{0}]\nset yrange [{0}:0]\nset format y '%.0f'", picture.n_tokens));
   script.add("set xlabel 'token that is seen'\nset ylabel 'token that looks'");

@@ -125,7 +125,7 @@ GnuplotScript needle_script(const NeedlePicture& picture, PictureSize& size) {
   GnuplotScript script;
   const Margins margins = {.left = 62, .right = 16};
   script.add("set multiplot");
-  add_titles(script, "Passkeys found", "blue: all of them, grey: none", margins, size);
+  add_titles(script, "Passkeys found", "blue: all of them, grey: none", margins, Strip(size));
   for (std::size_t i = 0; i < picture.panels.size(); ++i) {
     if (i > 0) script.add("reset");
     const Strip strip(size, kHead + static_cast<int>(i / 2) * panel_height, panel_height);

@@ -87,7 +87,7 @@ GnuplotScript stream_script(const StreamAnimation& animation, PictureSize size) 
                            frames.push_back({chunk.tokens, std::move(held)});
                          });
   GnuplotScript script;
-  add_margins(script, kMargins, size);
+  add_margins(script, kMargins, Strip(size));
   add_plain_axes(script);
   script.add(fmt::format("set xrange [0:{0}]\nset yrange [{0}:0]\nset format y '%.0f'", animation.n_tokens));
   script.add("set xlabel 'token position'\nset ylabel 'tokens seen'");
@@ -101,7 +101,7 @@ GnuplotScript stream_script(const StreamAnimation& animation, PictureSize size) 
                to_string(animation.spec) + ", streaming" +
                    layer_label(animation.spec, animation.layer, animation.n_layers),
                fmt::format("{} of {} tokens held", frames[frame].held.count(), frames[frame].tokens.end),
-               kMargins, size);
+               kMargins, Strip(size));
     script.add("plot " + indexed_boxes("seen", frame, kEvictedColour, "evicted") + ", " +
                indexed_boxes("held", frame, kKeptColour, "in the cache"));
   }
