@@ -18,13 +18,8 @@ namespace {
 
 /// Most tokens that the cache holds with the run's prefill.
 std::int64_t most_held(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new) {
-  PolicyState state;
-  if (run.prefill == PrefillMode::kFull) return n_prompt + (run.policy->budget_tokens(state) ? 0 : n_new);
-  state.schedule = Schedule::kStreaming;
-  const std::int64_t n_spare = std::max<std::int64_t>(
-      run.options.n_chunk, decode_slack(*run.policy, run.options.positions, run.options.n_decode_slack));
-  const auto bound = bounded_tokens(*run.policy, state, n_spare);
-  return bound ? *bound : n_prompt + n_new;
+  if (run.prefill == PrefillMode::kFull) return n_prompt + (run.policy->budget_tokens({}) ? 0 : n_new);
+  return most_tokens_held(*run.policy, run.options, run.model->info().n_layers).value_or(n_prompt + n_new);
 }
 
 }  // namespace
@@ -74,15 +69,20 @@ std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_
       estimate.compute_bytes ? fmt::format("{:.1f} MiB", mib(*estimate.compute_bytes)) : "unknown");
 }
 
+std::ifstream open_text(const std::string& file) {
+  if (std::filesystem::is_directory(file))
+    throw Error(ErrorCode::kInvalidArgument, file + " is a folder: the name of a text file is needed");
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw Error(ErrorCode::kNotFound, "cannot open the text " + file);
+  return stream;
+}
+
 std::string read_text(const std::string& file) {
   std::string text;
   if (file == "-") {
     text.assign(std::istreambuf_iterator<char>(std::cin), {});
   } else {
-    if (std::filesystem::is_directory(file))
-      throw Error(ErrorCode::kInvalidArgument, file + " is a folder: the name of a text file is needed");
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) throw Error(ErrorCode::kNotFound, "cannot open the text " + file);
+    std::ifstream stream = open_text(file);
     text.assign(std::istreambuf_iterator<char>(stream), {});
     if (stream.bad()) throw Error(ErrorCode::kIo, "cannot read the text " + file);
   }

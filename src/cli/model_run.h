@@ -31,8 +31,11 @@ void require_savable(const ModelRun& run, const std::string& file);
 /// What --dry_run prints for a prompt of `n_prompt` tokens and an answer of `n_new`.
 [[nodiscard]] std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new);
 
-/// The text of a file ("-": standard input), as valid UTF-8 without a byte-order mark. Errors: kNotFound,
-/// kIo, kBadData that names the first byte which is wrong.
+/// Errors: kNotFound; kInvalidArgument for a folder.
+[[nodiscard]] std::ifstream open_text(const std::string& file);
+
+/// The text of a file ("-": standard input), as valid UTF-8 without a byte-order mark. Errors: of
+/// `open_text`, kIo, kBadData that names the first byte which is wrong.
 [[nodiscard]] std::string read_text(const std::string& file);
 
 }  // namespace kvevict::cli

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <filesystem>
 #include <fstream>
 #include <istream>
 #include <memory>
@@ -153,13 +152,7 @@ void run_stream(StreamFlags flags) {
                 "a stream has no end that a full prefill could wait for: --prefill bounded is needed");
   }
   std::ifstream file;
-  if (flags.file != "-") {
-    if (std::filesystem::is_directory(flags.file))
-      throw Error(ErrorCode::kInvalidArgument,
-                  flags.file + " is a folder: the name of a text file is needed");
-    file.open(flags.file, std::ios::binary);
-    if (!file) throw Error(ErrorCode::kNotFound, "cannot open the text " + flags.file);
-  }
+  if (flags.file != "-") file = open_text(flags.file);
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
   const ModelRun run = make_run(flags.engine, spec);
   require_savable(run, flags.checkpoint);
