@@ -4,7 +4,7 @@
 usage: evidence.py            runs what is missing, then writes the table into docs/strategies.md
        evidence.py --table    only the table, from what is there
 
-Up to two hours on two processors. Every part is a file under results/evidence; what is there is not run again, so a run
+Half an hour on two processors. Every part is a file under results/evidence; what is there is not run again, so a run
 that was ended goes on where it was. The texts and the subset were fixed before anything was run.
 """
 
