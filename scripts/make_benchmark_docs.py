@@ -113,8 +113,7 @@ def what_prefill_costs(measured):
     ratios = {True: [], False: []}
     for run in measured["runs"]:
         median = statistics.median_low(s["seconds_prefill"] for s in run["samples"])
-        by_attention = run["run"]["name"].split(":")[0] in ("h2o", "snapkv", "tova")
-        ratios[by_attention].append(median / statistics.median_low(plain))
+        ratios[run["by_attention"]].append(median / statistics.median_low(plain))
     words = {True: "by attention, which need the matrix that flash attention never writes,", False: "by position"}
     costs = "; ".join(f"those {words[kind]} {min(r):.2f} to {max(r):.2f} times" for kind, r in sorted(ratios.items()) if r)
     return (f"A prefill with a strategy takes, of llama.cpp's own: {costs}. llama.cpp's own rounds scatter from {min(plain):.2f} to "

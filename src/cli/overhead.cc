@@ -122,6 +122,7 @@ void write_overhead(const OverheadFlags& flags, const OverheadJob& job, const Ov
     json["runs"].push_back({{"run", run_json(info)},
                             {"prefill", std::string(to_string(job.strategies[i].prefill))},
                             {"positions", std::string(to_string(job.strategies[i].positions))},
+                            {"by_attention", job.strategies[i].policy->score_request().has_value()},
                             {"samples", samples_json(samples.strategies[i])}});
   }
   write_file_atomically(flags.output,

@@ -12,7 +12,7 @@ namespace kvevict {
 /// A text of any length as tokens, piece by piece: reads at most some tens of KiB at a time, of a slow source
 /// what has come so far (where its buffer's `in_avail` can tell), and cuts before a
 /// space between two words, where the tokens of the parts are those of the whole. A text without
-/// such a place for 32 KiB (Chinese, say) is cut after a line feed or else between any two characters:
+/// such a place for 32 to 64 KiB (Chinese, say) is cut after a line feed or else between any two characters:
 /// there a word's tokens may differ from those of the text as a whole. Memory does not grow with the text.
 class TokenStream {
  public:
