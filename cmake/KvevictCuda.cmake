@@ -1,4 +1,4 @@
-# With KVEVICT_CUDA: the part of the room cache that moves rows in CUDA memory. Without a CUDA toolkit it is left
+# With KVEVICT_CUDA: the part of the room tensors that moves rows in CUDA memory. Without a CUDA toolkit it is left
 # out, and what needs it says so when it is asked for.
 
 if(KVEVICT_CUDA)
@@ -16,14 +16,14 @@ if(KVEVICT_CUDA)
       set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
     endif()
     find_package(CUDAToolkit REQUIRED)
-    add_library(kvevict_cache_cuda STATIC src/cache/device_move.cu)
-    set_target_properties(kvevict_cache_cuda PROPERTIES
+    add_library(kvevict_tensors_cuda STATIC src/tensors/device_move.cu)
+    set_target_properties(kvevict_tensors_cuda PROPERTIES
       CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON POSITION_INDEPENDENT_CODE ON)
-    target_include_directories(kvevict_cache_cuda PRIVATE include src)
-    target_link_libraries(kvevict_cache_cuda PUBLIC CUDA::cudart_static)
-    target_compile_definitions(kvevict_cache PUBLIC KVEVICT_WITH_CUDA)
+    target_include_directories(kvevict_tensors_cuda PRIVATE include src)
+    target_link_libraries(kvevict_tensors_cuda PUBLIC CUDA::cudart_static)
+    target_compile_definitions(kvevict_tensors PUBLIC KVEVICT_WITH_CUDA)
     # each needs the other: the room calls the move, which needs the room's walk over rows
-    target_link_libraries(kvevict_cache PUBLIC kvevict_cache_cuda)
-    target_link_libraries(kvevict_cache_cuda PUBLIC kvevict_cache)
+    target_link_libraries(kvevict_tensors PUBLIC kvevict_tensors_cuda)
+    target_link_libraries(kvevict_tensors_cuda PUBLIC kvevict_tensors)
   endif()
 endif()

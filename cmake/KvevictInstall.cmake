@@ -4,14 +4,14 @@ include(CMakePackageConfigHelpers)
 
 set(KVEVICT_INSTALLED_ROOMS "")
 set(KVEVICT_PC_LIBS "")
-foreach(room eval cache engine policy)  # in the order in which a linker needs them
+foreach(room runtime engine text tensors policy base)  # in the order in which a linker needs them
   if(TARGET kvevict_${room})
     list(APPEND KVEVICT_INSTALLED_ROOMS kvevict_${room})
     string(APPEND KVEVICT_PC_LIBS " -lkvevict_${room}")
     set_target_properties(kvevict_${room} PROPERTIES EXPORT_NAME ${room})
   endif()
 endforeach()
-if(TARGET kvevict_cache)
+if(TARGET kvevict_tensors)
   set(KVEVICT_CACHE_DEPENDENCIES "find_dependency(Threads)\nfind_dependency(dlpack)")
 endif()
 get_filename_component(KVEVICT_LLAMA_PREFIX ${llama_DIR}/../../.. ABSOLUTE)

@@ -18,18 +18,21 @@ import sys
 # room -> rooms whose private headers it may include (its own is always allowed)
 ARROWS = {
     "base": set(),
-    "policy": set(),
-    "cache": {"policy"},
-    "engine": {"base", "policy"},
-    "eval": {"base", "policy"},
-    "plot": {"policy", "eval"},
-    "hub": set(),
-    "cli": {"base", "policy", "cache", "engine", "eval", "plot", "hub"},
+    "text": {"base"},
+    "policy": {"base"},
+    "tensors": {"base", "policy"},
+    "engine": {"base", "text", "policy"},
+    "runtime": {"base", "text", "policy", "engine"},
+    "results": {"base", "text", "policy"},
+    "experiments": {"base", "text", "policy", "engine", "runtime", "results"},
+    "plot": {"base", "text", "policy", "results"},
+    "hub": {"base", "text"},
+    "cli": {"base", "text", "policy", "tensors", "engine", "runtime", "results", "experiments", "plot", "hub"},
 }
-# public headers of the engine, which policy, cache, plot and hub must not see
+# public headers of the engine, which the rooms that build without llama.cpp must not see
 ENGINE_HEADERS = {"model", "session", "sampling", "engine_info", "memory_estimate", "llama_cache", "kv_type",
-                  "session_options", "session_snapshot", "session_file"}
-SEES_ENGINE = {"engine", "eval", "cli"}
+                  "session_options", "session_file"}
+SEES_ENGINE = {"engine", "runtime", "experiments", "cli"}
 LLAMA = re.compile(r"^(llama|ggml|gguf)[-\w]*\.h$")
 SOCKETS = re.compile(r"^(sys/socket|netinet/.*|arpa/inet|netdb|curl/.*|httplib)(\.h)?$")
 PRINTS = re.compile(r"\bstd::(cout|cerr|clog|exit|abort|terminate|quick_exit)\b|(?<![\w:])(printf|fprintf|puts|exit|abort)\s*\(")

@@ -21,5 +21,5 @@ for number in 80 90 100; do
     echo "this toolkit does not know sm_$number"
   fi
 done
-"$nvcc" -std=c++20 -O3 -Werror all-warnings -Iinclude -Isrc "${targets[@]}" -c src/cache/device_move.cu -o "$work/device_move.o"
-echo "compiled src/cache/device_move.cu: ${targets[*]}"
+"$nvcc" -std=c++20 -O3 -Werror all-warnings -Iinclude -Isrc "${targets[@]}" -c src/tensors/device_move.cu -o "$work/device_move.o"
+echo "compiled src/tensors/device_move.cu: ${targets[*]}"

@@ -7,7 +7,7 @@
 #include "kvevict/results.h"
 #include "kvevict/statistics.h"
 
-namespace kvevict {
+namespace kvevict::eval {
 
 /// A run that is compared, and what it is called in the comparison.
 struct NamedRun {
@@ -61,4 +61,4 @@ struct Comparison {
 [[nodiscard]] Comparison compare_runs(const std::vector<NamedRun>& runs, bool allows_different,
                                       const Resampling& resampling = {});
 
-}  // namespace kvevict
+}  // namespace kvevict::eval

@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-namespace kvevict {
+namespace kvevict::eval {
 
 /// How an answer is scored; the official scorer's functions (LongBench at 2e00731, metrics.py).
 enum class Metric {
@@ -44,4 +44,4 @@ struct LongBenchDataset {
 /// Whether `name` names a LongBench-E twin.
 [[nodiscard]] bool is_longbench_e(std::string_view name);
 
-}  // namespace kvevict
+}  // namespace kvevict::eval

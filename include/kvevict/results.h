@@ -9,7 +9,7 @@
 
 #include "kvevict/keep_set.h"
 
-namespace kvevict {
+namespace kvevict::eval {
 
 /// Format name that every results file carries; documented in docs/file_formats.md.
 inline constexpr const char* kResultsSchema = "kvevict-results/1";
@@ -108,4 +108,4 @@ void write_results(const Results& results, const std::filesystem::path& path);
 /// is a file that is not a results file: nothing foreign is ever overwritten.
 void require_writable_results(const std::filesystem::path& path);
 
-}  // namespace kvevict
+}  // namespace kvevict::eval

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace kvevict {
+namespace kvevict::eval {
 
 /// An answer and what it is held against.
 struct ScoreCase {
@@ -56,4 +56,4 @@ struct LengthScores {
 /// round(100 · mean, 2) for each bucket, as numpy adds (pairwise) and rounds (scaled, half to even).
 [[nodiscard]] LengthScores longbench_e_scores(std::span<const LengthScore> scores);
 
-}  // namespace kvevict
+}  // namespace kvevict::eval

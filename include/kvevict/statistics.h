@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-namespace kvevict {
+namespace kvevict::eval {
 
 /// [low, high].
 struct Interval {
@@ -44,4 +44,4 @@ struct PairedComparison {
 [[nodiscard]] PairedComparison compare_pairs(std::span<const std::vector<double>> groups,
                                              const Resampling& resampling = {});
 
-}  // namespace kvevict
+}  // namespace kvevict::eval

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "eval/atomic_file.h"
+#include "base/atomic_file.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 

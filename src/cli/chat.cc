@@ -6,15 +6,16 @@
 #include <exception>
 #include <memory>
 
-#include "cli/conversation.h"
+#include "base/process_info.h"
 #include "cli/flags.h"
 #include "cli/generation_flags.h"
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
+#include "cli/model_run.h"
 #include "cli/subcommands.h"
-#include "eval/process_info.h"
-#include "eval/utf8.h"
 #include "kvevict/error.h"
+#include "runtime/conversation.h"
+#include "text/utf8.h"
 
 namespace kvevict::cli {
 namespace {

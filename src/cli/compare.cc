@@ -3,12 +3,12 @@
 
 #include <memory>
 
+#include "base/atomic_file.h"
 #include "cli/comparison_report.h"
 #include "cli/flags.h"
 #include "cli/result_files.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
-#include "eval/atomic_file.h"
 #include "kvevict/error.h"
 #include "plot/comparison_picture.h"
 
@@ -24,7 +24,7 @@ struct CompareFlags {
   std::string plot;
 };
 
-std::string report(const CompareFlags& flags, const Comparison& comparison) {
+std::string report(const CompareFlags& flags, const eval::Comparison& comparison) {
   const auto n_flips = static_cast<std::size_t>(flags.flips);
   if (flags.format == "markdown") return comparison_markdown(comparison, n_flips);
   if (flags.format == "csv") return comparison_csv(comparison);
@@ -41,9 +41,9 @@ void put(const CompareFlags& flags, const std::string& text) {
 }
 
 /// The share of the passkeys that each strategy found, over all lengths and depths.
-std::string found_table(const NeedlePicture& map) {
+std::string found_table(const plot::NeedlePicture& map) {
   Table table({"strategy", "passkeys found"});
-  for (const NeedlePanel& panel : map.panels) {
+  for (const plot::NeedlePanel& panel : map.panels) {
     double sum = 0;
     int n = 0;
     for (const auto& depths : panel.found) {
@@ -68,7 +68,7 @@ void compare_needles(const CompareFlags& flags, const ResultFiles& files) {
         ErrorCode::kInvalidArgument,
         fmt::format("--format {} is for results: a map of kvevict needle is JSON itself", flags.format));
   }
-  if (!flags.plot.empty()) save_needle_picture(files.needles.front(), flags.plot);
+  if (!flags.plot.empty()) plot::save_needle_picture(files.needles.front(), flags.plot);
   put(flags, found_table(files.needles.front()));
 }
 
@@ -77,9 +77,9 @@ void run_compare(const CompareFlags& flags) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("--flips is {}: 0 or more is needed", flags.flips));
   const ResultFiles files = read_result_files(flags.files);
   if (!files.needles.empty()) return compare_needles(flags, files);
-  const std::vector<NamedRun> runs = name_runs(files.results.names, files.results.files);
-  const std::string text = report(flags, compare_runs(runs, flags.allow_different));
-  if (!flags.plot.empty()) save_comparison_picture(runs, flags.plot);
+  const std::vector<eval::NamedRun> runs = eval::name_runs(files.results.names, files.results.files);
+  const std::string text = report(flags, eval::compare_runs(runs, flags.allow_different));
+  if (!flags.plot.empty()) plot::save_comparison_picture(runs, flags.plot);
   put(flags, text);
 }
 

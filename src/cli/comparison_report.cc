@@ -18,7 +18,7 @@ std::string number_or_dash(const std::optional<double>& number) {
   return number ? fmt::format("{:.1f}", *number) : "-";
 }
 
-std::string p_text(const PairedComparison& c) {
+std::string p_text(const eval::PairedComparison& c) {
   return fmt::format("{:.3f}{}", c.p_value, c.is_exact ? "" : "~");
 }
 
@@ -26,11 +26,11 @@ const std::vector<std::string> kHeader = {"data set", "run",           "n",     
                                           "delta",    "95% CI",        "p",           "kept",
                                           "KV MiB",   "prefill tok/s", "decode tok/s"};
 
-Rows table_rows(const Comparison& comparison) {
+Rows table_rows(const eval::Comparison& comparison) {
   Rows rows;
-  for (const ComparedDataset& dataset : comparison.datasets) {
+  for (const eval::ComparedDataset& dataset : comparison.datasets) {
     for (std::size_t i = 0; i < dataset.runs.size(); ++i) {
-      const ComparedRun& run = dataset.runs[i];
+      const eval::ComparedRun& run = dataset.runs[i];
       const auto& against = run.against_first;
       rows.push_back(
           {dataset.dataset, comparison.names[i], std::to_string(dataset.n_examples),
@@ -45,15 +45,15 @@ Rows table_rows(const Comparison& comparison) {
 }
 
 /// How to read the columns, in as few words as possible.
-std::string legend(const Comparison& comparison) {
+std::string legend(const eval::Comparison& comparison) {
   std::string text = fmt::format(
       "delta: points against {} over the same examples; 95% CI: paired bootstrap; p: paired sign-flip "
       "permutation test, "
       "two-sided (~: 10000 drawn sign patterns, else all)\n",
       comparison.names.front());
   bool is_shared = false;
-  for (const ComparedDataset& dataset : comparison.datasets) {
-    for (const ComparedRun& run : dataset.runs) is_shared = is_shared || !run.decode_tokens_per_second;
+  for (const eval::ComparedDataset& dataset : comparison.datasets) {
+    for (const eval::ComparedRun& run : dataset.runs) is_shared = is_shared || !run.decode_tokens_per_second;
   }
   if (is_shared) text += "-: the strategies were answered together, their times cannot be told apart\n";
   if (comparison.n_left_out > 0) {
@@ -67,12 +67,12 @@ std::string one_line(std::string text) {
   return text;
 }
 
-std::string flip_lines(const Comparison& comparison, std::size_t n_most) {
+std::string flip_lines(const eval::Comparison& comparison, std::size_t n_most) {
   std::string text = comparison.flips.empty()
                          ? "no example flipped (a score of 0.5 or more on one side only)\n"
                          : fmt::format("{} examples flipped:\n", comparison.flips.size());
   for (std::size_t i = 0; i < std::min(n_most, comparison.flips.size()); ++i) {
-    const Flip& flip = comparison.flips[i];
+    const eval::Flip& flip = comparison.flips[i];
     text += fmt::format("  {} {}\n    {} ({:.2f}): {}\n    {} ({:.2f}): {}\n    right: {}\n", flip.dataset,
                         flip.id, comparison.names.front(), flip.score_first, one_line(flip.prediction_first),
                         comparison.names[flip.run], flip.score, one_line(flip.prediction),
@@ -114,7 +114,7 @@ Json number_or_null(const std::optional<double>& number) {
   return number ? Json(*number) : Json();
 }
 
-Json against_json(const PairedComparison& c) {
+Json against_json(const eval::PairedComparison& c) {
   return {{"pairs", c.n_pairs},
           {"delta", c.difference},
           {"interval", {c.interval.low, c.interval.high}},
@@ -122,7 +122,7 @@ Json against_json(const PairedComparison& c) {
           {"test", c.is_exact ? "sign-flip permutation, exact" : "sign-flip permutation, drawn"}};
 }
 
-Json run_json(const std::string& name, const ComparedRun& run) {
+Json compared_run_json(const std::string& name, const eval::ComparedRun& run) {
   return {{"run", name},
           {"score", run.score},
           {"kept_tokens", run.kept_tokens},
@@ -134,17 +134,17 @@ Json run_json(const std::string& name, const ComparedRun& run) {
 
 }  // namespace
 
-std::string comparison_table(const Comparison& comparison, std::size_t n_most_flips) {
+std::string comparison_table(const eval::Comparison& comparison, std::size_t n_most_flips) {
   Table table(kHeader);
   for (auto& row : table_rows(comparison)) table.add(std::move(row));
   return table.text() + legend(comparison) + flip_lines(comparison, n_most_flips);
 }
 
-std::string comparison_markdown(const Comparison& comparison, std::size_t n_most_flips) {
+std::string comparison_markdown(const eval::Comparison& comparison, std::size_t n_most_flips) {
   std::string text = markdown_table(kHeader, table_rows(comparison)) + "\n" + legend(comparison);
   Rows rows;
   for (std::size_t i = 0; i < std::min(n_most_flips, comparison.flips.size()); ++i) {
-    const Flip& flip = comparison.flips[i];
+    const eval::Flip& flip = comparison.flips[i];
     rows.push_back({flip.dataset + " " + flip.id, comparison.names[flip.run],
                     fmt::format("{:.2f}", flip.score_first), flip.prediction_first,
                     fmt::format("{:.2f}", flip.score), flip.prediction,
@@ -159,7 +159,7 @@ std::string comparison_markdown(const Comparison& comparison, std::size_t n_most
   return text;
 }
 
-std::string comparison_csv(const Comparison& comparison) {
+std::string comparison_csv(const eval::Comparison& comparison) {
   std::string text =
       "data "
       "set,run,examples,score,delta,low,high,p,kept_tokens,kv_bytes,prefill_tokens_per_second,decode_tokens_"
@@ -167,9 +167,9 @@ std::string comparison_csv(const Comparison& comparison) {
   const auto number = [](const std::optional<double>& value) {
     return value ? fmt::format("{}", *value) : "";
   };
-  for (const ComparedDataset& dataset : comparison.datasets) {
+  for (const eval::ComparedDataset& dataset : comparison.datasets) {
     for (std::size_t i = 0; i < dataset.runs.size(); ++i) {
-      const ComparedRun& run = dataset.runs[i];
+      const eval::ComparedRun& run = dataset.runs[i];
       const auto& a = run.against_first;
       text += fmt::format(
           "{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_cell(dataset.dataset), csv_cell(comparison.names[i]),
@@ -181,19 +181,19 @@ std::string comparison_csv(const Comparison& comparison) {
   return text;
 }
 
-std::string comparison_json(const Comparison& comparison) {
+std::string comparison_json(const eval::Comparison& comparison) {
   Json json = {
       {"schema", "kvevict-comparison/1"}, {"runs", comparison.names}, {"left_out", comparison.n_left_out}};
   json["datasets"] = Json::array();
-  for (const ComparedDataset& dataset : comparison.datasets) {
+  for (const eval::ComparedDataset& dataset : comparison.datasets) {
     Json runs = Json::array();
     for (std::size_t i = 0; i < dataset.runs.size(); ++i)
-      runs.push_back(run_json(comparison.names[i], dataset.runs[i]));
+      runs.push_back(compared_run_json(comparison.names[i], dataset.runs[i]));
     json["datasets"].push_back(
         {{"dataset", dataset.dataset}, {"examples", dataset.n_examples}, {"runs", std::move(runs)}});
   }
   json["flips"] = Json::array();
-  for (const Flip& flip : comparison.flips) {
+  for (const eval::Flip& flip : comparison.flips) {
     json["flips"].push_back({{"dataset", flip.dataset},
                              {"id", flip.id},
                              {"run", comparison.names[flip.run]},

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/units.h"
 #include "kvevict/session.h"
 #include "kvevict/strategy_spec.h"
 
@@ -43,9 +44,6 @@ struct EngineFlags {
 
   [[nodiscard]] bool is_bounded() const { return prefill == "bounded"; }
 };
-
-/// llama.cpp allocates cells in whole multiples of this.
-inline constexpr std::int64_t kCellPadding = 256;
 
 /// The tokens a layer that `kv_memory` holds, in whole multiples of kCellPadding; 0 where it is too small for
 /// one. Errors: kInvalidArgument where it is not a size.

@@ -5,16 +5,16 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/process_info.h"
 #include "base/stopwatch.h"
 #include "cli/flags.h"
 #include "cli/generation_flags.h"
 #include "cli/interrupt.h"
 #include "cli/model_run.h"
 #include "cli/subcommands.h"
-#include "eval/process_info.h"
-#include "eval/prompt_prefill.h"
-#include "eval/utf8.h"
 #include "kvevict/error.h"
+#include "runtime/prompt_prefill.h"
+#include "text/utf8.h"
 
 namespace kvevict::cli {
 namespace {

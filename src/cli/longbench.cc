@@ -62,10 +62,10 @@ void run_longbench_command(LongBenchFlags flags) {
   static_cast<void>(flags.engine.session_options());  // bad values before anything is read
   if (!flags.engine.dry_run) check_output(flags);
 
-  const PromptTemplates templates(data_folder() / "longbench", flags.longbench_config);
-  const Scorer scorer(data_folder() / "jieba");
+  const eval::PromptTemplates templates(data_folder() / "longbench", flags.longbench_config);
+  const eval::Scorer scorer(data_folder() / "jieba");
   ChosenData data = choose_data(flags, templates);
-  LongBenchJob job = make_job(flags, strategies, std::move(data.jobs));
+  eval::LongBenchJob job = make_job(flags, strategies, std::move(data.jobs));
   job.templates = &templates;
   job.scorer = &scorer;
   if (flags.engine.dry_run) {

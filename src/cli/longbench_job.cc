@@ -7,19 +7,19 @@
 
 #include "cli/longbench_report.h"
 #include "cli/model_run.h"
-#include "eval/example_selection.h"
-#include "eval/sha256.h"
+#include "experiments/example_selection.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
+#include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-ChatMode chat_mode(const std::string& text) {
-  if (text == "on") return ChatMode::kOn;
-  return text == "off" ? ChatMode::kOff : ChatMode::kAuto;
+eval::ChatMode chat_mode(const std::string& text) {
+  if (text == "on") return eval::ChatMode::kOn;
+  return text == "off" ? eval::ChatMode::kOff : eval::ChatMode::kAuto;
 }
 
 fs::path data_dir(const LongBenchFlags& flags) {
@@ -35,7 +35,7 @@ fs::path data_dir(const LongBenchFlags& flags) {
 std::vector<std::string> dataset_names(const LongBenchFlags& flags, const fs::path& folder) {
   std::vector<std::string> names = flags.datasets;
   std::error_code ignored;
-  for (const LongBenchDataset& dataset : longbench_datasets()) {
+  for (const eval::LongBenchDataset& dataset : eval::longbench_datasets()) {
     const std::string name(dataset.name);
     if (flags.datasets.empty() && fs::exists(folder / (name + ".jsonl"), ignored)) names.push_back(name);
   }
@@ -50,19 +50,19 @@ std::vector<std::string> dataset_names(const LongBenchFlags& flags, const fs::pa
 }
 
 /// With --ids the whole file is read, so that --num_examples counts what was chosen.
-std::vector<LongBenchExample> read_examples(const LongBenchFlags& flags, const fs::path& file,
-                                            std::vector<std::string>& missing) {
-  auto examples = read_longbench_file(file, flags.ids.empty() ? flags.num_examples : std::nullopt);
+std::vector<eval::LongBenchExample> read_examples(const LongBenchFlags& flags, const fs::path& file,
+                                                  std::vector<std::string>& missing) {
+  auto examples = eval::read_longbench_file(file, flags.ids.empty() ? flags.num_examples : std::nullopt);
   if (examples.empty()) throw Error(ErrorCode::kBadData, file.string() + " holds no example");
-  keep_ids(examples, flags.ids, missing);
+  eval::keep_ids(examples, flags.ids, missing);
   if (flags.num_examples && static_cast<std::int64_t>(examples.size()) > *flags.num_examples) {
     examples.resize(static_cast<std::size_t>(*flags.num_examples));
   }
   return examples;
 }
 
-std::map<std::string, std::string> configuration(const LongBenchFlags& flags, const LongBenchJob& job,
-                                                 const RunStrategy& strategy, const fs::path& folder) {
+std::map<std::string, std::string> configuration(const LongBenchFlags& flags, const eval::LongBenchJob& job,
+                                                 const eval::RunStrategy& strategy, const fs::path& folder) {
   const SessionOptions& session = job.settings.session;
   std::map<std::string, std::string> values = {
       {"prefill", std::string(to_string(strategy.prefill))},
@@ -85,7 +85,7 @@ std::map<std::string, std::string> configuration(const LongBenchFlags& flags, co
       {"demo_mode", flags.demo_mode ? "true" : "false"}};
   if (strategy.prefill == PrefillMode::kBounded) values["chunk"] = std::to_string(session.n_chunk);
   if (!flags.shard.empty()) values["shard"] = flags.shard;
-  for (const DatasetJob& dataset : job.datasets) {
+  for (const eval::DatasetJob& dataset : job.datasets) {
     const std::string name = dataset.name;
     values["max_new_tokens." + name] = std::to_string(dataset.max_new_tokens);
     values["prompt_template_sha256." + name] =
@@ -96,23 +96,23 @@ std::map<std::string, std::string> configuration(const LongBenchFlags& flags, co
 
 }  // namespace
 
-ChosenData choose_data(const LongBenchFlags& flags, const PromptTemplates& templates) {
+ChosenData choose_data(const LongBenchFlags& flags, const eval::PromptTemplates& templates) {
   ChosenData data{.folder = data_dir(flags), .jobs = {}, .info = {}};
-  const std::optional<Shard> shard =
-      flags.shard.empty() ? std::nullopt : std::optional(parse_shard(flags.shard));
+  const std::optional<eval::Shard> shard =
+      flags.shard.empty() ? std::nullopt : std::optional(eval::parse_shard(flags.shard));
   std::vector<std::string> missing = flags.ids;
   std::int64_t n_documents = 0;
   for (const std::string& name : dataset_names(flags, data.folder)) {
-    const LongBenchDataset& dataset = longbench_dataset(name);
-    const fs::path file = find_longbench_file(data.folder, name);
-    DatasetJob job{
+    const eval::LongBenchDataset& dataset = eval::longbench_dataset(name);
+    const fs::path file = eval::find_longbench_file(data.folder, name);
+    eval::DatasetJob job{
         .name = name,
         .dataset = &dataset,
         .examples = read_examples(flags, file, missing),
         .max_new_tokens = flags.max_new_tokens.value_or(templates.max_new_tokens(std::string(dataset.name)))};
-    DataInfo info{.dataset = name, .sha256 = sha256_of_file(file), .ids = {}};
-    for (const LongBenchExample& example : job.examples) info.ids.push_back(example.id);
-    if (shard) keep_shard(job.examples, *shard, n_documents);
+    eval::DataInfo info{.dataset = name, .sha256 = sha256_of_file(file), .ids = {}};
+    for (const eval::LongBenchExample& example : job.examples) info.ids.push_back(example.id);
+    if (shard) eval::keep_shard(job.examples, *shard, n_documents);
     data.info.push_back(std::move(info));
     data.jobs.push_back(std::move(job));
   }
@@ -123,24 +123,26 @@ ChosenData choose_data(const LongBenchFlags& flags, const PromptTemplates& templ
   return data;
 }
 
-RunStrategy make_strategy(const EngineFlags& engine, const ChosenStrategy& strategy, const Model& model) {
+eval::RunStrategy make_strategy(const EngineFlags& engine, const ChosenStrategy& strategy,
+                                const Model& model) {
   EngineFlags own = engine;
   if (strategy.prefill) own.prefill = to_string(*strategy.prefill);
-  RunStrategy run;
+  eval::RunStrategy run;
   run.policy = make_run_policy(own, strategy.spec, model);
   run.prefill = own.is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
   run.positions = options_for(*run.policy, own.session_options()).positions;
   return run;
 }
 
-LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrategy> strategies,
-                      std::vector<DatasetJob> datasets) {
-  LongBenchJob job;
+eval::LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrategy> strategies,
+                            std::vector<eval::DatasetJob> datasets) {
+  eval::LongBenchJob job;
   job.datasets = std::move(datasets);
   job.settings.session = flags.engine.session_options();
   job.settings.prompt.chat = chat_mode(flags.chat);
   job.settings.prompt.max_length = flags.max_length;
-  job.settings.first_token = flags.first_token == "full" ? FirstToken::kFull : FirstToken::kEvicted;
+  job.settings.first_token =
+      flags.first_token == "full" ? eval::FirstToken::kFull : eval::FirstToken::kEvicted;
   job.settings.sampling = flags.sampling;
   job.shares_prefill = flags.share_prefill == "on";
   job.model = Model::load(flags.engine.model_options());
@@ -153,18 +155,20 @@ LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrategy> s
 namespace {
 
 /// Whether another strategy of the job differs from this one in its prefill alone.
-bool has_twin(const LongBenchJob& job, const RunStrategy& strategy) {
-  return std::count_if(job.strategies.begin(), job.strategies.end(),
-                       [&](const RunStrategy& s) { return s.policy->spec() == strategy.policy->spec(); }) > 1;
+bool has_twin(const eval::LongBenchJob& job, const eval::RunStrategy& strategy) {
+  return std::count_if(job.strategies.begin(), job.strategies.end(), [&](const eval::RunStrategy& s) {
+           return s.policy->spec() == strategy.policy->spec();
+         }) > 1;
 }
 
 }  // namespace
 
-Results empty_results(const LongBenchFlags& flags, const LongBenchJob& job, const ChosenData& data) {
-  Results results;
+eval::Results empty_results(const LongBenchFlags& flags, const eval::LongBenchJob& job,
+                            const ChosenData& data) {
+  eval::Results results;
   results.data = data.info;
-  for (const RunStrategy& strategy : job.strategies) {
-    RunResult run;
+  for (const eval::RunStrategy& strategy : job.strategies) {
+    eval::RunResult run;
     run.info = describe_run(*job.model, *strategy.policy);
     if (has_twin(job, strategy)) run.info.name += ":prefill=" + std::string(to_string(strategy.prefill));
     run.info.configuration = configuration(flags, job, strategy, data.folder);

@@ -8,7 +8,7 @@
 
 #include "cli/engine_flags.h"
 #include "cli/strategy_flags.h"
-#include "eval/longbench_runner.h"
+#include "experiments/longbench_runner.h"
 
 namespace kvevict::cli {
 
@@ -34,24 +34,24 @@ struct LongBenchFlags {
 /// What of the data the flags choose.
 struct ChosenData {
   std::filesystem::path folder;
-  std::vector<DatasetJob> jobs;
-  std::vector<DataInfo> info;  ///< Before sharding.
+  std::vector<eval::DatasetJob> jobs;
+  std::vector<eval::DataInfo> info;  ///< Before sharding.
 };
 
 /// Reads the data sets and leaves the examples that --num_examples, --ids and --shard choose. Errors: those
 /// of reading; kInvalidArgument for a data set given twice and for ids that no data set has.
-[[nodiscard]] ChosenData choose_data(const LongBenchFlags& flags, const PromptTemplates& templates);
+[[nodiscard]] ChosenData choose_data(const LongBenchFlags& flags, const eval::PromptTemplates& templates);
 
 /// The strategy as the flags ask for it, for a model that is loaded: policy, prefill and positions.
-[[nodiscard]] RunStrategy make_strategy(const EngineFlags& engine, const ChosenStrategy& strategy,
-                                        const Model& model);
+[[nodiscard]] eval::RunStrategy make_strategy(const EngineFlags& engine, const ChosenStrategy& strategy,
+                                              const Model& model);
 
 /// The job as the flags ask for it; loads the model.
-[[nodiscard]] LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrategy> strategies,
-                                    std::vector<DatasetJob> datasets);
+[[nodiscard]] eval::LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrategy> strategies,
+                                          std::vector<eval::DatasetJob> datasets);
 
 /// A results file with a run for each strategy, without examples and without the model's checksum.
-[[nodiscard]] Results empty_results(const LongBenchFlags& flags, const LongBenchJob& job,
-                                    const ChosenData& data);
+[[nodiscard]] eval::Results empty_results(const LongBenchFlags& flags, const eval::LongBenchJob& job,
+                                          const ChosenData& data);
 
 }  // namespace kvevict::cli

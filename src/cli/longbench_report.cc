@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "base/machine_info.h"
 #include "cli/table.h"
-#include "eval/machine_info.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/longbench_dataset.h"
@@ -30,23 +30,23 @@ std::map<std::string, std::int64_t> values_of(const StrategySpec& spec) {
 
 /// Mean of a member over the examples.
 template <typename Get>
-double mean(const DatasetResult& dataset, Get get) {
+double mean(const eval::DatasetResult& dataset, Get get) {
   double sum = 0;
-  for (const ExampleResult& example : dataset.examples) sum += static_cast<double>(get(example));
+  for (const eval::ExampleResult& example : dataset.examples) sum += static_cast<double>(get(example));
   return sum / static_cast<double>(dataset.examples.size());
 }
 
-bool has_shared_timings(const DatasetResult& dataset) {
+bool has_shared_timings(const eval::DatasetResult& dataset) {
   return std::any_of(dataset.examples.begin(), dataset.examples.end(),
                      [](const auto& e) { return e.has_shared_timings(); });
 }
 
-std::vector<std::string> summary_row(const std::string& strategy, const DatasetResult& d) {
+std::vector<std::string> summary_row(const std::string& strategy, const eval::DatasetResult& d) {
   const double prompt = mean(d, [](const auto& e) { return e.n_prompt_tokens; });
   const double kept = mean(d, [](const auto& e) { return e.n_kept_tokens; });
   double n_generated = 0;
   double seconds_decode = 0;
-  for (const ExampleResult& example : d.examples) {
+  for (const eval::ExampleResult& example : d.examples) {
     n_generated += static_cast<double>(example.n_generated_tokens);
     seconds_decode += example.seconds_decode;
   }
@@ -70,7 +70,7 @@ struct MostHeld {
   std::int64_t evicted, peak;
 };
 
-MostHeld most_held(const RunStrategy& strategy, const SessionOptions& session, int n_layers,
+MostHeld most_held(const eval::RunStrategy& strategy, const SessionOptions& session, int n_layers,
                    std::int64_t n_prompt, std::int64_t n_new) {
   PolicyState state{.n_layers = n_layers};
   const std::int64_t n_all = n_prompt + n_new;
@@ -89,12 +89,13 @@ MostHeld most_held(const RunStrategy& strategy, const SessionOptions& session, i
 }
 
 /// The metric's name where all data sets of the table are LongBench's and have the same one.
-std::string score_header(const Results& results) {
+std::string score_header(const eval::Results& results) {
   std::set<std::string_view> labels;
-  for (const RunResult& run : results.runs) {
-    for (const DatasetResult& dataset : run.datasets) {
-      const auto known = std::ranges::find(longbench_datasets(), dataset.name, &LongBenchDataset::name);
-      labels.insert(known == longbench_datasets().end() ? "score" : metric_label(known->metric));
+  for (const eval::RunResult& run : results.runs) {
+    for (const eval::DatasetResult& dataset : run.datasets) {
+      const auto known =
+          std::ranges::find(eval::longbench_datasets(), dataset.name, &eval::LongBenchDataset::name);
+      labels.insert(known == eval::longbench_datasets().end() ? "score" : eval::metric_label(known->metric));
     }
   }
   return labels.size() == 1 ? std::string(*labels.begin()) : "score";
@@ -102,11 +103,11 @@ std::string score_header(const Results& results) {
 
 }  // namespace
 
-RunInfo describe_run(const Model& model, const Policy& policy) {
+eval::RunInfo describe_run(const Model& model, const Policy& policy) {
   const EngineInfo engine = engine_info();
   std::string backends;
   for (const std::string& name : engine.backends) backends += (backends.empty() ? "" : ", ") + name;
-  RunInfo info;
+  eval::RunInfo info;
   info.name = to_string(policy.spec());
   info.strategy = policy.spec().name;
   info.policy = policy.versioned_name();
@@ -126,33 +127,34 @@ RunInfo describe_run(const Model& model, const Policy& policy) {
 }
 
 std::string describe_example(const std::string& strategy, const std::string& dataset,
-                             const ExampleResult& e) {
+                             const eval::ExampleResult& e) {
   return fmt::format("{} {} {}: {} {:.2f}, kept {} of {} tokens{}, prefill {:.1f} s, decode {:.1f} tok/s{}",
-                     strategy, dataset, e.id, metric_label(longbench_dataset(dataset).metric), e.score,
-                     e.n_kept_tokens, e.n_prompt_tokens, e.is_truncated ? " (prompt cut in the middle)" : "",
-                     e.seconds_prefill, e.decode_tokens_per_second(),
-                     e.has_shared_timings() ? " (shared)" : "");
+                     strategy, dataset, e.id, eval::metric_label(eval::longbench_dataset(dataset).metric),
+                     e.score, e.n_kept_tokens, e.n_prompt_tokens,
+                     e.is_truncated ? " (prompt cut in the middle)" : "", e.seconds_prefill,
+                     e.decode_tokens_per_second(), e.has_shared_timings() ? " (shared)" : "");
 }
 
-std::string summary_table(const Results& results) {
+std::string summary_table(const eval::Results& results) {
   Table table({"strategy", "data set", "n", score_header(results), "prompt tokens", "kept", "KV MiB",
                "saved %", "prefill s", "decode tok/s"});
-  for (const RunResult& run : results.runs) {
-    for (const DatasetResult& dataset : run.datasets) {
+  for (const eval::RunResult& run : results.runs) {
+    for (const eval::DatasetResult& dataset : run.datasets) {
       if (!dataset.examples.empty()) table.add(summary_row(run.info.name, dataset));
     }
   }
   return table.text();
 }
 
-std::string memory_table(const LongBenchJob& job) {
+std::string memory_table(const eval::LongBenchJob& job) {
   std::int64_t n_longest = 0;
   std::int64_t n_new = 0;
-  for (const DatasetJob& dataset : job.datasets) {
-    PromptSettings settings = job.settings.prompt;
+  for (const eval::DatasetJob& dataset : job.datasets) {
+    eval::PromptSettings settings = job.settings.prompt;
     settings.n_new_tokens = dataset.max_new_tokens;
-    for (const LongBenchExample& example : dataset.examples) {
-      const auto prompt = prepare_prompt(*job.model, *job.templates, *dataset.dataset, example, settings);
+    for (const eval::LongBenchExample& example : dataset.examples) {
+      const auto prompt =
+          eval::prepare_prompt(*job.model, *job.templates, *dataset.dataset, example, settings);
       const auto n = static_cast<std::int64_t>(prompt.tokens.size());
       if (n + dataset.max_new_tokens > n_longest + n_new) {
         n_longest = n;
@@ -165,7 +167,7 @@ std::string memory_table(const LongBenchJob& job) {
       "dry run: the longest prompt has {} tokens, its answer up to {}; {} bytes of K and V a token\n",
       n_longest, n_new, job.model->kv_bytes_per_token(session.type_k, session.type_v));
   Table table({"strategy", "weights MiB", "KV full MiB", "KV in budget MiB", "compute buffers MiB"});
-  for (const RunStrategy& strategy : job.strategies) {
+  for (const eval::RunStrategy& strategy : job.strategies) {
     const MostHeld held = most_held(strategy, session, job.model->info().n_layers, n_longest, n_new);
     const MemoryEstimate full = estimate_memory(job.model, session, held.peak);
     const MemoryEstimate evicted = estimate_memory(job.model, session, held.evicted);
@@ -176,16 +178,17 @@ std::string memory_table(const LongBenchJob& job) {
   return text + table.text();
 }
 
-std::int64_t count_examples(const LongBenchJob& job) {
+std::int64_t count_examples(const eval::LongBenchJob& job) {
   std::int64_t n = 0;
-  for (const DatasetJob& dataset : job.datasets) n += static_cast<std::int64_t>(dataset.examples.size());
+  for (const eval::DatasetJob& dataset : job.datasets)
+    n += static_cast<std::int64_t>(dataset.examples.size());
   return n * static_cast<std::int64_t>(job.strategies.size());
 }
 
-bool has_examples(const Results& results) {
-  return std::any_of(results.runs.begin(), results.runs.end(), [](const RunResult& run) {
+bool has_examples(const eval::Results& results) {
+  return std::any_of(results.runs.begin(), results.runs.end(), [](const eval::RunResult& run) {
     return std::any_of(run.datasets.begin(), run.datasets.end(),
-                       [](const DatasetResult& d) { return !d.examples.empty(); });
+                       [](const eval::DatasetResult& d) { return !d.examples.empty(); });
   });
 }
 

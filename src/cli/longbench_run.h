@@ -9,7 +9,7 @@ namespace kvevict::cli {
 /// run of the same configuration in results/ is continued, else a new file is named by the time.
 /// Prints the table at the end, whatever the end was. Errors: those of the run; kInvalidArgument where the
 /// output belongs to another configuration.
-void run_and_report(const LongBenchFlags& flags, LongBenchJob& job, const ChosenData& data);
+void run_and_report(const LongBenchFlags& flags, eval::LongBenchJob& job, const ChosenData& data);
 
 /// Throws as early as possible where the output could not be written.
 void check_output(const LongBenchFlags& flags);

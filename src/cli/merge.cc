@@ -1,5 +1,5 @@
 // kvevict merge: the shards of a run as one results file.
-#include "eval/merge.h"
+#include "results/merge.h"
 
 #include <fmt/format.h>
 
@@ -19,11 +19,11 @@ struct MergeFlags {
 };
 
 void run_merge(const MergeFlags& flags) {
-  require_writable_results(flags.output);
-  std::vector<Results> files;
-  for (const std::string& name : flags.files) files.push_back(read_results(name));
-  const Results merged = merge_results(flags.files, files, flags.allow_gaps);
-  write_results(merged, flags.output);
+  eval::require_writable_results(flags.output);
+  std::vector<eval::Results> files;
+  for (const std::string& name : flags.files) files.push_back(eval::read_results(name));
+  const eval::Results merged = eval::merge_results(flags.files, files, flags.allow_gaps);
+  eval::write_results(merged, flags.output);
   fmt::print("{}results: {}\n", summary_table(merged), flags.output);
 }
 

@@ -8,10 +8,10 @@
 #include <iostream>
 #include <iterator>
 
-#include "eval/utf8.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 #include "kvevict/memory_estimate.h"
+#include "text/utf8.h"
 
 namespace kvevict::cli {
 namespace {
@@ -70,7 +70,8 @@ std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_
 }
 
 std::ifstream open_text(const std::string& file) {
-  if (std::filesystem::is_directory(file))
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored))
     throw Error(ErrorCode::kInvalidArgument, file + " is a folder: the name of a text file is needed");
   std::ifstream stream(file, std::ios::binary);
   if (!stream) throw Error(ErrorCode::kNotFound, "cannot open the text " + file);

@@ -5,16 +5,9 @@
 
 #include "cli/engine_flags.h"
 #include "cli/strategy_flags.h"
+#include "runtime/model_run.h"
 
 namespace kvevict::cli {
-
-/// What a command that runs one strategy over one text needs.
-struct ModelRun {
-  std::shared_ptr<const Model> model;
-  std::shared_ptr<const Policy> policy;
-  SessionOptions options;
-  PrefillMode prefill = PrefillMode::kFull;
-};
 
 /// Loads the model and makes the policy of `spec` as the flags ask for it. Errors: those of the flags
 /// and of Model::load; kInvalidArgument for a stride with a bounded prefill.

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "base/folder.h"
 #include "cli/subcommands.h"
 #include "hub/locations.h"
 
@@ -19,7 +20,7 @@ void run_models() {
     fmt::print("  default  {} ({})\n", place.string(), state);
   }
   const std::filesystem::path folder = cache_folder() / "models";
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+  for (const std::filesystem::directory_entry& entry : entries_of(folder)) {
     if (entry.path().extension() == ".gguf" && entry.path().filename() != kDefaultModelFile) {
       fmt::print("  {}\n", entry.path().string());
     }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/atomic_file.h"
 #include "cli/engine_flags.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
@@ -13,11 +14,10 @@
 #include "cli/strategy_flags.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
-#include "eval/atomic_file.h"
-#include "eval/needle.h"
-#include "eval/run_json.h"
-#include "eval/sha256.h"
+#include "experiments/needle.h"
 #include "kvevict/error.h"
+#include "results/run_json.h"
+#include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
@@ -38,7 +38,7 @@ void require_range(const char* flag, std::int64_t value, std::int64_t least, std
               fmt::format("--{} has {}: {} to {} is needed", flag, value, least, most));
 }
 
-std::string needle_table(const NeedleMap& map) {
+std::string needle_table(const eval::NeedleMap& map) {
   std::vector<std::string> header = {"strategy", "tokens"};
   for (const std::int64_t depth : map.depths) header.push_back(fmt::format("{} %", depth));
   Table table(header);
@@ -53,13 +53,13 @@ std::string needle_table(const NeedleMap& map) {
   return table.text();
 }
 
-nlohmann::ordered_json needle_json(const NeedleMap& map, const std::vector<RunInfo>& runs) {
+nlohmann::ordered_json needle_json(const eval::NeedleMap& map, const std::vector<eval::RunInfo>& runs) {
   nlohmann::ordered_json json = {
       {"schema", "kvevict-needle/1"}, {"lengths", map.lengths}, {"depths", map.depths}};
   json["runs"] = nlohmann::ordered_json::array();
   for (std::size_t s = 0; s < map.strategies.size(); ++s) {
     nlohmann::ordered_json cells = nlohmann::ordered_json::array();
-    for (const NeedleAnswer& a : map.answers) {
+    for (const eval::NeedleAnswer& a : map.answers) {
       if (a.strategy != s) continue;
       cells.push_back({{"length", map.lengths[a.length]},
                        {"depth", map.depths[a.depth]},
@@ -69,7 +69,7 @@ nlohmann::ordered_json needle_json(const NeedleMap& map, const std::vector<RunIn
                        {"prediction", a.prediction},
                        {"found", a.is_found}});
     }
-    json["runs"].push_back({{"run", run_json(runs[s])}, {"answers", std::move(cells)}});
+    json["runs"].push_back({{"run", eval::run_json(runs[s])}, {"answers", std::move(cells)}});
   }
   return json;
 }
@@ -85,15 +85,15 @@ void run_needle_command(const NeedleFlags& flags) {
   const std::vector<ChosenStrategy> chosen = flags.strategy.chosen("full");
   if (!flags.output.empty()) require_writable(flags.output);
   const InterruptGuard interrupt;
-  NeedleJob job{.model = Model::load(flags.engine.model_options()),
-                .strategies = {},
-                .session = flags.engine.session_options(),
-                .lengths = flags.lengths,
-                .depths = flags.depths,
-                .n_keys = flags.n_keys,
-                .seed = flags.seed};
+  eval::NeedleJob job{.model = Model::load(flags.engine.model_options()),
+                      .strategies = {},
+                      .session = flags.engine.session_options(),
+                      .lengths = flags.lengths,
+                      .depths = flags.depths,
+                      .n_keys = flags.n_keys,
+                      .seed = flags.seed};
   job.session.cancel = interrupt.flag();
-  std::vector<RunInfo> runs;
+  std::vector<eval::RunInfo> runs;
   for (const ChosenStrategy& strategy : chosen) {
     job.strategies.push_back(make_strategy(flags.engine, strategy, *job.model));
     runs.push_back(describe_run(*job.model, *job.strategies.back().policy));
@@ -101,7 +101,7 @@ void run_needle_command(const NeedleFlags& flags) {
     runs.back().model_sha256 = sha256_of_file(job.model->path());
   }
   Progress progress(static_cast<std::int64_t>(flags.lengths.size() * flags.depths.size()) * flags.n_keys);
-  const NeedleMap map = run_needle(job, [&](std::int64_t length, std::int64_t depth) {
+  const eval::NeedleMap map = eval::run_needle(job, [&](std::int64_t length, std::int64_t depth) {
     progress.step(fmt::format("{} tokens, depth {} %", length, depth));
   });
   if (!flags.output.empty())

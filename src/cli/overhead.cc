@@ -5,6 +5,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/atomic_file.h"
+#include "base/machine_info.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/longbench_job.h"
@@ -13,12 +15,10 @@
 #include "cli/progress.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
-#include "eval/atomic_file.h"
-#include "eval/machine_info.h"
-#include "eval/overhead_run.h"
-#include "eval/run_json.h"
-#include "eval/sha256.h"
+#include "experiments/overhead_run.h"
 #include "kvevict/error.h"
+#include "results/run_json.h"
+#include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
@@ -50,52 +50,52 @@ std::vector<Token> first_tokens(const Model& model, const OverheadFlags& flags) 
   return tokens;
 }
 
-Spread spread(const std::vector<OverheadSample>& samples, double OverheadSample::*value) {
-  return spread_of(samples, [value](const OverheadSample& s) { return s.*value; });
+eval::Spread spread(const std::vector<eval::OverheadSample>& samples, double eval::OverheadSample::*value) {
+  return eval::spread_of(samples, [value](const eval::OverheadSample& s) { return s.*value; });
 }
 
 /// The median and, in brackets, the least.
-std::string cell(const Spread& spread, double factor, int n_digits) {
+std::string cell(const eval::Spread& spread, double factor, int n_digits) {
   return fmt::format("{:.{}f} ({:.{}f})", factor * spread.median, n_digits, factor * spread.least, n_digits);
 }
 
-std::string mib(const std::vector<OverheadSample>& samples, std::int64_t OverheadSample::*value) {
-  const Spread bytes =
-      spread_of(samples, [value](const OverheadSample& s) { return static_cast<double>(s.*value); });
+std::string mib(const std::vector<eval::OverheadSample>& samples, std::int64_t eval::OverheadSample::*value) {
+  const eval::Spread bytes = eval::spread_of(
+      samples, [value](const eval::OverheadSample& s) { return static_cast<double>(s.*value); });
   return fmt::format("{:.1f}", bytes.median / (1 << 20));
 }
 
-std::string rate_cell(double n, const Spread& seconds) {
+std::string rate_cell(double n, const eval::Spread& seconds) {
   return fmt::format("{:.1f} ({:.1f})", n / seconds.median, n / seconds.least);
 }
 
-std::string table_of(const OverheadJob& job, const OverheadSamples& samples) {
+std::string table_of(const eval::OverheadJob& job, const eval::OverheadSamples& samples) {
   Table table({"strategy", "positions", "prefill s", "x alone", "decide ms", "move ms", "memory MiB",
                "KV MiB", "decode tok/s", "x alone"});
-  const Spread plain_prefill = spread(samples.plain, &OverheadSample::seconds_prefill);
-  const Spread plain_decode = spread(samples.plain, &OverheadSample::seconds_decode);
+  const eval::Spread plain_prefill = spread(samples.plain, &eval::OverheadSample::seconds_prefill);
+  const eval::Spread plain_decode = spread(samples.plain, &eval::OverheadSample::seconds_decode);
   const auto n_new = static_cast<double>(job.n_new);
   table.add({"llama.cpp alone", "", cell(plain_prefill, 1, 3), "1.00", "", "",
-             mib(samples.plain, &OverheadSample::resident_bytes), "", rate_cell(n_new, plain_decode),
+             mib(samples.plain, &eval::OverheadSample::resident_bytes), "", rate_cell(n_new, plain_decode),
              "1.00"});
   for (std::size_t i = 0; i < job.strategies.size(); ++i) {
     const auto& runs = samples.strategies[i];
-    const Spread prefill = spread(runs, &OverheadSample::seconds_prefill);
-    const Spread decode = spread(runs, &OverheadSample::seconds_decode);
-    table.add({to_string(job.strategies[i].policy->spec()),
-               std::string(to_string(job.strategies[i].positions)), cell(prefill, 1, 3),
-               fmt::format("{:.2f}", prefill.median / plain_prefill.median),
-               cell(spread(runs, &OverheadSample::seconds_decide), 1e3, 3),
-               cell(spread(runs, &OverheadSample::seconds_move), 1e3, 1),
-               mib(runs, &OverheadSample::resident_bytes), mib(runs, &OverheadSample::kv_bytes_after),
-               rate_cell(n_new, decode), fmt::format("{:.2f}", plain_decode.median / decode.median)});
+    const eval::Spread prefill = spread(runs, &eval::OverheadSample::seconds_prefill);
+    const eval::Spread decode = spread(runs, &eval::OverheadSample::seconds_decode);
+    table.add(
+        {to_string(job.strategies[i].policy->spec()), std::string(to_string(job.strategies[i].positions)),
+         cell(prefill, 1, 3), fmt::format("{:.2f}", prefill.median / plain_prefill.median),
+         cell(spread(runs, &eval::OverheadSample::seconds_decide), 1e3, 3),
+         cell(spread(runs, &eval::OverheadSample::seconds_move), 1e3, 1),
+         mib(runs, &eval::OverheadSample::resident_bytes), mib(runs, &eval::OverheadSample::kv_bytes_after),
+         rate_cell(n_new, decode), fmt::format("{:.2f}", plain_decode.median / decode.median)});
   }
   return table.text();
 }
 
-nlohmann::ordered_json samples_json(const std::vector<OverheadSample>& samples) {
+nlohmann::ordered_json samples_json(const std::vector<eval::OverheadSample>& samples) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
-  for (const OverheadSample& s : samples) {
+  for (const eval::OverheadSample& s : samples) {
     json.push_back({{"seconds_prefill", s.seconds_prefill},
                     {"seconds_decide", s.seconds_decide},
                     {"seconds_move", s.seconds_move},
@@ -106,7 +106,8 @@ nlohmann::ordered_json samples_json(const std::vector<OverheadSample>& samples) 
   return json;
 }
 
-void write_overhead(const OverheadFlags& flags, const OverheadJob& job, const OverheadSamples& samples) {
+void write_overhead(const OverheadFlags& flags, const eval::OverheadJob& job,
+                    const eval::OverheadSamples& samples) {
   nlohmann::ordered_json json = {{"schema", "kvevict-overhead/1"},
                                  {"created", utc_now()},
                                  {"machine", machine_info()},
@@ -116,10 +117,10 @@ void write_overhead(const OverheadFlags& flags, const OverheadJob& job, const Ov
                                  {"runs", nlohmann::ordered_json::array()}};
   const std::string model_sha256 = sha256_of_file(job.model->path());
   for (std::size_t i = 0; i < job.strategies.size(); ++i) {
-    RunInfo info = describe_run(*job.model, *job.strategies[i].policy);
+    eval::RunInfo info = describe_run(*job.model, *job.strategies[i].policy);
     info.model_sha256 = model_sha256;
     info.status = "complete";
-    json["runs"].push_back({{"run", run_json(info)},
+    json["runs"].push_back({{"run", eval::run_json(info)},
                             {"prefill", std::string(to_string(job.strategies[i].prefill))},
                             {"positions", std::string(to_string(job.strategies[i].positions))},
                             {"by_attention", job.strategies[i].policy->score_request().has_value()},
@@ -143,12 +144,12 @@ void run_overhead_command(const OverheadFlags& flags) {
   if (strategy.strategy.empty() && strategy.strategies.empty()) strategy.strategies = kDefaultStrategies;
   const std::vector<ChosenStrategy> chosen = strategy.chosen("full");
   const InterruptGuard interrupt;
-  OverheadJob job{.model = Model::load(flags.engine.model_options()),
-                  .strategies = {},
-                  .session = flags.engine.session_options(),
-                  .prompt = {},
-                  .n_new = flags.max_new_tokens,
-                  .n_rounds = static_cast<int>(flags.rounds)};
+  eval::OverheadJob job{.model = Model::load(flags.engine.model_options()),
+                        .strategies = {},
+                        .session = flags.engine.session_options(),
+                        .prompt = {},
+                        .n_new = flags.max_new_tokens,
+                        .n_rounds = static_cast<int>(flags.rounds)};
   job.session.cancel = interrupt.flag();
   job.prompt = first_tokens(*job.model, flags);
   for (const ChosenStrategy& one : chosen) {
@@ -159,7 +160,8 @@ void run_overhead_command(const OverheadFlags& flags) {
     session.make_room(*job.strategies.back().policy, 0);  // refuses before anything runs
   }
   Progress progress(static_cast<std::int64_t>(chosen.size() + 1) * flags.rounds);
-  const OverheadSamples samples = run_overhead(job, [&](const std::string& what) { progress.step(what); });
+  const eval::OverheadSamples samples =
+      eval::run_overhead(job, [&](const std::string& what) { progress.step(what); });
   if (!flags.output.empty()) write_overhead(flags, job, samples);
   fmt::print("{} prompt tokens, {} new ones, median (best) of {} rounds in turn\n{}", flags.prompt_tokens,
              flags.max_new_tokens, flags.rounds, table_of(job, samples));

@@ -6,17 +6,17 @@
 #include <fstream>
 #include <memory>
 
+#include "base/atomic_file.h"
+#include "base/machine_info.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/longbench_report.h"
 #include "cli/model_run.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
-#include "eval/atomic_file.h"
-#include "eval/machine_info.h"
-#include "eval/perplexity_run.h"
-#include "eval/sha256.h"
+#include "experiments/perplexity_run.h"
 #include "kvevict/error.h"
+#include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
@@ -37,9 +37,9 @@ struct PerplexityFlags {
   std::string output;
 };
 
-RunInfo describe(const PerplexityFlags& flags, const Model& model, const Policy& policy,
-                 const SessionOptions& options) {
-  RunInfo info = describe_run(model, policy);
+eval::RunInfo describe(const PerplexityFlags& flags, const Model& model, const Policy& policy,
+                       const SessionOptions& options) {
+  eval::RunInfo info = describe_run(model, policy);
   info.configuration = {{"prefill", "bounded"},
                         {"chunk", std::to_string(options.n_chunk)},
                         {"positions", std::string(to_string(options.positions))},
@@ -52,11 +52,11 @@ RunInfo describe(const PerplexityFlags& flags, const Model& model, const Policy&
   return info;
 }
 
-std::string table_of(const std::vector<PerplexityRun>& runs, std::int64_t n_window) {
+std::string table_of(const std::vector<eval::PerplexityRun>& runs, std::int64_t n_window) {
   Table table({"strategy", "positions", "tokens", "perplexity", fmt::format("first {}", n_window),
                fmt::format("last {}", n_window), fmt::format("worst {}", n_window), "most held", "KV MiB",
                "tokens/s"});
-  for (const PerplexityRun& run : runs) {
+  for (const eval::PerplexityRun& run : runs) {
     if (run.windows.empty()) continue;
     const auto worst =
         std::max_element(run.windows.begin(), run.windows.end(),
@@ -77,12 +77,12 @@ std::string table_of(const std::vector<PerplexityRun>& runs, std::int64_t n_wind
 /// Runs one strategy behind the others in `runs`.
 void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Model>& model,
                   const StrategySpec& spec, const std::string& model_sha256, const std::atomic<bool>* cancel,
-                  std::vector<PerplexityRun>& runs) {
+                  std::vector<eval::PerplexityRun>& runs) {
   const auto policy = make_run_policy(flags.engine, spec, *model);
   SessionOptions options = options_for(*policy, flags.engine.session_options());
   options.cancel = cancel;
   runs.emplace_back();
-  PerplexityRun& run = runs.back();
+  eval::PerplexityRun& run = runs.back();
   run.info = describe(flags, *model, *policy, options);
   run.info.model_sha256 = model_sha256;
   std::ifstream file(flags.file, std::ios::binary);
@@ -90,7 +90,7 @@ void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Mode
   spdlog::info("{} ({})", run.info.name, to_string(options.positions));
   const std::int64_t n_total = flags.total_tokens.value_or(kMaxTokens);
   try {
-    run_perplexity(model, options, policy, tokens, {.n_window = flags.window, .n_total = n_total}, run);
+    eval::run_perplexity(model, options, policy, tokens, {.n_window = flags.window, .n_total = n_total}, run);
     run.info.status = "complete";
   } catch (const Error& error) {
     run.info.status = error.code() == ErrorCode::kCancelled ? "interrupted" : "failed";
@@ -103,17 +103,17 @@ void run_all(const PerplexityFlags& flags, const std::vector<StrategySpec>& spec
              const std::shared_ptr<const Model>& model, const fs::path& output) {
   const InterruptGuard interrupt;
   const std::string model_sha256 = sha256_of_file(model->path());
-  const PerplexityText text{fs::path(flags.file).filename().string(), sha256_of_file(flags.file),
-                            flags.window};
-  std::vector<PerplexityRun> runs;
+  const eval::PerplexityText text{fs::path(flags.file).filename().string(), sha256_of_file(flags.file),
+                                  flags.window};
+  std::vector<eval::PerplexityRun> runs;
   try {
     for (const StrategySpec& spec : specs) {
       run_strategy(flags, model, spec, model_sha256, interrupt.flag(), runs);
-      write_perplexity(text, runs, output);
+      eval::write_perplexity(text, runs, output);
     }
   } catch (const Error&) {
     if (!runs.empty() && !runs.front().windows.empty()) {
-      write_perplexity(text, runs, output);
+      eval::write_perplexity(text, runs, output);
       fmt::print("{}", table_of(runs, flags.window));
       spdlog::warn("stopped before the end; what is done is in {}", output.string());
     }
@@ -130,7 +130,8 @@ void run_perplexity_command(const PerplexityFlags& flags) {
     throw Error(ErrorCode::kInvalidArgument,
                 "perplexity is measured while the text streams in: --prefill bounded is needed");
   }
-  if (!fs::is_regular_file(flags.file)) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(flags.file, ignored)) {
     throw Error(ErrorCode::kNotFound,
                 "there is no text file " + flags.file + " (several strategies read it one after the other)");
   }

@@ -33,19 +33,19 @@ const typename Items::value_type& choose(const Items& items, const std::string& 
                              : fmt::format("--{} is \"{}\": {} holds {}", flag, wanted, place, names));
 }
 
-std::int64_t value_or(const RunInfo& info, const char* key, std::int64_t otherwise) {
+std::int64_t value_or(const eval::RunInfo& info, const char* key, std::int64_t otherwise) {
   const auto found = info.strategy_values.find(key);
   return found == info.strategy_values.end() ? otherwise : found->second;
 }
 
 /// The cache of a saved session as it was when it was saved.
-CachePicture picture_of_session(const PictureSource& source, const std::optional<int>& n_layers) {
+plot::CachePicture picture_of_session(const PictureSource& source, const std::optional<int>& n_layers) {
   if (!source.run.empty() || !source.dataset.empty() || !source.example.empty()) {
     throw Error(ErrorCode::kInvalidArgument,
                 source.file + " is a saved session: --run, --dataset and --example choose from results");
   }
   const SavedSession saved = inspect_session(source.file);
-  CachePicture picture;
+  plot::CachePicture picture;
   const std::size_t blank = saved.policy.find(' ');
   const std::string strategy = blank == std::string::npos ? saved.policy : saved.policy.substr(blank + 1);
   picture.title = fmt::format("{}, {}", std::filesystem::path(source.file).filename().string(),
@@ -57,25 +57,25 @@ CachePicture picture_of_session(const PictureSource& source, const std::optional
   if (strategy.empty()) return picture;
   const StrategySpec spec = parse_strategy(strategy);
   if (policy_info(spec.name).uses("recent")) {
-    set_boundaries(picture, spec.config.sink_tokens, spec.config.recent_tokens);
+    plot::set_boundaries(picture, spec.config.sink_tokens, spec.config.recent_tokens);
   }
   return picture;
 }
 
 }  // namespace
 
-CachePicture read_picture(const PictureSource& source, const std::optional<int>& n_layers) {
+plot::CachePicture read_picture(const PictureSource& source, const std::optional<int>& n_layers) {
   if (is_session_file(source.file)) return picture_of_session(source, n_layers);
-  const Results results = read_results(source.file);
-  const RunResult& run =
-      choose(results.runs, source.run, "run", source.file, [](const RunResult& r) { return r.info.name; });
-  const DatasetResult& dataset =
+  const eval::Results results = eval::read_results(source.file);
+  const eval::RunResult& run = choose(results.runs, source.run, "run", source.file,
+                                      [](const eval::RunResult& r) { return r.info.name; });
+  const eval::DatasetResult& dataset =
       choose(run.datasets, source.dataset, "dataset", source.file + ", " + run.info.name,
-             [](const DatasetResult& d) { return d.name; });
-  const ExampleResult& example =
+             [](const eval::DatasetResult& d) { return d.name; });
+  const eval::ExampleResult& example =
       choose(dataset.examples, source.example, "example", source.file + ", " + dataset.name,
-             [](const ExampleResult& e) { return e.id; });
-  CachePicture picture;
+             [](const eval::ExampleResult& e) { return e.id; });
+  plot::CachePicture picture;
   picture.title = fmt::format("{}, {} {}", run.info.name, dataset.name, example.id);
   picture.total_len = example.n_prompt_tokens;
   picture.layers = example.kept_ranges;
@@ -88,7 +88,8 @@ CachePicture read_picture(const PictureSource& source, const std::optional<int>&
   picture.n_layers = n_layers.value_or(n_sets);
   picture.has_layer_count = n_layers || n_sets > 1;
   if (run.info.strategy_values.contains("recent_tokens")) {
-    set_boundaries(picture, value_or(run.info, "sink_tokens", 0), value_or(run.info, "recent_tokens", 0));
+    plot::set_boundaries(picture, value_or(run.info, "sink_tokens", 0),
+                         value_or(run.info, "recent_tokens", 0));
   }
   return picture;
 }

@@ -20,6 +20,7 @@ struct PictureSource {
 /// of layers where the file does not tell it (nothing: one row for all layers). Errors: those of
 /// `read_results`; kInvalidArgument for a choice that is not in the file or is missing, listing what is
 /// there.
-[[nodiscard]] CachePicture read_picture(const PictureSource& source, const std::optional<int>& n_layers);
+[[nodiscard]] plot::CachePicture read_picture(const PictureSource& source,
+                                              const std::optional<int>& n_layers);
 
 }  // namespace kvevict::cli

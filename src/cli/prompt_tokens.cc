@@ -25,7 +25,7 @@ std::optional<std::vector<std::size_t>> token_ends_of(const Model& model, const 
 
 }  // namespace
 
-TokenEnds prompt_token_ends(const std::string& name) {
+plot::TokenEnds prompt_token_ends(const std::string& name) {
   std::shared_ptr<const Model> model;
   try {
     model = Model::load({.path = find_model(name), .weights = false});
@@ -39,7 +39,7 @@ TokenEnds prompt_token_ends(const std::string& name) {
     std::optional<std::vector<std::size_t>> ends;
   };
   const auto last = std::make_shared<Last>();  // runs share prompts: each is asked for several times in a row
-  return [model, last](const RunInfo& run,
+  return [model, last](const eval::RunInfo& run,
                        const std::string& prompt) -> std::optional<std::vector<std::size_t>> {
     if (run.model_bytes != model->info().file_bytes) return std::nullopt;
     if (last->prompt != prompt) *last = {prompt, token_ends_of(*model, prompt)};

@@ -10,6 +10,6 @@ namespace kvevict::cli {
 /// weights are loaded). Nothing for runs of another model, and nothing at all where the default model is not
 /// there, which is said on stderr. Errors: those of `find_model` and `Model::load` for a model that was
 /// named.
-[[nodiscard]] TokenEnds prompt_token_ends(const std::string& model);
+[[nodiscard]] plot::TokenEnds prompt_token_ends(const std::string& model);
 
 }  // namespace kvevict::cli

@@ -4,11 +4,11 @@
 
 #include <memory>
 
+#include "base/atomic_file.h"
 #include "cli/flags.h"
 #include "cli/prompt_tokens.h"
 #include "cli/result_files.h"
 #include "cli/subcommands.h"
-#include "eval/atomic_file.h"
 #include "kvevict/error.h"
 #include "plot/report.h"
 
@@ -30,9 +30,10 @@ void run_report(const ReportFlags& flags) {
   }
   const auto [results, needles] = read_result_files(flags.files);
   require_writable(flags.output);
-  ReportOptions options{.title = flags.title, .n_prompts = static_cast<std::size_t>(flags.prompts)};
+  plot::ReportOptions options{.title = flags.title, .n_prompts = static_cast<std::size_t>(flags.prompts)};
   if (!results.files.empty()) options.token_ends = prompt_token_ends(flags.model);
-  write_file_atomically(flags.output, report_html(name_runs(results.names, results.files), needles, options));
+  write_file_atomically(flags.output,
+                        plot::report_html(eval::name_runs(results.names, results.files), needles, options));
   fmt::print("report: {}\n", flags.output);
 }
 

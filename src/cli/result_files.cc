@@ -5,17 +5,17 @@
 namespace kvevict::cli {
 
 ResultFiles read_result_files(const std::vector<std::string>& files) {
-  NamedResults read;
+  eval::NamedResults read;
   ResultFiles all;
   for (const std::string& file : files) {
-    if (is_needle_file(file)) {
-      all.needles.push_back(read_needle_picture(file));
+    if (plot::is_needle_file(file)) {
+      all.needles.push_back(plot::read_needle_picture(file));
     } else {
       read.names.push_back(file);
-      read.files.push_back(read_results(file));
+      read.files.push_back(eval::read_results(file));
     }
   }
-  all.results = join_by_dataset(std::move(read));
+  all.results = eval::join_by_dataset(std::move(read));
   return all;
 }
 

@@ -3,15 +3,15 @@
 #include <string>
 #include <vector>
 
-#include "eval/joined_results.h"
 #include "plot/needle_picture.h"
+#include "results/joined_results.h"
 
 namespace kvevict::cli {
 
 /// Files of both kinds that `compare` and `report` read.
 struct ResultFiles {
-  NamedResults results;  ///< Joined over data sets where they belong together.
-  std::vector<NeedlePicture> needles;
+  eval::NamedResults results;  ///< Joined over data sets where they belong together.
+  std::vector<plot::NeedlePicture> needles;
 };
 
 /// Errors: those of `read_results` and `read_needle_picture`.

@@ -6,15 +6,15 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/atomic_file.h"
 #include "cli/flags.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
-#include "eval/atomic_file.h"
-#include "eval/jsonl.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
 #include "kvevict/longbench_dataset.h"
 #include "kvevict/scorer.h"
+#include "text/jsonl.h"
 
 namespace kvevict::cli {
 namespace {
@@ -27,7 +27,7 @@ struct ScoreFlags {
 /// Scores of a data set, and its examples' lengths for LongBench-E.
 struct DatasetScores {
   std::vector<double> scores;
-  std::vector<LengthScore> by_length;
+  std::vector<eval::LengthScore> by_length;
 };
 
 std::string bucket_text(const std::optional<double>& score) {
@@ -38,16 +38,17 @@ std::string bucket_text(const std::optional<double>& score) {
 std::string aggregate_table(const std::map<std::string, DatasetScores>& datasets) {
   Table table({"data set", "n", "score", "0-4k", "4-8k", "8k+"});
   for (const auto& [name, d] : datasets) {
-    const LengthScores e = is_longbench_e(name) ? longbench_e_scores(d.by_length) : LengthScores{};
-    table.add({name, std::to_string(d.scores.size()), fmt::format("{:.2f}", dataset_score(d.scores)),
+    const eval::LengthScores e =
+        eval::is_longbench_e(name) ? eval::longbench_e_scores(d.by_length) : eval::LengthScores{};
+    table.add({name, std::to_string(d.scores.size()), fmt::format("{:.2f}", eval::dataset_score(d.scores)),
                bucket_text(e.up_to_4k), bucket_text(e.up_to_8k), bucket_text(e.longer)});
   }
   return table.text();
 }
 
-double score_row(const Scorer& scorer, const JsonlRow& row, const std::string& dataset) {
+double score_row(const eval::Scorer& scorer, const JsonlRow& row, const std::string& dataset) {
   try {
-    const bool needs_classes = longbench_dataset(dataset).metric == Metric::kClassification;
+    const bool needs_classes = eval::longbench_dataset(dataset).metric == eval::Metric::kClassification;
     return scorer.score({dataset, row.text("prediction"), row.texts("answers", true),
                          row.texts("all_classes", needs_classes)});
   } catch (const Error& error) {
@@ -58,7 +59,7 @@ double score_row(const Scorer& scorer, const JsonlRow& row, const std::string& d
 
 void run_score(const ScoreFlags& flags) {
   require_writable(flags.output);
-  const Scorer scorer(data_folder() / "jieba");
+  const eval::Scorer scorer(data_folder() / "jieba");
   std::string lines;
   std::map<std::string, DatasetScores> datasets;
   std::int64_t n = 0;

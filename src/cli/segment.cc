@@ -4,12 +4,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/atomic_file.h"
 #include "cli/flags.h"
 #include "cli/subcommands.h"
-#include "eval/atomic_file.h"
-#include "eval/jsonl.h"
 #include "hub/locations.h"
-#include "kvevict/word_segmenter.h"
+#include "results/word_segmenter.h"
+#include "text/jsonl.h"
 
 namespace kvevict::cli {
 namespace {
@@ -21,7 +21,7 @@ struct SegmentFlags {
 
 void run_segment(const SegmentFlags& flags) {
   require_writable(flags.output);
-  const WordSegmenter segmenter(data_folder() / "jieba");
+  const eval::WordSegmenter segmenter(data_folder() / "jieba");
   std::string lines;
   std::int64_t n = 0;
   for_each_jsonl_row(flags.input, [&](const JsonlRow& row) {

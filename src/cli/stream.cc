@@ -7,17 +7,17 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/process_info.h"
 #include "base/stopwatch.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/model_run.h"
 #include "cli/standard_input.h"
-#include "cli/stream_checkpoint.h"
 #include "cli/subcommands.h"
-#include "eval/process_info.h"
-#include "eval/running_perplexity.h"
-#include "eval/token_stream.h"
+#include "experiments/running_perplexity.h"
 #include "kvevict/error.h"
+#include "runtime/stream_checkpoint.h"
+#include "runtime/token_stream.h"
 
 namespace kvevict::cli {
 namespace {
@@ -45,7 +45,7 @@ class Reports {
   explicit Reports(bool as_json, std::int64_t n_tokens_before)
       : as_json_(as_json), n_reported_(n_tokens_before) {}
 
-  void print(const Session& session, const RunningPerplexity& perplexity) {
+  void print(const Session& session, const eval::RunningPerplexity& perplexity) {
     const SessionStats stats = session.stats();
     const double seconds = since_last_.seconds();
     const double rate = seconds > 0 ? static_cast<double>(stats.n_tokens_seen - n_reported_) / seconds : 0;
@@ -66,7 +66,7 @@ class Reports {
 
  private:
   void print_json(const Session& session, const SessionStats& stats, double rate,
-                  const RunningPerplexity& perplexity) const {
+                  const eval::RunningPerplexity& perplexity) const {
     nlohmann::ordered_json line = {{"tokens_seen", stats.n_tokens_seen},
                                    {"cells_used", session.count_occupied_cells()},
                                    {"resident_bytes", resident_bytes()},
@@ -117,7 +117,7 @@ void skip(TokenStream& tokens, std::int64_t n_tokens, const std::string& file,
 void feed(const StreamFlags& flags, const ModelRun& run, TokenStream& tokens, Session& session,
           StreamCheckpoint& checkpoint, const InterruptGuard& interrupt) {
   // The flag is looked at between chunks alone, so that a run that goes on later cuts the same chunks.
-  RunningPerplexity perplexity(flags.window);
+  eval::RunningPerplexity perplexity(flags.window);
   std::int64_t n_seen = session.stats().n_tokens_seen;
   std::int64_t n_saved = n_seen;
   const std::int64_t n_total = flags.total_tokens.value_or(kMaxTokens);
@@ -146,7 +146,7 @@ void run_stream(StreamFlags flags) {
   require_at_least_one("report_every", flags.report_every);
   require_at_least_one("checkpoint_every", flags.checkpoint_every);
   if (flags.total_tokens) require_at_least_one("total_tokens", *flags.total_tokens);
-  static_cast<void>(RunningPerplexity(flags.window));
+  static_cast<void>(eval::RunningPerplexity(flags.window));
   if (!flags.engine.is_bounded()) {
     throw Error(ErrorCode::kInvalidArgument,
                 "a stream has no end that a full prefill could wait for: --prefill bounded is needed");

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "base/machine_info.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/longbench_job.h"
@@ -18,12 +19,11 @@
 #include "cli/ready_command.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
-#include "eval/machine_info.h"
-#include "eval/sha256.h"
-#include "eval/tuning.h"
+#include "experiments/tuning.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
 #include "kvevict/statistics.h"
+#include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
@@ -43,9 +43,9 @@ struct TuneFlags {
 
 /// The candidates and their score table while they are tried.
 struct Race {
-  LongBenchJob job;
-  Results results;
-  std::vector<RunResult> given_up;
+  eval::LongBenchJob job;
+  eval::Results results;
+  std::vector<eval::RunResult> given_up;
 };
 
 void require_sound(const TuneFlags& flags) {
@@ -90,7 +90,7 @@ std::vector<ChosenStrategy> candidates(const TuneFlags& flags, std::int64_t n_to
   std::vector<ChosenStrategy> chosen;
   const EngineFlags& engine = flags.run.engine;
   for (const std::int64_t size : sizes_to_try(flags, n_tokens)) {
-    for (StrategySpec& spec : tuning_grid(size)) {
+    for (StrategySpec& spec : eval::tuning_grid(size)) {
       spec.config.recent_tokens -=
           tokens_beyond_budget(*make_policy(spec), engine.session_options(), engine.is_bounded());
       if (spec.config.recent_tokens >= kLeastRecentTokens) chosen.push_back({spec, std::nullopt});
@@ -105,17 +105,17 @@ std::vector<ChosenStrategy> candidates(const TuneFlags& flags, std::int64_t n_to
 }
 
 /// The job's data sets with a share of their examples.
-std::vector<DatasetJob> part_of(const std::vector<DatasetJob>& datasets, double share) {
-  std::vector<DatasetJob> part = datasets;
-  for (DatasetJob& dataset : part) {
+std::vector<eval::DatasetJob> part_of(const std::vector<eval::DatasetJob>& datasets, double share) {
+  std::vector<eval::DatasetJob> part = datasets;
+  for (eval::DatasetJob& dataset : part) {
     const auto n = static_cast<std::size_t>(std::ceil(share * static_cast<double>(dataset.examples.size())));
     dataset.examples.resize(std::min(n, dataset.examples.size()));
   }
   return part;
 }
 
-void give_up_hopeless(Race& race, const TuningGoal& goal) {
-  const std::vector<bool> hopeless = hopeless_runs(race.results.runs, goal);
+void give_up_hopeless(Race& race, const eval::TuningGoal& goal) {
+  const std::vector<bool> hopeless = eval::hopeless_runs(race.results.runs, goal);
   for (std::size_t i = hopeless.size(); i-- > 0;) {
     if (!hopeless[i]) continue;
     race.results.runs[i].info.status = "interrupted";
@@ -125,64 +125,65 @@ void give_up_hopeless(Race& race, const TuningGoal& goal) {
   }
 }
 
-std::int64_t n_examples_of(const std::vector<DatasetJob>& datasets) {
+std::int64_t n_examples_of(const std::vector<eval::DatasetJob>& datasets) {
   std::int64_t n = 0;
-  for (const DatasetJob& dataset : datasets) n += static_cast<std::int64_t>(dataset.examples.size());
+  for (const eval::DatasetJob& dataset : datasets) n += static_cast<std::int64_t>(dataset.examples.size());
   return n;
 }
 
 /// Round after round with more examples and fewer candidates.
-void run_race(Race& race, const std::vector<DatasetJob>& choosing, const TuningGoal& goal) {
+void run_race(Race& race, const std::vector<eval::DatasetJob>& choosing, const eval::TuningGoal& goal) {
   for (const double share : kRounds) {
     race.job.datasets = part_of(choosing, share);
     fmt::print(stderr, "tune: {} candidates on {} examples\n", race.job.strategies.size(),
                n_examples_of(race.job.datasets));
-    run_longbench(race.job, race.results, [](std::size_t, const std::string&, const ExampleResult&) {});
+    eval::run_longbench(race.job, race.results,
+                        [](std::size_t, const std::string&, const eval::ExampleResult&) {});
     if (share < 1) give_up_hopeless(race, goal);
   }
 }
 
 /// 95 % interval of the mean over the data sets.
-PairedComparison score_of(const RunResult& run) {
+eval::PairedComparison score_of(const eval::RunResult& run) {
   std::vector<std::vector<double>> groups;
-  for (const DatasetResult& dataset : run.datasets) {
+  for (const eval::DatasetResult& dataset : run.datasets) {
     groups.emplace_back();
-    for (const ExampleResult& example : dataset.examples) groups.back().push_back(100 * example.score);
+    for (const eval::ExampleResult& example : dataset.examples) groups.back().push_back(100 * example.score);
   }
-  return compare_pairs(groups);
+  return eval::compare_pairs(groups);
 }
 
-double mean_kv_mib(const RunResult& run) {
+double mean_kv_mib(const eval::RunResult& run) {
   std::vector<double> mib;
-  for (const DatasetResult& dataset : run.datasets) {
-    for (const ExampleResult& e : dataset.examples)
+  for (const eval::DatasetResult& dataset : run.datasets) {
+    for (const eval::ExampleResult& e : dataset.examples)
       mib.push_back(static_cast<double>(e.kv_bytes_after_eviction) / kMiB);
   }
-  return mean_of(mib);
+  return eval::mean_of(mib);
 }
 
-std::string interval_text(const PairedComparison& score) {
+std::string interval_text(const eval::PairedComparison& score) {
   return fmt::format("{:.2f} [{:.1f}, {:.1f}]", score.difference, score.interval.low, score.interval.high);
 }
 
 std::string race_table(const Race& race) {
   Table table({"candidate", "examples", "score [95% CI]", "KV MiB", ""});
-  const auto add = [&](const RunResult& run, const char* note) {
-    const PairedComparison score = score_of(run);
+  const auto add = [&](const eval::RunResult& run, const char* note) {
+    const eval::PairedComparison score = score_of(run);
     table.add({run.info.name, std::to_string(score.n_pairs), interval_text(score),
                fmt::format("{:.1f}", mean_kv_mib(run)), note});
   };
-  for (const RunResult& run : race.results.runs) add(run, "");
-  for (const RunResult& run : race.given_up) add(run, "given up");
+  for (const eval::RunResult& run : race.results.runs) add(run, "");
+  for (const eval::RunResult& run : race.given_up) add(run, "given up");
   return table.text();
 }
 
 void write_race(Race& race, const ChosenData& data, const std::string& sha256, const fs::path& output) {
-  Results results = race.results;
-  for (const RunResult& run : race.given_up) results.runs.push_back(run);
-  for (RunResult& run : results.runs) run.info.model_sha256 = sha256;
+  eval::Results results = race.results;
+  for (const eval::RunResult& run : race.given_up) results.runs.push_back(run);
+  for (eval::RunResult& run : results.runs) run.info.model_sha256 = sha256;
   results.data = data.info;
-  write_results(results, output);
+  eval::write_results(results, output);
 }
 
 fs::path held_out_path(const fs::path& output) {
@@ -192,18 +193,18 @@ fs::path held_out_path(const fs::path& output) {
 /// The winner and the full cache on the examples that chose nothing.
 void judge(const TuneFlags& flags, const Race& race, std::size_t winner, ChosenData held_out,
            const std::string& sha256, const fs::path& output) {
-  LongBenchJob job = race.job;
+  eval::LongBenchJob job = race.job;
   job.datasets = held_out.jobs;
   if (n_examples_of(job.datasets) == 0) {
     fmt::print("held out  no example: there are fewer than three\n");
     return;
   }
-  const RunStrategy chosen = race.job.strategies[winner];
+  const eval::RunStrategy chosen = race.job.strategies[winner];
   job.strategies = {{.policy = make_policy(parse_strategy("full"))}, chosen};
-  Results results = empty_results(flags.run, job, held_out);
-  for (RunResult& run : results.runs) run.info.model_sha256 = sha256;
-  run_longbench(job, results, [](std::size_t, const std::string&, const ExampleResult&) {});
-  write_results(results, held_out_path(output));
+  eval::Results results = empty_results(flags.run, job, held_out);
+  for (eval::RunResult& run : results.runs) run.info.model_sha256 = sha256;
+  eval::run_longbench(job, results, [](std::size_t, const std::string&, const eval::ExampleResult&) {});
+  eval::write_results(results, held_out_path(output));
   fmt::print("held out  {} on {} examples that did not choose it; the full cache: {}\n",
              interval_text(score_of(results.runs[1])), n_examples_of(job.datasets),
              interval_text(score_of(results.runs[0])));
@@ -214,17 +215,17 @@ ChosenData split(ChosenData& data) {
   ChosenData held_out = data;
   std::size_t n_before = 0;
   for (std::size_t i = 0; i < data.jobs.size(); ++i) {
-    SplitExamples parts = split_examples(data.jobs[i].examples, n_before);
+    eval::SplitExamples parts = eval::split_examples(data.jobs[i].examples, n_before);
     data.info[i].ids.clear();
     held_out.info[i].ids.clear();
-    for (const LongBenchExample& e : parts.choosing) data.info[i].ids.push_back(e.id);
-    for (const LongBenchExample& e : parts.held_out) held_out.info[i].ids.push_back(e.id);
+    for (const eval::LongBenchExample& e : parts.choosing) data.info[i].ids.push_back(e.id);
+    for (const eval::LongBenchExample& e : parts.held_out) held_out.info[i].ids.push_back(e.id);
     data.jobs[i].examples = std::move(parts.choosing);
     held_out.jobs[i].examples = std::move(parts.held_out);
   }
   for (ChosenData* const part : {&data, &held_out}) {
-    std::erase_if(part->jobs, [](const DatasetJob& job) { return job.examples.empty(); });
-    std::erase_if(part->info, [](const DataInfo& info) { return info.ids.empty(); });
+    std::erase_if(part->jobs, [](const eval::DatasetJob& job) { return job.examples.empty(); });
+    std::erase_if(part->info, [](const eval::DataInfo& info) { return info.ids.empty(); });
   }
   return held_out;
 }
@@ -234,13 +235,13 @@ void run_tune(TuneFlags flags, const std::string& given) {
   flags.kv_memory =
       std::exchange(flags.run.engine.kv_memory, "");  // the grid holds to it, not each strategy by itself
   require_sound(flags);
-  const TuningGoal goal{.least_score = flags.min_score};
+  const eval::TuningGoal goal{.least_score = flags.min_score};
   const fs::path output = flags.run.output.empty() ? fs::path("results") / ("tune-" + utc_now() + ".json")
                                                    : fs::path(flags.run.output);
-  require_writable_results(output);
-  require_writable_results(held_out_path(output));
-  const PromptTemplates templates(data_folder() / "longbench", flags.run.longbench_config);
-  const Scorer scorer(data_folder() / "jieba");
+  eval::require_writable_results(output);
+  eval::require_writable_results(held_out_path(output));
+  const eval::PromptTemplates templates(data_folder() / "longbench", flags.run.longbench_config);
+  const eval::Scorer scorer(data_folder() / "jieba");
   ChosenData data = choose_data(flags.run, templates);
   const ChosenData held_out = split(data);
   const InterruptGuard interrupt;
@@ -264,7 +265,7 @@ void run_tune(TuneFlags flags, const std::string& given) {
   }
   write_race(race, data, sha256, output);
   fmt::print("{}", race_table(race));
-  const std::optional<std::size_t> winner = winning_run(race.results.runs, goal);
+  const std::optional<std::size_t> winner = eval::winning_run(race.results.runs, goal);
   if (!winner) {
     fmt::print(
         "no configuration reaches {} points on these examples: raise --kv_memory or lower "
@@ -272,7 +273,7 @@ void run_tune(TuneFlags flags, const std::string& given) {
         *flags.min_score, output.string());
     return;
   }
-  const RunResult& best = race.results.runs[*winner];
+  const eval::RunResult& best = race.results.runs[*winner];
   fmt::print("\nchosen    {}: {} on the examples that chose it, {:.1f} MiB of K and V\n", best.info.name,
              interval_text(score_of(best)), mean_kv_mib(best));
   judge(flags, race, *winner, held_out, sha256, output);

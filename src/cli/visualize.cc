@@ -35,8 +35,8 @@ struct VisualizeFlags {
   PictureSource from;
 };
 
-PreviewOptions preview_options() {
-  PreviewOptions options;
+plot::PreviewOptions preview_options() {
+  plot::PreviewOptions options;
   winsize window{};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0) options.width = window.ws_col;
   options.has_colours = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
@@ -47,8 +47,8 @@ int drawn_layers(const VisualizeFlags& flags, const StrategySpec& spec) {
   return static_cast<int>(layers_for(spec, flags.n_layers));
 }
 
-CachePicture picture_for(const VisualizeFlags& flags, const StrategySpec& spec) {
-  if (flags.from.file.empty()) return picture_of_plan(spec, flags.total_len, drawn_layers(flags, spec));
+plot::CachePicture picture_for(const VisualizeFlags& flags, const StrategySpec& spec) {
+  if (flags.from.file.empty()) return plot::picture_of_plan(spec, flags.total_len, drawn_layers(flags, spec));
   return read_picture(flags.from, flags.n_layers);
 }
 
@@ -68,7 +68,7 @@ void require_consistent(const VisualizeFlags& flags) {
   if (!is_cache && flags.save.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "--mode mask draws a file: --save FILE is missing");
   }
-  if (!flags.save.empty() && picture_format(flags.save) == PictureFormat::kGif) {
+  if (!flags.save.empty() && plot::picture_format(flags.save) == plot::PictureFormat::kGif) {
     throw Error(ErrorCode::kInvalidArgument, "--save takes .png, .svg or .pdf; a .gif is drawn by --animate");
   }
 }
@@ -79,7 +79,7 @@ void draw_needle_map(const VisualizeFlags& flags) {
                 fmt::format("{} is a needle map, which is drawn into a file: --save FILE is missing",
                             flags.from.file));
   }
-  save_needle_picture(read_needle_picture(flags.from.file), flags.save);
+  plot::save_needle_picture(plot::read_needle_picture(flags.from.file), flags.save);
   fmt::print("picture: {}\n", flags.save);
 }
 
@@ -90,36 +90,36 @@ void run_visualize(VisualizeFlags flags) {
   const StrategySpec spec = flags.strategy.specs(kDefaultStrategy).front();
   if (flags.from.file.empty()) require_no_scores(*make_policy(spec));
   if (!flags.animate.empty()) {
-    save_stream_animation({.spec = spec,
-                           .n_tokens = flags.total_len,
-                           .n_frames = flags.frames,
-                           .n_layers = drawn_layers(flags, spec),
-                           .layer = flags.layer},
-                          flags.animate);
+    plot::save_stream_animation({.spec = spec,
+                                 .n_tokens = flags.total_len,
+                                 .n_frames = flags.frames,
+                                 .n_layers = drawn_layers(flags, spec),
+                                 .layer = flags.layer},
+                                flags.animate);
     fmt::print("animation: {}\n", flags.animate);
     if (flags.save.empty()) return;
   }
   if (flags.mode == "mask") {
-    save_mask_picture({.spec = spec,
-                       .n_tokens = flags.total_len,
-                       .n_chunk = flags.chunk,
-                       .n_layers = drawn_layers(flags, spec),
-                       .layer = flags.layer},
-                      flags.save);
+    plot::save_mask_picture({.spec = spec,
+                             .n_tokens = flags.total_len,
+                             .n_chunk = flags.chunk,
+                             .n_layers = drawn_layers(flags, spec),
+                             .layer = flags.layer},
+                            flags.save);
     fmt::print("picture: {}\n", flags.save);
     return;
   }
-  if (!flags.from.file.empty() && is_needle_file(flags.from.file)) {
+  if (!flags.from.file.empty() && plot::is_needle_file(flags.from.file)) {
     draw_needle_map(flags);
     return;
   }
-  const CachePicture picture = picture_for(flags, spec);
+  const plot::CachePicture picture = picture_for(flags, spec);
   if (flags.save.empty()) {
-    fmt::print("{}", cache_preview(picture, preview_options()));
+    fmt::print("{}", plot::cache_preview(picture, preview_options()));
     return;
   }
-  save_cache_picture(picture, flags.save);
-  fmt::print("{}\n{}\npicture: {}\n", picture.title, summary_line(picture), flags.save);
+  plot::save_cache_picture(picture, flags.save);
+  fmt::print("{}\n{}\npicture: {}\n", picture.title, plot::summary_line(picture), flags.save);
 }
 
 }  // namespace

@@ -5,17 +5,16 @@
 #include <algorithm>
 #include <string>
 
+#include "base/processors.h"
+#include "base/units.h"
 #include "engine/batch.h"
 #include "engine/ggml_types.h"
 #include "engine/llama_log.h"
 #include "engine/state_rows.h"
-#include "engine/threads.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
 namespace {
-
-constexpr std::int64_t kCellPadding = 256;
 
 llama_flash_attn_type to_llama(FlashAttention flash) {
   switch (flash) {
@@ -42,10 +41,6 @@ bool is_cancelled(void* cancel) {
 
 }  // namespace
 
-std::int64_t KvContext::padded(std::int64_t n_tokens) noexcept {
-  return std::max<std::int64_t>(1, (n_tokens + kCellPadding - 1) / kCellPadding) * kCellPadding;
-}
-
 KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& options, std::int64_t n_cells)
     : model_(std::move(model)),
       options_(options),
@@ -55,7 +50,7 @@ KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& o
     scores_ =
         std::make_unique<AttentionScores>(*options.scores, static_cast<std::size_t>(model_->info().n_layers));
   }
-  install(make_context(padded(n_cells)), padded(n_cells));
+  install(make_context(padded_cells(n_cells)), padded_cells(n_cells));
 }
 
 LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& options, std::int64_t n_cells,
@@ -191,7 +186,7 @@ void KvContext::arrange(llama_seq_id sequence, const CellArrangement& arrangemen
 }
 
 void KvContext::resize(std::int64_t n_cells) {
-  if (padded(n_cells) != n_cells_) rebuild(padded(n_cells));
+  if (padded_cells(n_cells) != n_cells_) rebuild(padded_cells(n_cells));
 }
 
 void KvContext::ensure_outputs(int n_tokens) {

@@ -100,9 +100,6 @@ class KvContext {
   [[nodiscard]] std::int64_t n_decode_calls() const noexcept { return n_decode_calls_; }
   [[nodiscard]] std::int64_t n_decoded_tokens() const noexcept { return n_decoded_tokens_; }
 
-  /// Cells that `n_tokens` tokens get: a multiple of 256.
-  [[nodiscard]] static std::int64_t padded(std::int64_t n_tokens) noexcept;
-
  private:
   [[nodiscard]] LlamaContextHandle make_context(std::int64_t n_cells) const;
   void install(LlamaContextHandle context, std::int64_t n_cells);

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "base/units.h"
 #include "engine/kv_context.h"
 #include "engine/llama_log.h"
 
@@ -26,7 +27,7 @@ std::optional<std::int64_t> compute_bytes_in(const std::string& log) {
 MemoryEstimate estimate_memory(std::shared_ptr<const Model> model, const SessionOptions& options,
                                std::int64_t n_tokens) {
   MemoryEstimate estimate{.weight_bytes = model->info().weight_bytes, .compute_bytes = {}};
-  estimate.kv_bytes = KvContext::padded(n_tokens) * model->kv_bytes_per_token(options.type_k, options.type_v);
+  estimate.kv_bytes = padded_cells(n_tokens) * model->kv_bytes_per_token(options.type_k, options.type_v);
   const LlamaLogCapture log;
   {
     const KvContext context(std::move(model), options, n_tokens);

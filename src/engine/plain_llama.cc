@@ -1,10 +1,11 @@
-#include "kvevict/plain_llama.h"
+#include "engine/plain_llama.h"
 
 #include <algorithm>
 #include <string>
 #include <vector>
 
 #include "base/stopwatch.h"
+#include "base/units.h"
 #include "engine/kv_context.h"
 #include "engine/llama_log.h"
 #include "kvevict/error.h"
@@ -29,8 +30,8 @@ PlainTimes time_plain_llama(std::shared_ptr<const Model> model, const SessionOpt
                             const std::function<void()>& on_prefilled) {
   if (prompt.empty())
     throw Error(ErrorCode::kInvalidArgument, "the prompt is empty: there is nothing to time");
-  const LlamaContextHandle context = make_llama_context(
-      *model, options, KvContext::padded(static_cast<std::int64_t>(prompt.size()) + n_new), 1);
+  const LlamaContextHandle context =
+      make_llama_context(*model, options, padded_cells(static_cast<std::int64_t>(prompt.size()) + n_new), 1);
   std::vector<Token> tokens(prompt.begin(), prompt.end());
   PlainTimes times;
   Stopwatch watch;

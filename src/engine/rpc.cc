@@ -5,8 +5,8 @@
 
 #include <charconv>
 
+#include "base/processors.h"
 #include "engine/llama_log.h"
-#include "engine/threads.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/error.h"
 

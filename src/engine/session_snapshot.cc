@@ -1,5 +1,5 @@
 // Sessions at rest: taking one down and setting one up again.
-#include "kvevict/session_snapshot.h"
+#include "engine/session_snapshot.h"
 
 #include <fmt/format.h>
 

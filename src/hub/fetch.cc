@@ -1,16 +1,14 @@
 #include "hub/fetch.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
-#include "hub/file_hash.h"
+#include "base/environment.h"
+#include "base/file_lock.h"
 #include "hub/unzip.h"
 #include "kvevict/error.h"
+#include "text/hashes.h"
 
 namespace kvevict {
 namespace fs = std::filesystem;
@@ -19,34 +17,6 @@ namespace {
 constexpr const char* kDefaultEndpoint = "https://huggingface.co";
 constexpr const char* kLongBenchRepository = "THUDM/LongBench";
 constexpr const char* kLongBenchArchive = "data.zip";
-
-std::string variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? std::string() : std::string(value);
-}
-
-/// Keeps a second process from writing the same file; the lock ends with the process.
-class FileLock {
- public:
-  explicit FileLock(const fs::path& path) : path_(path) {
-    descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (descriptor_ < 0 || ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-      if (descriptor_ >= 0) ::close(descriptor_);
-      throw Error(ErrorCode::kIo,
-                  "cannot lock " + path.string() + ": is another download of the same file running?");
-    }
-  }
-  ~FileLock() {
-    ::unlink(path_.c_str());
-    ::close(descriptor_);
-  }
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
-
- private:
-  fs::path path_;
-  int descriptor_ = -1;
-};
 
 /// Bytes of a path of a URL.
 std::string escaped(const std::string& path) {
@@ -98,7 +68,7 @@ class Fetcher {
       if (progress_) progress_(file.path, n_done, n_total);
     });
     const bool is_large = !file.sha256.empty();
-    const std::string sum = is_large ? file_sha256(unfinished) : file_git_sha1(unfinished);
+    const std::string sum = is_large ? sha256_of_file(unfinished) : git_sha1_of_file(unfinished);
     std::error_code error;
     if (sum != (is_large ? file.sha256 : file.git_sha1)) {
       fs::remove(unfinished, error);
@@ -128,10 +98,10 @@ const HubFile& find_file(const HubRepository& repository, const std::string& pat
 }  // namespace
 
 HubAccess HubAccess::from_environment() {
-  HubAccess access{.endpoint = variable("HF_ENDPOINT"), .http = {}};
+  HubAccess access{.endpoint = environment_variable("HF_ENDPOINT"), .http = {}};
   if (access.endpoint.empty()) access.endpoint = kDefaultEndpoint;
   while (access.endpoint.ends_with('/')) access.endpoint.pop_back();
-  access.http.token = variable("HF_TOKEN");
+  access.http.token = environment_variable("HF_TOKEN");
   return access;
 }
 

@@ -1,19 +1,15 @@
 #include "hub/hub_cache.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 
+#include "base/environment.h"
+#include "base/folder.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
 namespace fs = std::filesystem;
 namespace {
-
-fs::path variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? fs::path() : fs::path(value);
-}
 
 [[noreturn]] void throw_io(const fs::path& path, const std::string& why) {
   throw Error(ErrorCode::kIo, "cannot write " + path.string() + ": " + why);
@@ -33,7 +29,7 @@ fs::path newest_folder(const fs::path& repository) {
   if (!commit.empty() && fs::is_directory(repository / "snapshots" / commit, ignored))
     return repository / "snapshots" / commit;
   fs::path newest;
-  for (const auto& entry : fs::directory_iterator(repository / "snapshots", ignored)) {
+  for (const fs::directory_entry& entry : entries_of(repository / "snapshots")) {
     if (newest.empty() || entry.last_write_time(ignored) > fs::last_write_time(newest, ignored))
       newest = entry.path();
   }
@@ -43,11 +39,11 @@ fs::path newest_folder(const fs::path& repository) {
 }  // namespace
 
 HubCache HubCache::from_environment() {
-  if (const fs::path hub = variable("HF_HUB_CACHE"); !hub.empty()) return HubCache(hub);
-  if (const fs::path home = variable("HF_HOME"); !home.empty()) return HubCache(home / "hub");
-  if (const fs::path xdg = variable("XDG_CACHE_HOME"); xdg.is_absolute())
+  if (const fs::path hub = environment_variable("HF_HUB_CACHE"); !hub.empty()) return HubCache(hub);
+  if (const fs::path home = environment_variable("HF_HOME"); !home.empty()) return HubCache(home / "hub");
+  if (const fs::path xdg = environment_variable("XDG_CACHE_HOME"); xdg.is_absolute())
     return HubCache(xdg / "huggingface" / "hub");
-  if (const fs::path home = variable("HOME"); !home.empty())
+  if (const fs::path home = environment_variable("HOME"); !home.empty())
     return HubCache(home / ".cache" / "huggingface" / "hub");
   throw Error(ErrorCode::kNotFound, "there is no place for downloads: set HF_HOME to a folder");
 }
@@ -75,7 +71,7 @@ void HubCache::link(HubKind kind, const HubRepository& repository, const HubFile
   make_folders(name.parent_path());
   std::error_code error;
   fs::remove(name, error);
-  fs::create_symlink(fs::relative(blob(kind, repository, file), name.parent_path()), name, error);
+  fs::create_symlink(fs::relative(blob(kind, repository, file), name.parent_path(), error), name, error);
   if (error) throw_io(name, error.message());
   const fs::path ref = folder(kind, repository.name) / "refs" / "main";
   make_folders(ref.parent_path());
@@ -88,7 +84,7 @@ std::vector<std::string> HubCache::newest_snapshot(HubKind kind, const std::stri
   folder = newest_folder(this->folder(kind, repository));
   if (folder.empty()) return paths;
   std::error_code ignored;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, ignored)) {
+  for (const fs::directory_entry& entry : entries_of(folder, true)) {
     if (fs::exists(entry.path(), ignored) && !entry.is_directory(ignored)) {
       paths.push_back(entry.path().lexically_relative(folder).string());
     }

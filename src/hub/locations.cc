@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
-
+#include "base/environment.h"
 #include "hub/hub_cache.h"
 #include "hub/hub_repository.h"
 #include "kvevict/error.h"
@@ -11,11 +10,6 @@
 namespace kvevict {
 namespace fs = std::filesystem;
 namespace {
-
-fs::path folder_from(const char* variable) {
-  const char* const value = std::getenv(variable);
-  return value == nullptr ? fs::path() : fs::path(value);
-}
 
 std::string listed(const std::vector<fs::path>& places) {
   std::string text;
@@ -26,14 +20,14 @@ std::string listed(const std::vector<fs::path>& places) {
 }  // namespace
 
 fs::path cache_folder() {
-  const fs::path xdg = folder_from("XDG_CACHE_HOME");
+  const fs::path xdg = environment_variable("XDG_CACHE_HOME");
   if (xdg.is_absolute()) return xdg / "kvevict";
-  const fs::path home = folder_from("HOME");
+  const fs::path home = environment_variable("HOME");
   return home.empty() ? fs::path() : home / ".cache" / "kvevict";
 }
 
 std::vector<fs::path> default_model_places() {
-  const fs::path named = folder_from("KVEVICT_MODEL");
+  const fs::path named = environment_variable("KVEVICT_MODEL");
   if (!named.empty()) return {named};
   const fs::path cache = cache_folder();
   return cache.empty() ? std::vector<fs::path>()
@@ -91,7 +85,7 @@ fs::path find_model(const std::string& name) {
 
 fs::path data_folder() {
   std::vector<fs::path> places;
-  const fs::path named = folder_from("KVEVICT_DATA");
+  const fs::path named = environment_variable("KVEVICT_DATA");
   std::error_code ignored;
   if (!named.empty()) {
     places.push_back(named);

@@ -51,7 +51,9 @@ void unpack(zip_t* archive, zip_uint64_t index, const fs::path& from, const fs::
     throw_damaged(from, zip_file_strerror(input.get()));
   }
   if (std::fclose(output.release()) != 0) throw_full(to, unfinished, errno);
-  fs::rename(unfinished, to);
+  std::error_code error;
+  fs::rename(unfinished, to, error);
+  if (error) throw_full(to, unfinished, error.value());
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include "plot/keep_cells.h"
 #include "plot/layout.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 constexpr int kMostSeparatedLayers = 64;  // more layers are too thin for lines between them
@@ -176,4 +176,4 @@ void save_cache_picture(const CachePicture& picture, const std::filesystem::path
   save_with_gnuplot(cache_script(picture, size), size, path);
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -10,7 +10,7 @@
 #include "kvevict/strategy_spec.h"
 #include "plot/gnuplot.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// A cache to be drawn: which of `total_len` tokens each layer keeps.
 struct CachePicture {
@@ -46,4 +46,4 @@ void set_boundaries(CachePicture& picture, std::int64_t sink_tokens, std::int64_
 /// Draws it into a file. Errors: those of `save_with_gnuplot` and `cache_script`.
 void save_cache_picture(const CachePicture& picture, const std::filesystem::path& path);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

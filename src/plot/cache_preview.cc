@@ -7,7 +7,7 @@
 #include "plot/keep_cells.h"
 #include "plot/layout.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 constexpr int kMostRows = 16;
@@ -108,4 +108,4 @@ std::string cache_preview(const CachePicture& picture, const PreviewOptions& opt
   return text + legend(picture, options.has_colours) + "\n";
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

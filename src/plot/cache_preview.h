@@ -4,7 +4,7 @@
 
 #include "plot/cache_picture.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 struct PreviewOptions {
   int width = 80;            ///< Characters; at least 40 are used.
@@ -16,4 +16,4 @@ struct PreviewOptions {
 /// Errors: as `cache_script`.
 [[nodiscard]] std::string cache_preview(const CachePicture& picture, const PreviewOptions& options);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

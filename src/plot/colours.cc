@@ -5,7 +5,7 @@
 #include <cmath>
 #include <map>
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 struct NamedColour {
@@ -65,4 +65,4 @@ std::vector<RunStyle> run_styles(const std::vector<std::string>& strategies) {
   return styles;
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -6,7 +6,7 @@
 
 #include "plot/gnuplot.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 // Okabe and Ito's palette (2008), which the colour-blind can tell apart, and greys.
 inline constexpr Colour kKeptColour = 0x0072B2;
@@ -31,4 +31,4 @@ struct RunStyle {
 /// second and later run of one strategy, which also have points of other shapes.
 [[nodiscard]] std::vector<RunStyle> run_styles(const std::vector<std::string>& strategies);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

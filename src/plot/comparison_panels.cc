@@ -7,7 +7,7 @@
 
 #include "kvevict/error.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 constexpr double kMiB = 1 << 20;
@@ -18,8 +18,8 @@ constexpr Colour kIntervalColour = 0x333333;
 /// Data sets of all runs in the order in which they first occur, with an example at least.
 std::vector<std::string> dataset_names(const PlottedRuns& runs) {
   std::vector<std::string> names;
-  for (const NamedRun& run : runs.runs) {
-    for (const DatasetResult& dataset : run.run->datasets) {
+  for (const eval::NamedRun& run : runs.runs) {
+    for (const eval::DatasetResult& dataset : run.run->datasets) {
       const bool is_new = std::find(names.begin(), names.end(), dataset.name) == names.end();
       if (is_new && !dataset.examples.empty()) names.push_back(dataset.name);
     }
@@ -27,8 +27,8 @@ std::vector<std::string> dataset_names(const PlottedRuns& runs) {
   return names;
 }
 
-const DatasetResult* find_dataset(const RunResult& run, const std::string& name) {
-  for (const DatasetResult& dataset : run.datasets) {
+const eval::DatasetResult* find_dataset(const eval::RunResult& run, const std::string& name) {
+  for (const eval::DatasetResult& dataset : run.datasets) {
     if (dataset.name == name && !dataset.examples.empty()) return &dataset;
   }
   return nullptr;
@@ -42,7 +42,7 @@ double add_score_data(GnuplotScript& script, const PlottedRuns& runs,
   for (std::size_t r = 0; r < runs.runs.size(); ++r) {
     std::vector<std::pair<double, ScorePoint>> points;
     for (std::size_t d = 0; d < datasets.size(); ++d) {
-      const DatasetResult* const dataset = find_dataset(*runs.runs[r].run, datasets[d]);
+      const eval::DatasetResult* const dataset = find_dataset(*runs.runs[r].run, datasets[d]);
       if (dataset != nullptr)
         points.emplace_back(static_cast<double>(d * n_rows + r) + 0.5, dataset_score_point(*dataset));
     }
@@ -112,9 +112,9 @@ void draw_memory(GnuplotScript& script, const PlottedRuns& runs, const Strip& st
   add_plain_axes(script);
   std::vector<std::pair<double, double>> points;
   std::vector<double> memory;
-  std::vector<Interval> intervals;
+  std::vector<eval::Interval> intervals;
   double most_score = 10;
-  for (const NamedRun& run : runs.runs) {
+  for (const eval::NamedRun& run : runs.runs) {
     const ScorePoint score = overall_score(*run.run);
     memory.push_back(mean_kv_bytes(*run.run) / kMiB);
     points.emplace_back(memory.back(), score.score);
@@ -145,13 +145,13 @@ void draw_memory(GnuplotScript& script, const PlottedRuns& runs, const Strip& st
   script.add(plots);
 }
 
-using Speed = double (ExampleResult::*)() const;
+using Speed = double (eval::ExampleResult::*)() const;
 
 /// The examples of a run that were answered by themselves: tokens of the prompt, tokens a second.
-std::vector<std::pair<double, double>> speed_points(const RunResult& run, Speed speed) {
+std::vector<std::pair<double, double>> speed_points(const eval::RunResult& run, Speed speed) {
   std::vector<std::pair<double, double>> points;
-  for (const DatasetResult& dataset : run.datasets) {
-    for (const ExampleResult& example : dataset.examples) {
+  for (const eval::DatasetResult& dataset : run.datasets) {
+    for (const eval::ExampleResult& example : dataset.examples) {
       if (example.has_shared_timings() || (example.*speed)() <= 0) continue;
       points.emplace_back(static_cast<double>(example.n_prompt_tokens), (example.*speed)());
     }
@@ -169,7 +169,7 @@ void draw_speed(GnuplotScript& script, const PlottedRuns& runs, const Strip& str
   double most_tokens = 1;
   double most_speed = 1e-3;
   std::vector<std::vector<std::pair<double, double>>> points;
-  for (const NamedRun& run : runs.runs) {
+  for (const eval::NamedRun& run : runs.runs) {
     points.push_back(speed_points(*run.run, speed));
     for (const auto& [n_tokens, per_second] : points.back()) {
       most_tokens = std::max(most_tokens, n_tokens);
@@ -196,27 +196,27 @@ void draw_speed(GnuplotScript& script, const PlottedRuns& runs, const Strip& str
 
 void draw_prefill(GnuplotScript& script, const PlottedRuns& runs, const Strip& strip) {
   draw_speed(script, runs, strip, "Prefill speed against prompt length",
-             &ExampleResult::prefill_tokens_per_second);
+             &eval::ExampleResult::prefill_tokens_per_second);
 }
 
 void draw_decode(GnuplotScript& script, const PlottedRuns& runs, const Strip& strip) {
   draw_speed(script, runs, strip, "Decode speed against prompt length",
-             &ExampleResult::decode_tokens_per_second);
+             &eval::ExampleResult::decode_tokens_per_second);
 }
 
 bool has_speed(const PlottedRuns& runs, Speed speed) {
   return std::any_of(runs.runs.begin(), runs.runs.end(),
-                     [&](const NamedRun& run) { return !speed_points(*run.run, speed).empty(); });
+                     [&](const eval::NamedRun& run) { return !speed_points(*run.run, speed).empty(); });
 }
 
 }  // namespace
 
-PlottedRuns plotted_runs(const std::vector<NamedRun>& runs) {
+PlottedRuns plotted_runs(const std::vector<eval::NamedRun>& runs) {
   PlottedRuns plotted;
   std::vector<std::string> strategies;
-  for (const NamedRun& run : runs) {
+  for (const eval::NamedRun& run : runs) {
     const bool has_examples = std::any_of(run.run->datasets.begin(), run.run->datasets.end(),
-                                          [](const DatasetResult& d) { return !d.examples.empty(); });
+                                          [](const eval::DatasetResult& d) { return !d.examples.empty(); });
     if (!has_examples) continue;
     plotted.runs.push_back(run);
     strategies.push_back(run.run->info.strategy);
@@ -233,36 +233,37 @@ std::vector<Panel> comparison_panels(const PlottedRuns& runs) {
   const auto n_rows = static_cast<int>(dataset_names(runs).size() * (runs.runs.size() + 1));
   std::vector<Panel> panels = {{"scores", 100 + kRowHeight * std::max(n_rows, 4), draw_scores},
                                {"memory", 340, draw_memory}};
-  if (has_speed(runs, &ExampleResult::prefill_tokens_per_second))
+  if (has_speed(runs, &eval::ExampleResult::prefill_tokens_per_second))
     panels.push_back({"prefill", 300, draw_prefill});
-  if (has_speed(runs, &ExampleResult::decode_tokens_per_second))
+  if (has_speed(runs, &eval::ExampleResult::decode_tokens_per_second))
     panels.push_back({"decode", 300, draw_decode});
   return panels;
 }
 
-ScorePoint dataset_score_point(const DatasetResult& dataset) {
+ScorePoint dataset_score_point(const eval::DatasetResult& dataset) {
   std::vector<double> scores;
-  for (const ExampleResult& example : dataset.examples) scores.push_back(100 * example.score);
-  return {mean_of(scores), bootstrap_mean(scores)};
+  for (const eval::ExampleResult& example : dataset.examples) scores.push_back(100 * example.score);
+  return {eval::mean_of(scores), eval::bootstrap_mean(scores)};
 }
 
-ScorePoint overall_score(const RunResult& run) {
+ScorePoint overall_score(const eval::RunResult& run) {
   std::vector<std::vector<double>> groups;
-  for (const DatasetResult& dataset : run.datasets) {
+  for (const eval::DatasetResult& dataset : run.datasets) {
     groups.emplace_back();
-    for (const ExampleResult& example : dataset.examples) groups.back().push_back(100 * example.score);
+    for (const eval::ExampleResult& example : dataset.examples) groups.back().push_back(100 * example.score);
   }
-  const PairedComparison against_nothing = compare_pairs(groups);  // the differences to a score of 0
+  const eval::PairedComparison against_nothing =
+      eval::compare_pairs(groups);  // the differences to a score of 0
   return {against_nothing.difference, against_nothing.interval};
 }
 
-double mean_kv_bytes(const RunResult& run) {
+double mean_kv_bytes(const eval::RunResult& run) {
   std::vector<double> bytes;
-  for (const DatasetResult& dataset : run.datasets) {
-    for (const ExampleResult& e : dataset.examples)
+  for (const eval::DatasetResult& dataset : run.datasets) {
+    for (const eval::ExampleResult& e : dataset.examples)
       bytes.push_back(static_cast<double>(e.kv_bytes_after_eviction));
   }
-  return mean_of(bytes);
+  return eval::mean_of(bytes);
 }
 
 std::vector<std::size_t> pareto_front(const std::vector<std::pair<double, double>>& points) {
@@ -279,4 +280,4 @@ std::vector<std::size_t> pareto_front(const std::vector<std::pair<double, double
   return front;
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

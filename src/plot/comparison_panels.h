@@ -7,16 +7,16 @@
 #include "plot/colours.h"
 #include "plot/layout.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// The runs that a plot shows, with their styles. The files that they stand in must outlive it.
 struct PlottedRuns {
-  std::vector<NamedRun> runs;
+  std::vector<eval::NamedRun> runs;
   std::vector<RunStyle> styles;  ///< As in `runs`.
 };
 
 /// Errors: kInvalidArgument where no run has an example: there is nothing to draw.
-[[nodiscard]] PlottedRuns plotted_runs(const std::vector<NamedRun>& runs);
+[[nodiscard]] PlottedRuns plotted_runs(const std::vector<eval::NamedRun>& runs);
 
 /// A part of a comparison plot that can stand alone or among others.
 struct Panel {
@@ -33,15 +33,15 @@ struct Panel {
 /// Mean score over the data sets in points, each data set weighs the same, and its interval.
 struct ScorePoint {
   double score = 0;
-  Interval interval;
+  eval::Interval interval;
 };
-[[nodiscard]] ScorePoint overall_score(const RunResult& run);
-[[nodiscard]] ScorePoint dataset_score_point(const DatasetResult& dataset);
+[[nodiscard]] ScorePoint overall_score(const eval::RunResult& run);
+[[nodiscard]] ScorePoint dataset_score_point(const eval::DatasetResult& dataset);
 
 /// Mean bytes of K and V after the eviction, over all examples of the run.
-[[nodiscard]] double mean_kv_bytes(const RunResult& run);
+[[nodiscard]] double mean_kv_bytes(const eval::RunResult& run);
 
 /// Which of the points (x: cost, y: value) no other point beats in both: indices by rising cost.
 [[nodiscard]] std::vector<std::size_t> pareto_front(const std::vector<std::pair<double, double>>& points);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

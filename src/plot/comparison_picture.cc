@@ -4,7 +4,7 @@
 
 #include "kvevict/error.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 constexpr int kWidth = 800;
@@ -63,7 +63,7 @@ GnuplotScript comparison_script(const PlottedRuns& runs, PictureSize& size) {
   return script;
 }
 
-void save_comparison_picture(const std::vector<NamedRun>& runs, const std::filesystem::path& path) {
+void save_comparison_picture(const std::vector<eval::NamedRun>& runs, const std::filesystem::path& path) {
   if (picture_format(path) == PictureFormat::kGif) {
     throw Error(
         ErrorCode::kInvalidArgument,
@@ -74,4 +74,4 @@ void save_comparison_picture(const std::vector<NamedRun>& runs, const std::files
   save_with_gnuplot(script, size, path);
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

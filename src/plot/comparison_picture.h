@@ -6,7 +6,7 @@
 
 #include "plot/comparison_panels.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// A panel alone, as SVG for a page. Errors: those of `draw_with_gnuplot`.
 [[nodiscard]] std::string panel_svg(const Panel& panel, const PlottedRuns& runs);
@@ -16,6 +16,6 @@ namespace kvevict {
 
 /// Draws the comparison of `runs` into a .png, .svg or .pdf file. Errors: kInvalidArgument for another ending
 /// and where there is nothing to draw, and those of `save_with_gnuplot`.
-void save_comparison_picture(const std::vector<NamedRun>& runs, const std::filesystem::path& path);
+void save_comparison_picture(const std::vector<eval::NamedRun>& runs, const std::filesystem::path& path);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

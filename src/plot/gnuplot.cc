@@ -11,11 +11,11 @@
 #include <cstring>
 #include <memory>
 
-#include "eval/atomic_file.h"
-#include "eval/unicode_text.h"
+#include "base/atomic_file.h"
 #include "kvevict/error.h"
+#include "text/unicode_text.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace fs = std::filesystem;
 namespace {
 
@@ -191,4 +191,4 @@ void save_with_gnuplot(const GnuplotScript& script, PictureSize size, const fs::
   write_file_atomically(path, draw_with_gnuplot(script, format, size, options));
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace kvevict {
+namespace kvevict::plot {
 
 enum class PictureFormat { kPng, kSvg, kPdf, kGif };
 
@@ -64,4 +64,4 @@ struct DrawOptions {
 void save_with_gnuplot(const GnuplotScript& script, PictureSize size, const std::filesystem::path& path,
                        const DrawOptions& options = {});
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

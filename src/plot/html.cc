@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "eval/unicode_text.h"
+#include "text/unicode_text.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
@@ -85,4 +85,4 @@ std::string script_json(std::string_view json) {
   return safe;
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -7,7 +7,7 @@
 
 #include "plot/gnuplot.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// `text` for HTML content and quoted attributes: valid UTF-8, without markup.
 [[nodiscard]] std::string html_escaped(std::string_view text);
@@ -37,4 +37,4 @@ class HtmlTable {
 /// JSON text for the inside of a script element: nothing in it can end the element.
 [[nodiscard]] std::string script_json(std::string_view json);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

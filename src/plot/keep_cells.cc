@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 constexpr double kShadeSteps = 8;
@@ -80,4 +80,4 @@ std::vector<LayerBand> layer_bands(std::span<const KeepSet> layers, int n_layers
   return bands;
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -6,7 +6,7 @@
 
 #include "kvevict/keep_set.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// A part of a row of tokens, `[begin, end)`, and which share of it is kept: above 0, at most 1.
 struct KeepCell {
@@ -39,4 +39,4 @@ struct LayerBand {
 /// The bands of `n_layers` layers; `layers` holds one set for all of them, or one each. Views `layers`.
 [[nodiscard]] std::vector<LayerBand> layer_bands(std::span<const KeepSet> layers, int n_layers);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
-#include "eval/unicode_text.h"
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
+#include "text/unicode_text.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 void add_margins(GnuplotScript& script, const Margins& margins, const Strip& strip) {
   script.add(fmt::format("set lmargin at screen {:.6f}\nset rmargin at screen {:.6f}", strip.x(margins.left),
@@ -68,4 +68,4 @@ std::string layer_label(const StrategySpec& spec, int layer, int n_layers) {
   return make_policy(spec)->is_per_layer() ? fmt::format(", layer {} of {}", layer, n_layers) : "";
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -7,7 +7,7 @@
 #include "kvevict/strategy_spec.h"
 #include "plot/gnuplot.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// The part of a picture that is left to the axes, in pixels from its edges.
 struct Margins {
@@ -59,4 +59,4 @@ void require_layer(int layer, int n_layers);
 /// ", layer 3 of 30" for a strategy whose layers keep other tokens, else nothing.
 [[nodiscard]] std::string layer_label(const StrategySpec& spec, int layer, int n_layers);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

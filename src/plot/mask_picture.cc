@@ -13,7 +13,7 @@
 #include "plot/keep_cells.h"
 #include "plot/layout.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 constexpr Margins kMargins = {.left = 98, .right = 24, .top = 64, .bottom = 84};
@@ -178,4 +178,4 @@ void save_mask_picture(const MaskPicture& picture, const std::filesystem::path& 
   save_with_gnuplot(mask_script(picture, size), size, path);
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

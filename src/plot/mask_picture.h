@@ -6,7 +6,7 @@
 #include "kvevict/strategy_spec.h"
 #include "plot/gnuplot.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// A bounded prefill whose attention is drawn.
 struct MaskPicture {
@@ -26,4 +26,4 @@ struct MaskPicture {
 /// Draws it into a file.
 void save_mask_picture(const MaskPicture& picture, const std::filesystem::path& path);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

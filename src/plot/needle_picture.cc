@@ -6,12 +6,12 @@
 #include <fstream>
 #include <map>
 
-#include "eval/json_reader.h"
 #include "kvevict/error.h"
 #include "plot/colours.h"
 #include "plot/layout.h"
+#include "text/json_reader.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 constexpr const char* kNeedleSchema = "kvevict-needle/1";
@@ -141,4 +141,4 @@ void save_needle_picture(const NeedlePicture& picture, const std::filesystem::pa
   save_with_gnuplot(script, size, path);
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

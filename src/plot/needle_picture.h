@@ -6,7 +6,7 @@
 
 #include "plot/gnuplot.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// Which share of the passkeys one run found, by depth and length: `found[length][depth]`, 0 … 1, and
 /// below 0 where nothing was asked.
@@ -34,4 +34,4 @@ struct NeedlePicture {
 /// Draws it into a file.
 void save_needle_picture(const NeedlePicture& picture, const std::filesystem::path& path);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

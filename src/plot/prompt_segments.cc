@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 bool is_inside_character(char c) {
@@ -71,4 +71,4 @@ std::vector<std::size_t> even_token_ends(const std::string& text, std::int64_t n
   return ends;
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -7,7 +7,7 @@
 
 #include "kvevict/keep_set.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// What became of a part of a prompt in the cache.
 enum class Fate { kEvicted = 0, kKeptInSomeLayers = 1, kKept = 2 };
@@ -30,4 +30,4 @@ struct TextSegment {
 /// Token ends for a text whose tokens are not known: all equally long. An estimate.
 [[nodiscard]] std::vector<std::size_t> even_token_ends(const std::string& text, std::int64_t n_tokens);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -8,7 +8,7 @@
 #include "plot/report_assets.h"
 #include "plot/report_examples.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 constexpr double kMiB = 1 << 20;
@@ -28,10 +28,10 @@ struct Totals {
   bool is_shared = false;
 };
 
-Totals totals_of(const RunResult& run) {
+Totals totals_of(const eval::RunResult& run) {
   Totals t;
-  for (const DatasetResult& dataset : run.datasets) {
-    for (const ExampleResult& e : dataset.examples) {
+  for (const eval::DatasetResult& dataset : run.datasets) {
+    for (const eval::ExampleResult& e : dataset.examples) {
       ++t.n_examples;
       t.n_prompt += e.n_prompt_tokens;
       t.n_kept += e.n_kept_tokens;
@@ -53,7 +53,7 @@ std::string summary_table(const PlottedRuns& runs) {
   HtmlTable table({"run", "data sets", "examples", "score", "95 % interval", "kept tokens", "saved", "KV MiB",
                    "prefill tok/s", "decode tok/s", "status"});
   for (std::size_t r = 0; r < runs.runs.size(); ++r) {
-    const RunResult& run = *runs.runs[r].run;
+    const eval::RunResult& run = *runs.runs[r].run;
     const Totals t = totals_of(run);
     const ScorePoint score = overall_score(run);
     const double n_prompt = static_cast<double>(t.n_prompt);
@@ -79,12 +79,12 @@ std::string summary_table(const PlottedRuns& runs) {
 std::string comparison_table(const PlottedRuns& runs) {
   if (runs.runs.size() < 2) return "<p class=\"quiet\">There is one run: nothing to compare it with.</p>\n";
   try {
-    const Comparison comparison = compare_runs(runs.runs, false);
+    const eval::Comparison comparison = eval::compare_runs(runs.runs, false);
     HtmlTable table({"data set", "run", "examples", "score", "difference", "95 % interval", "p",
                      "kept tokens", "KV MiB"});
-    for (const ComparedDataset& dataset : comparison.datasets) {
+    for (const eval::ComparedDataset& dataset : comparison.datasets) {
       for (std::size_t r = 0; r < dataset.runs.size(); ++r) {
-        const ComparedRun& run = dataset.runs[r];
+        const eval::ComparedRun& run = dataset.runs[r];
         const auto& against = run.against_first;
         table.add({text_cell(dataset.dataset),
                    {.text = runs.runs[r].name, .number = {}, .chip = runs.styles[r].colour},
@@ -148,7 +148,7 @@ std::string conditions_html(const PlottedRuns& runs) {
     return text_cell(found == map.end() ? "–" : found->second);
   };
   for (std::size_t r = 0; r < runs.runs.size(); ++r) {
-    const RunInfo& info = runs.runs[r].run->info;
+    const eval::RunInfo& info = runs.runs[r].run->info;
     table.add({{.text = runs.runs[r].name, .number = {}, .chip = runs.styles[r].colour},
                text_cell(info.model_name),
                text_cell(info.model_description),
@@ -174,7 +174,7 @@ std::string page(const std::string& title, const std::string& body, const std::s
 
 }  // namespace
 
-std::string report_html(const std::vector<NamedRun>& named, const std::vector<NeedlePicture>& needles,
+std::string report_html(const std::vector<eval::NamedRun>& named, const std::vector<NeedlePicture>& needles,
                         const ReportOptions& options) {
   PlottedRuns runs;
   if (!named.empty() || needles.empty()) runs = plotted_runs(named);
@@ -198,4 +198,4 @@ std::string report_html(const std::vector<NamedRun>& named, const std::vector<Ne
               examples.data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

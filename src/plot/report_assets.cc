@@ -1,6 +1,6 @@
 #include "plot/report_assets.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 const char* report_style() {
   return R"css(
@@ -129,4 +129,4 @@ document.documentElement.dataset.ready = 'yes';
 )js";
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -1,6 +1,6 @@
 #pragma once
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// The page's style sheet: light and dark by the reader's setting or the page's own switch, and print.
 [[nodiscard]] const char* report_style();
@@ -9,4 +9,4 @@ namespace kvevict {
 /// from the JSON in the element #data; texts are only ever set as text.
 [[nodiscard]] const char* report_script();
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -7,7 +7,7 @@
 #include "plot/html.h"
 #include "plot/prompt_segments.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 using Json = nlohmann::json;
@@ -15,7 +15,7 @@ using Json = nlohmann::json;
 /// An example and what each run answered; null where a run has not got it.
 struct JoinedExample {
   std::string dataset, id;
-  std::vector<const ExampleResult*> answers;
+  std::vector<const eval::ExampleResult*> answers;
 };
 
 /// In the order in which they first occur.
@@ -23,11 +23,11 @@ std::vector<JoinedExample> joined_examples(const PlottedRuns& runs) {
   std::vector<JoinedExample> examples;
   std::map<std::pair<std::string, std::string>, std::size_t> places;
   for (std::size_t r = 0; r < runs.runs.size(); ++r) {
-    for (const DatasetResult& dataset : runs.runs[r].run->datasets) {
-      for (const ExampleResult& e : dataset.examples) {
+    for (const eval::DatasetResult& dataset : runs.runs[r].run->datasets) {
+      for (const eval::ExampleResult& e : dataset.examples) {
         const auto [place, is_new] = places.try_emplace({dataset.name, e.id}, examples.size());
         if (is_new)
-          examples.push_back({dataset.name, e.id, std::vector<const ExampleResult*>(runs.runs.size())});
+          examples.push_back({dataset.name, e.id, std::vector<const eval::ExampleResult*>(runs.runs.size())});
         examples[place->second].answers[r] = &e;
       }
     }
@@ -42,7 +42,7 @@ Json segments_json(const std::vector<TextSegment>& segments) {
 }
 
 /// Adds the prompt and its segments to the answer of one run.
-void add_prompt(Json& answer, Json& prompts, const NamedRun& run, const ExampleResult& e,
+void add_prompt(Json& answer, Json& prompts, const eval::NamedRun& run, const eval::ExampleResult& e,
                 const TokenEnds& token_ends) {
   const auto prompt = run.file->prompts.find(e.prompt_sha256);
   if (prompt == run.file->prompts.end() || e.kept_ranges.empty()) return;
@@ -55,7 +55,7 @@ void add_prompt(Json& answer, Json& prompts, const NamedRun& run, const ExampleR
   answer["exact"] = is_exact;
 }
 
-Json answer_json(const ExampleResult& e) {
+Json answer_json(const eval::ExampleResult& e) {
   return {{"score", e.score},        {"prediction", e.prediction},    {"prompt", e.prompt_sha256},
           {"kept", e.n_kept_tokens}, {"evicted", e.n_evicted_tokens}, {"truncated", e.is_truncated}};
 }
@@ -92,7 +92,7 @@ ReportExamples report_examples(const PlottedRuns& runs, const ReportOptions& opt
     n_without += has_prompt ? 0 : 1;
     Json json = {{"answers", Json::array()}, {"runs", Json::array()}};
     for (std::size_t r = 0; r < example.answers.size(); ++r) {
-      const ExampleResult* const e = example.answers[r];
+      const eval::ExampleResult* const e = example.answers[r];
       json["runs"].push_back(e == nullptr ? Json() : answer_json(*e));
       if (e == nullptr) continue;
       json["answers"] = e->answers;
@@ -111,4 +111,4 @@ ReportExamples report_examples(const PlottedRuns& runs, const ReportOptions& opt
   return report;
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

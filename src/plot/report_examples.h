@@ -6,7 +6,7 @@
 #include "plot/comparison_panels.h"
 #include "plot/report.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// The examples of a report: their list for the page, and what its script shows of each.
 struct ReportExamples {
@@ -16,4 +16,4 @@ struct ReportExamples {
 
 [[nodiscard]] ReportExamples report_examples(const PlottedRuns& runs, const ReportOptions& options);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

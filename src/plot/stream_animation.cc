@@ -11,7 +11,7 @@
 #include "plot/keep_cells.h"
 #include "plot/layout.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 constexpr Margins kMargins = {.left = 98, .right = 24, .top = 64, .bottom = 84};
@@ -117,4 +117,4 @@ void save_stream_animation(const StreamAnimation& animation, const std::filesyst
   save_with_gnuplot(stream_script(animation, size), size, path, {.frame_ms = kFrameMs});
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -6,7 +6,7 @@
 #include "kvevict/strategy_spec.h"
 #include "plot/gnuplot.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 
 /// A stream of `n_tokens` >= 1 tokens whose cache is drawn over time.
 struct StreamAnimation {
@@ -24,4 +24,4 @@ struct StreamAnimation {
 /// Draws it into a .gif file. Errors: kInvalidArgument for another ending.
 void save_stream_animation(const StreamAnimation& animation, const std::filesystem::path& path);
 
-}  // namespace kvevict
+}  // namespace kvevict::plot

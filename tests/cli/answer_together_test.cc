@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "eval/longbench_runner.h"
+#include "experiments/longbench_runner.h"
 #include "support/test_models.h"
 
 namespace kvevict::test {
@@ -11,16 +11,16 @@ namespace {
 
 constexpr std::int64_t kNewTokens = 6;
 
-RunStrategy strategy(const std::string& text) {
-  RunStrategy run;
+eval::RunStrategy strategy(const std::string& text) {
+  eval::RunStrategy run;
   run.policy = make_policy(parse_strategy(text));
   run.positions = run.policy->required_positions().value_or(PositionMode::kAbsolute);
   return run;
 }
 
 /// Exact enough for tokens to be equal: f32 weights and cache, no flash attention.
-ExampleSettings exact_settings() {
-  ExampleSettings settings;
+eval::ExampleSettings exact_settings() {
+  eval::ExampleSettings settings;
   settings.session.type_k = settings.session.type_v = KvType::kF32;
   settings.session.flash_attention = FlashAttention::kOff;
   settings.session.n_batch = settings.session.n_ubatch = 64;
@@ -28,8 +28,8 @@ ExampleSettings exact_settings() {
   return settings;
 }
 
-PreparedPrompt prompt_of(std::vector<Token> tokens) {
-  PreparedPrompt prompt;
+eval::PreparedPrompt prompt_of(std::vector<Token> tokens) {
+  eval::PreparedPrompt prompt;
   prompt.text = std::to_string(tokens.size());
   prompt.tokens = std::move(tokens);
   return prompt;
@@ -37,11 +37,11 @@ PreparedPrompt prompt_of(std::vector<Token> tokens) {
 
 class AnswerTogetherTest : public testing::Test {
  protected:
-  void expect_as_alone(const std::vector<ExampleResult>& together, const PreparedPrompt& prompt,
-                       const ExampleSettings& settings) {
+  void expect_as_alone(const std::vector<eval::ExampleResult>& together, const eval::PreparedPrompt& prompt,
+                       const eval::ExampleSettings& settings) {
     ASSERT_EQ(together.size(), strategies_.size());
     for (std::size_t i = 0; i < strategies_.size(); ++i) {
-      const ExampleResult alone = answer_alone(model_, strategies_[i], prompt, settings);
+      const eval::ExampleResult alone = eval::answer_alone(model_, strategies_[i], prompt, settings);
       EXPECT_EQ(together[i].prediction, alone.prediction) << i;
       EXPECT_EQ(together[i].n_generated_tokens, alone.n_generated_tokens) << i;
       EXPECT_EQ(together[i].kept_ranges, alone.kept_ranges) << i;
@@ -52,47 +52,48 @@ class AnswerTogetherTest : public testing::Test {
   }
 
   std::shared_ptr<const Model> model_ = load_model(f32_model_path());
-  std::vector<RunStrategy> strategies_ = {strategy("full"), strategy("sink_recent:4:60"),
-                                          strategy("sink_recent_uniform:4:40:32:block=16"),
-                                          strategy("streaming_llm:4:60"), strategy("ladder:4:20:40")};
+  std::vector<eval::RunStrategy> strategies_ = {strategy("full"), strategy("sink_recent:4:60"),
+                                                strategy("sink_recent_uniform:4:40:32:block=16"),
+                                                strategy("streaming_llm:4:60"), strategy("ladder:4:20:40")};
 };
 
 TEST_F(AnswerTogetherTest, AnswersAreThoseOfEachAlone) {
-  const PreparedPrompt prompt = prompt_of(prose_tokens(*model_, 150));
-  for (const FirstToken first_token : {FirstToken::kEvicted, FirstToken::kFull}) {
-    ExampleSettings settings = exact_settings();
+  const eval::PreparedPrompt prompt = prompt_of(prose_tokens(*model_, 150));
+  for (const eval::FirstToken first_token : {eval::FirstToken::kEvicted, eval::FirstToken::kFull}) {
+    eval::ExampleSettings settings = exact_settings();
     settings.first_token = first_token;
-    SharedPrefill shared(model_, settings.session, static_cast<int>(strategies_.size()));
-    expect_as_alone(answer_together(shared, strategies_, prompt, settings), prompt, settings);
+    eval::SharedPrefill shared(model_, settings.session, static_cast<int>(strategies_.size()));
+    expect_as_alone(eval::answer_together(shared, strategies_, prompt, settings), prompt, settings);
   }
 }
 
 TEST_F(AnswerTogetherTest, OneCallForAllUnpackedStrategies) {
-  const ExampleSettings settings = exact_settings();
-  const PreparedPrompt prompt = prompt_of(prose_tokens(*model_, 129));  // two batches, and the last token
+  const eval::ExampleSettings settings = exact_settings();
+  const eval::PreparedPrompt prompt =
+      prompt_of(prose_tokens(*model_, 129));  // two batches, and the last token
   for (const std::size_t n : {1, 2, 3}) {
-    const std::vector<RunStrategy> unpacked(
+    const std::vector<eval::RunStrategy> unpacked(
         n == 1 ? strategies_.begin() + 1 : strategies_.begin(),
         strategies_.begin() + static_cast<std::ptrdiff_t>(n == 1 ? 2 : n));
-    SharedPrefill shared(model_, settings.session, 3);
-    const auto results = answer_together(shared, unpacked, prompt, settings);
-    for (const ExampleResult& result : results) ASSERT_EQ(result.n_generated_tokens, kNewTokens);
+    eval::SharedPrefill shared(model_, settings.session, 3);
+    const auto results = eval::answer_together(shared, unpacked, prompt, settings);
+    for (const eval::ExampleResult& result : results) ASSERT_EQ(result.n_generated_tokens, kNewTokens);
     // A strategy by itself moves out after its eviction: its calls are then its own context's.
     EXPECT_EQ(shared.stats().n_decode_calls, n == 1 ? 2 : 2 + 1 + (kNewTokens - 1)) << n;
   }
 }
 
 TEST_F(AnswerTogetherTest, TheCommonBeginningOfTwoPromptsIsComputedOnce) {
-  const ExampleSettings settings = exact_settings();
+  const eval::ExampleSettings settings = exact_settings();
   std::vector<Token> tokens = prose_tokens(*model_, 150);
-  const PreparedPrompt first = prompt_of(tokens);
+  const eval::PreparedPrompt first = prompt_of(tokens);
   std::reverse(tokens.begin() + 140, tokens.end());
   tokens.resize(146);
-  const PreparedPrompt second = prompt_of(tokens);
-  SharedPrefill shared(model_, settings.session, static_cast<int>(strategies_.size()));
-  EXPECT_EQ(answer_together(shared, strategies_, first, settings)[0].n_reused_tokens, 0);
+  const eval::PreparedPrompt second = prompt_of(tokens);
+  eval::SharedPrefill shared(model_, settings.session, static_cast<int>(strategies_.size()));
+  EXPECT_EQ(eval::answer_together(shared, strategies_, first, settings)[0].n_reused_tokens, 0);
   const std::int64_t n_calls = shared.stats().n_decode_calls;
-  const auto results = answer_together(shared, strategies_, second, settings);
+  const auto results = eval::answer_together(shared, strategies_, second, settings);
   EXPECT_EQ(results[0].n_reused_tokens, 128) << "whole batches of 64";
   EXPECT_EQ(shared.stats().n_decode_calls - n_calls, 1 + 1 + (results[0].n_generated_tokens - 1))
       << "17 tokens, the last one, the answer";
@@ -101,13 +102,13 @@ TEST_F(AnswerTogetherTest, TheCommonBeginningOfTwoPromptsIsComputedOnce) {
 }
 
 TEST_F(AnswerTogetherTest, AnAnswerThatEndsAtANewLineIsNotEmpty) {
-  ExampleSettings settings = exact_settings();
+  eval::ExampleSettings settings = exact_settings();
   settings.stops_at_newline = true;
   settings.prompt.n_new_tokens = 40;
   const std::vector<Token> newline = model_->tokenize("\n", false, false);
   std::vector<Token> tokens = prose_tokens(*model_, 60);
   for (int i = 0; i < 6; ++i) tokens.insert(tokens.end(), newline.begin(), newline.end());
-  const ExampleResult result = answer_alone(model_, strategies_[0], prompt_of(tokens), settings);
+  const eval::ExampleResult result = eval::answer_alone(model_, strategies_[0], prompt_of(tokens), settings);
   EXPECT_GE(result.n_generated_tokens, 1);
   EXPECT_NE(result.prediction.substr(0, 1), "\n");
   const std::size_t end = result.prediction.find('\n');

@@ -29,7 +29,7 @@ std::string content_of(const fs::path& path) {
   return text.str();
 }
 
-std::size_t n_boxes(const std::string& svg, Colour colour) {
+std::size_t n_boxes(const std::string& svg, plot::Colour colour) {
   std::size_t n = 0;
   for (const SvgBox& box : svg_boxes(svg)) n += box.colour == colour ? 1 : 0;
   return n;
@@ -52,22 +52,22 @@ TEST(Visualize, DrawsThePlanInBothSpellings) {
                    "--recent-tokens", "200", "--n_layers", "4", "--save", file});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   const std::string svg = content_of(file);
-  EXPECT_EQ(n_boxes(svg, kKeptColour), 2U + 1U);  // two ranges, and the legend's sample
+  EXPECT_EQ(n_boxes(svg, plot::kKeptColour), 2U + 1U);  // two ranges, and the legend's sample
   EXPECT_EQ(svg_dashed_lines(svg).size(), 2U);
 }
 
 TEST(Visualize, DrawsWhatReallyHappened) {
   const fs::path folder = make_work_folder();
-  Results results = example_results({"full", "sink_recent:100:200"}, {1, 0});
+  eval::Results results = eval::example_results({"full", "sink_recent:100:200"}, {1, 0});
   results.runs[1].datasets[0].examples[1].kept_ranges = {
       KeepSet::from_ranges({{0, 10}, {500, 510}, {900, 1000}})};
-  write_results(results, folder / "r.json");
+  eval::write_results(results, folder / "r.json");
   const std::string file = folder / "r.json";
   const std::string svg = folder / "b.svg";
   const ProgramResult result = run_kvevict(
       {"visualize", "--from", file, "--run", "sink_recent:100:200", "--example", "b", "--save", svg});
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_EQ(n_boxes(content_of(svg), kKeptColour), 3U + 1U);
+  EXPECT_EQ(n_boxes(content_of(svg), plot::kKeptColour), 3U + 1U);
   const ProgramResult unknown =
       run_kvevict({"visualize", "--from", file, "--run", "sink_recent:100:200", "--example", "z"});
   EXPECT_EQ(unknown.exit_code, 2);
@@ -101,7 +101,8 @@ TEST(Visualize, DrawsWhatASavedChatHolds) {
             std::string::npos)
       << result.out;
   EXPECT_NE(result.out.find("%d.kvevict, sink_recent:4:24\n"), std::string::npos) << result.out;
-  EXPECT_EQ(n_boxes(content_of(picture), kKeptColour), 2U + 1U);  // sink, recent window, the legend's sample
+  EXPECT_EQ(n_boxes(content_of(picture), plot::kKeptColour),
+            2U + 1U);  // sink, recent window, the legend's sample
   EXPECT_EQ(svg_dashed_lines(content_of(picture)).size(), 2U);
   EXPECT_EQ(run_kvevict({"visualize", "--from", file}).exit_code, 0);
   EXPECT_EQ(run_kvevict({"visualize", "--from", file, "--run", "full"}).exit_code, 2);
@@ -185,7 +186,7 @@ TEST(Visualize, RefusesWhatItCannotDraw) {
 
 TEST(CompareAndReport, DrawTheRunsOfAFile) {
   const fs::path folder = make_work_folder();
-  write_results(example_results({"full", "sink_recent:100:200"}, {1, 0.5, 0}), folder / "r.json");
+  eval::write_results(eval::example_results({"full", "sink_recent:100:200"}, {1, 0.5, 0}), folder / "r.json");
   const ProgramResult compared = run_kvevict({"compare", "r.json", "--plot"}, {.folder = folder.string()});
   EXPECT_EQ(compared.exit_code, 0) << compared.err;
   EXPECT_EQ(content_of(folder / "comparison.png").substr(1, 3), "PNG");
@@ -193,17 +194,17 @@ TEST(CompareAndReport, DrawTheRunsOfAFile) {
       run_kvevict({"report", "r.json", "-o", "page.html", "--title", "<b>"}, {.folder = folder.string()});
   EXPECT_EQ(report.exit_code, 0) << report.err;
   EXPECT_NE(content_of(folder / "page.html").find("<title>&lt;b&gt;</title>"), std::string::npos);
-  write_results({}, folder / "empty.json");
+  eval::write_results({}, folder / "empty.json");
   EXPECT_EQ(run_kvevict({"report", "empty.json"}, {.folder = folder.string()}).exit_code, 2);
 }
 
 TEST(CompareAndReport, JoinFilesOfOtherDataSets) {
   const fs::path folder = make_work_folder();
   for (const std::string name : {"qasper", "musique"}) {
-    Results results = example_results({"full", "sink_recent:100:200"}, {1, 0.5, 0});
-    for (RunResult& run : results.runs) run.datasets[0].name = name;
+    eval::Results results = eval::example_results({"full", "sink_recent:100:200"}, {1, 0.5, 0});
+    for (eval::RunResult& run : results.runs) run.datasets[0].name = name;
     results.data[0].dataset = name;
-    write_results(results, folder / (name + ".json"));
+    eval::write_results(results, folder / (name + ".json"));
   }
   const ProgramResult compared =
       run_kvevict({"compare", "qasper.json", "musique.json", "--plot", "c.svg"}, {.folder = folder.string()});
@@ -227,14 +228,14 @@ TEST(Tune, FindsAConfigurationThatItsOwnCommandRuns) {
   words.insert(words.end(), shared.begin(), shared.end());
   const ProgramResult tuned = run_kvevict(words, {.folder = folder.string()});
   ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
-  const Results tried = read_results(folder / "t.json");
+  const eval::Results tried = eval::read_results(folder / "t.json");
   ASSERT_GT(tried.runs.size(), 4U);
-  for (const RunResult& run : tried.runs) {
+  for (const eval::RunResult& run : tried.runs) {
     EXPECT_EQ(run.info.status, "complete");
-    for (const ExampleResult& e : run.datasets.at(0).examples)
+    for (const eval::ExampleResult& e : run.datasets.at(0).examples)
       EXPECT_LE(e.kv_bytes_after_eviction, 6 << 20) << run.info.name;
   }
-  const Results judged = read_results(folder / "t-held-out.json");
+  const eval::Results judged = eval::read_results(folder / "t-held-out.json");
   EXPECT_EQ(judged.runs.at(0).info.name, "full");
   EXPECT_EQ(judged.data.at(0).ids.size(), 1U);
   EXPECT_EQ(tried.data.at(0).ids.size(), 2U);
@@ -244,10 +245,10 @@ TEST(Tune, FindsAConfigurationThatItsOwnCommandRuns) {
   command.insert(command.end(), {"--output", "again.json"});
   const ProgramResult again = run_kvevict(command, {.folder = folder.string()});
   ASSERT_EQ(again.exit_code, 0) << line << again.err;
-  const Results whole = read_results(folder / "again.json");
+  const eval::Results whole = eval::read_results(folder / "again.json");
   EXPECT_EQ(whole.runs.at(0).info.name, judged.runs.at(1).info.name);
   EXPECT_EQ(whole.data.at(0).ids.size(), 3U);
-  const ExampleResult& held_out = judged.runs.at(1).datasets.at(0).examples.at(0);
+  const eval::ExampleResult& held_out = judged.runs.at(1).datasets.at(0).examples.at(0);
   EXPECT_EQ(whole.runs.at(0).datasets.at(0).examples.at(2).prompt_sha256, held_out.prompt_sha256);
   EXPECT_EQ(run_kvevict({"compare", "t.json"}, {.folder = folder.string()}).exit_code, 0);
   EXPECT_EQ(run_kvevict({"report", "t.json", "t-held-out.json"}, {.folder = folder.string()}).exit_code, 0);

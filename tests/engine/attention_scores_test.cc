@@ -7,9 +7,9 @@
 #include <map>
 
 #include "engine/attention_scores.h"
+#include "engine/session_snapshot.h"
 #include "kvevict/error.h"
 #include "kvevict/session.h"
-#include "kvevict/session_snapshot.h"
 #include "support/plain_llama.h"
 #include "support/test_models.h"
 

@@ -3,10 +3,10 @@
 
 #include <cmath>
 
+#include "engine/session_snapshot.h"
 #include "engine/state_rows.h"
 #include "kvevict/error.h"
 #include "kvevict/session.h"
-#include "kvevict/session_snapshot.h"
 #include "support/plain_llama.h"
 #include "support/test_models.h"
 

@@ -4,8 +4,8 @@
 
 #include <fstream>
 
+#include "engine/session_snapshot.h"
 #include "kvevict/error.h"
-#include "kvevict/session_snapshot.h"
 #include "support/test_models.h"
 #include "support/work_folder.h"
 

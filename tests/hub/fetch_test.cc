@@ -8,9 +8,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "hub/file_hash.h"
 #include "kvevict/error.h"
 #include "support/hub_server.h"
+#include "text/hashes.h"
 
 namespace kvevict {
 namespace {
@@ -205,8 +205,8 @@ TEST(FileHash, EqualsKnownValues) {
   const fs::path path = work() / "hash";
   fs::create_directories(work());
   std::ofstream(path) << "hello\n";
-  EXPECT_EQ(file_sha256(path), "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
-  EXPECT_EQ(file_git_sha1(path), "ce013625030ba8dba906f756967f9e9ca394464a");
+  EXPECT_EQ(sha256_of_file(path), "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
+  EXPECT_EQ(git_sha1_of_file(path), "ce013625030ba8dba906f756967f9e9ca394464a");
   fs::remove_all(work());
 }
 

@@ -12,7 +12,7 @@
 #include "plot/layout.h"
 #include "support/svg_picture.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 /// Where tokens and layers lie in a picture, from the margins alone.
@@ -200,4 +200,4 @@ TEST(CachePreview, MarksKeptAndEvictedTokens) {
 }
 
 }  // namespace
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -10,24 +10,24 @@
 #include "support/example_results.h"
 #include "support/svg_picture.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
-std::vector<NamedRun> named(const Results& results) {
-  std::vector<NamedRun> runs;
-  for (const RunResult& run : results.runs) runs.push_back({run.info.name, &run, &results});
+std::vector<eval::NamedRun> named(const eval::Results& results) {
+  std::vector<eval::NamedRun> runs;
+  for (const eval::RunResult& run : results.runs) runs.push_back({run.info.name, &run, &results});
   return runs;
 }
 
-std::string svg_of(const Results& results) {
+std::string svg_of(const eval::Results& results) {
   PictureSize size;
   const GnuplotScript script = comparison_script(plotted_runs(named(results)), size);
   return draw_with_gnuplot(script, PictureFormat::kSvg, size);
 }
 
 TEST(ComparisonPicture, DrawsAScoreBarForEveryRunInItsColour) {
-  Results results = example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
-  for (ExampleResult& e : results.runs[1].datasets[0].examples) e.score = 0.25;
+  eval::Results results = eval::example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
+  for (eval::ExampleResult& e : results.runs[1].datasets[0].examples) e.score = 0.25;
   const std::string svg = svg_of(results);
   double full = 0;
   double evicted = 0;
@@ -48,7 +48,7 @@ double first_number(const std::string& script, const std::string& block) {
 }
 
 TEST(ComparisonPicture, PutsPointsOfOnePlaceSideBySide) {
-  const Results results = example_results({"full", "sink_recent:4:100", "streaming_llm:4:100"}, {1, 0});
+  const eval::Results results = eval::example_results({"full", "sink_recent:4:100", "streaming_llm:4:100"}, {1, 0});
   PictureSize size;
   const std::string script = comparison_script(plotted_runs(named(results)), size).text();
   for (const std::string block : {"point", "speed"}) {
@@ -62,17 +62,17 @@ TEST(ComparisonPicture, PutsPointsOfOnePlaceSideBySide) {
 }
 
 TEST(ComparisonPicture, StandsWithOneExampleAndWithoutTimes) {
-  Results results = example_results({"full"}, {1});
+  eval::Results results = eval::example_results({"full"}, {1});
   results.runs[0].datasets[0].examples[0].n_sharing = 4;
   EXPECT_EQ(comparison_panels(plotted_runs(named(results))).size(), 2U);  // no speeds that say anything
   EXPECT_FALSE(svg_boxes(svg_of(results)).empty());
 }
 
 TEST(ComparisonPicture, RefusesNothingToDraw) {
-  Results results = example_results({"full"}, {});
+  eval::Results results = eval::example_results({"full"}, {});
   EXPECT_THROW(static_cast<void>(plotted_runs(named(results))), Error);
   EXPECT_THROW(static_cast<void>(plotted_runs({})), Error);
-  const Results one = example_results({"full"}, {1});
+  const eval::Results one = eval::example_results({"full"}, {1});
   EXPECT_THROW(save_comparison_picture(named(one), "x.gif"), Error);
 }
 
@@ -80,17 +80,18 @@ TEST(ComparisonPicture, SurvivesHostileNames) {
   const std::string flag = testing::TempDir() + "kvevict-plot-pwned2";
   std::filesystem::remove(flag);
   const std::string hostile = "'; system 'touch " + flag + "' # `touch " + flag + "` %s <b>";
-  Results results = example_results({hostile, "full"}, {1, 0});
-  for (RunResult& run : results.runs) run.datasets[0].name = hostile;
+  eval::Results results = eval::example_results({hostile, "full"}, {1, 0});
+  for (eval::RunResult& run : results.runs) run.datasets[0].name = hostile;
   const std::string svg = svg_of(results);
   EXPECT_FALSE(std::filesystem::exists(flag));
   EXPECT_NE(svg.find("'; system 'touch"), std::string::npos);
 }
 
 TEST(ComparisonPicture, DrawsAllDataSetsAndManyRuns) {
-  Results results = example_results({"full", "a:1", "b:1", "c:1", "d:1", "e:1", "f:1", "g:1"}, {1, 0.5, 0});
-  for (RunResult& run : results.runs) {
-    const DatasetResult first = run.datasets[0];
+  eval::Results results =
+      eval::example_results({"full", "a:1", "b:1", "c:1", "d:1", "e:1", "f:1", "g:1"}, {1, 0.5, 0});
+  for (eval::RunResult& run : results.runs) {
+    const eval::DatasetResult first = run.datasets[0];
     run.datasets.clear();
     for (int i = 0; i < 21; ++i) {
       run.datasets.push_back(first);
@@ -104,8 +105,8 @@ TEST(ComparisonPicture, DrawsAllDataSetsAndManyRuns) {
 }
 
 TEST(OverallScore, WeighsDataSetsTheSame) {
-  Results results = example_results({"full"}, {1, 1, 1, 1});
-  results.runs[0].datasets.push_back({.name = "other", .examples = {example_result("x", 0)}});
+  eval::Results results = eval::example_results({"full"}, {1, 1, 1, 1});
+  results.runs[0].datasets.push_back({.name = "other", .examples = {eval::example_result("x", 0)}});
   EXPECT_NEAR(overall_score(results.runs[0]).score, 50, 1e-9);
 }
 
@@ -137,4 +138,4 @@ TEST(NeedlePicture, DrawsACellForEveryLengthAndDepth) {
 }
 
 }  // namespace
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -12,7 +12,7 @@
 #include "plot/cache_picture.h"
 #include "plot/colours.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 namespace fs = std::filesystem;
@@ -100,4 +100,4 @@ TEST(Colours, EveryStrategyHasItsOwn) {
 }
 
 }  // namespace
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -4,7 +4,7 @@
 
 #include <random>
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 TEST(KeepCells, AreTheExactRangesWhileTheyCanBeSeen) {
@@ -70,4 +70,4 @@ TEST(LayerBands, JoinNeighboursThatKeepTheSame) {
 }
 
 }  // namespace
-}  // namespace kvevict
+}  // namespace kvevict::plot

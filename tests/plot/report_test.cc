@@ -18,14 +18,14 @@
 #include "support/example_results.h"
 #include "support/work_folder.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<NamedRun> named(const Results& results) {
-  std::vector<NamedRun> runs;
-  for (const RunResult& run : results.runs) runs.push_back({run.info.name, &run, &results});
+std::vector<eval::NamedRun> named(const eval::Results& results) {
+  std::vector<eval::NamedRun> runs;
+  for (const eval::RunResult& run : results.runs) runs.push_back({run.info.name, &run, &results});
   return runs;
 }
 
@@ -37,7 +37,7 @@ nlohmann::json data_of(const std::string& html) {
 }
 
 TEST(Report, HoldsEveryRunAndExample) {
-  const Results results = example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
+  const eval::Results results = eval::example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
   const std::string html = report_html(named(results), {}, {.title = "A & B"});
   EXPECT_NE(html.find("<title>A &amp; B</title>"), std::string::npos);
   const nlohmann::json data = data_of(html);
@@ -50,7 +50,7 @@ TEST(Report, HoldsEveryRunAndExample) {
 }
 
 TEST(Report, NeedsNoNetwork) {
-  const Results results = example_results({"full"}, {1});
+  const eval::Results results = eval::example_results({"full"}, {1});
   std::string html = report_html(named(results), {}, {});
   html = std::regex_replace(html, std::regex("http://www.w3.org/(2000/svg|1999/xlink)"),
                             "");  // names, not addresses
@@ -62,8 +62,8 @@ TEST(Report, NeedsNoNetwork) {
 TEST(Report, KeepsHostileTextsAsTexts) {
   const std::string hostile =
       "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\xE2\x80\xA8";
-  Results results = example_results({hostile, "full"}, {1});
-  ExampleResult& example = results.runs[0].datasets[0].examples[0];
+  eval::Results results = eval::example_results({hostile, "full"}, {1});
+  eval::ExampleResult& example = results.runs[0].datasets[0].examples[0];
   example.prediction = hostile;
   example.answers = {hostile};
   results.prompts[example.prompt_sha256] = hostile;
@@ -77,14 +77,14 @@ TEST(Report, KeepsHostileTextsAsTexts) {
 }
 
 TEST(Report, LeavesPromptsOutBeyondTheLimit) {
-  const Results results = example_results({"full"}, {1, 1, 1});
+  const eval::Results results = eval::example_results({"full"}, {1, 1, 1});
   const std::string html = report_html(named(results), {}, {.n_prompts = 1});
   EXPECT_EQ(data_of(html)["prompts"].size(), 1U);
   EXPECT_NE(html.find("The prompts of 2 more examples are left out"), std::string::npos);
 }
 
 TEST(Report, SaysWhyRunsAreNotCompared) {
-  Results results = example_results({"full", "sink_recent:4:100"}, {1});
+  eval::Results results = eval::example_results({"full", "sink_recent:4:100"}, {1});
   results.runs[1].info.model_sha256 = "another";
   EXPECT_NE(report_html(named(results), {}, {}).find("The runs are not compared pair by pair: "),
             std::string::npos);
@@ -130,7 +130,7 @@ TEST(ReportInABrowser, RunsWithoutAnErrorAndOpensAnExample) {
   if (browser.empty())
     GTEST_SKIP() << "no headless browser is installed (chromium): the page is not opened in one";
   const fs::path folder = test::make_work_folder();
-  const Results results = example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
+  const eval::Results results = eval::example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
   std::ofstream(folder / "report.html") << report_html(named(results), {}, {});
   const std::string start =
       "timeout 100 " + browser +
@@ -150,4 +150,4 @@ TEST(ReportInABrowser, RunsWithoutAnErrorAndOpensAnExample) {
 }
 
 }  // namespace
-}  // namespace kvevict
+}  // namespace kvevict::plot

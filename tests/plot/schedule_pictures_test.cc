@@ -10,7 +10,7 @@
 #include "plot/mask_picture.h"
 #include "plot/stream_animation.h"
 
-namespace kvevict {
+namespace kvevict::plot {
 namespace {
 
 /// begin, end (columns), begin, end (rows).
@@ -88,4 +88,4 @@ TEST(StreamAnimationTest, DrawsWhatTheCacheHolds) {
 }
 
 }  // namespace
-}  // namespace kvevict
+}  // namespace kvevict::plot

@@ -1,6 +1,6 @@
 #include "support/example_results.h"
 
-namespace kvevict {
+namespace kvevict::eval {
 
 ExampleResult example_result(const std::string& id, double score) {
   ExampleResult example;
@@ -55,4 +55,4 @@ Results example_results(const std::vector<std::string>& strategies, const std::v
   return results;
 }
 
-}  // namespace kvevict
+}  // namespace kvevict::eval

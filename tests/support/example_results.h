@@ -5,7 +5,7 @@
 
 #include "kvevict/results.h"
 
-namespace kvevict {
+namespace kvevict::eval {
 
 /// An answered example with a score; its prompt is `id`'s own.
 [[nodiscard]] ExampleResult example_result(const std::string& id, double score);
@@ -15,4 +15,4 @@ namespace kvevict {
 [[nodiscard]] Results example_results(const std::vector<std::string>& strategies,
                                       const std::vector<double>& scores);
 
-}  // namespace kvevict
+}  // namespace kvevict::eval

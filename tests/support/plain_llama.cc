@@ -7,8 +7,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "base/processors.h"
 #include "engine/ggml_types.h"
-#include "engine/threads.h"
 
 namespace kvevict::test {
 

@@ -1,0 +1,143 @@
+// One question: by one strategy alone, or by several from one prefill.
+#include <algorithm>
+
+#include "base/stopwatch.h"
+#include "base/units.h"
+#include "experiments/answer_decoding.h"
+#include "experiments/longbench_runner.h"
+#include "kvevict/bounded_schedule.h"
+#include "runtime/prompt_prefill.h"
+#include "text/hashes.h"
+
+namespace kvevict::eval {
+namespace {
+
+ExampleResult describe(const PreparedPrompt& prompt) {
+  ExampleResult result;
+  result.n_prompt_tokens = static_cast<std::int64_t>(prompt.tokens.size());
+  result.n_prompt_tokens_before_cut = prompt.n_tokens_before_cut;
+  result.is_truncated = prompt.is_truncated;
+  result.used_chat_template = prompt.uses_chat_template;
+  result.prompt_sha256 = sha256_hex(prompt.text);
+  return result;
+}
+
+void set_kept(ExampleResult& result, const KeepPlan& kept) {
+  result.kept_ranges = kept.by_layer();
+  result.n_kept_tokens = kept.count();
+  result.n_evicted_tokens = result.n_prompt_tokens - result.n_kept_tokens;
+}
+
+void set_answer(ExampleResult& result, const AnswerLine& line) {
+  result.n_generated_tokens = static_cast<std::int64_t>(line.tokens.size());
+  result.prediction = line.session.model().detokenize(line.tokens);
+}
+
+AnswerSettings answer_settings(const ExampleSettings& settings) {
+  return {settings.prompt.n_new_tokens, settings.sampling, settings.stops_at_newline};
+}
+
+std::int64_t n_after_eviction(const ExampleSettings& settings) {
+  return settings.first_token == FirstToken::kEvicted ? 1 : 0;
+}
+
+/// Cells that a session of its own would have after the eviction (`Session::evict`), before llama.cpp's
+/// padding.
+std::int64_t own_cells(const RunStrategy& strategy, const ExampleResult& result,
+                       const ExampleSettings& settings, const Model& model) {
+  PolicyState state{.n_layers = model.info().n_layers};
+  static_cast<void>(count_kept_at_once(*strategy.policy, state, result.n_prompt_tokens));  // freezes a middle
+  const auto budget = strategy.policy->budget_tokens(state);
+  const std::int64_t n_all = result.n_kept_tokens + settings.prompt.n_new_tokens;
+  const std::int64_t n_slack =
+      decode_slack(*strategy.policy, strategy.positions, settings.session.n_decode_slack);
+  const std::int64_t n_predecessors = strategy.policy->spec().config.recent_tokens == 1 ? 1 : 0;
+  return budget ? std::max(result.n_kept_tokens, std::min(n_all, *budget + n_slack + n_predecessors)) : n_all;
+}
+
+/// A strategy's session right after its eviction, and what is known of it so far.
+struct Begun {
+  AnswerLine line;
+  ExampleResult result;
+};
+
+Begun begin(SharedPrefill& shared, const RunStrategy& strategy, ExampleResult result, bool is_single,
+            const ExampleSettings& settings) {
+  const std::int64_t n_new = settings.prompt.n_new_tokens;
+  const Stopwatch watch;
+  Begun begun{.line = {.session = shared.session(strategy.positions), .policy = strategy.policy},
+              .result = std::move(result)};
+  Session& session = begun.line.session;
+  set_kept(
+      begun.result,
+      session.evict(*strategy.policy, {.n_upcoming = n_after_eviction(settings), .n_reserve = n_new}).kept);
+  const std::int64_t n_cells = own_cells(strategy, begun.result, settings, session.model());
+  if (is_single) session.detach(std::max<std::int64_t>(n_cells - session.stats().n_tokens_held, 0));
+  begun.result.seconds_eviction = watch.seconds();
+  const bool is_own = is_single || strategy.positions == PositionMode::kPacked;
+  begun.result.kv_bytes_after_eviction =
+      is_own ? session.stats().kv_bytes
+             : padded_cells(n_cells) *
+                   session.model().kv_bytes_per_token(settings.session.type_k, settings.session.type_v);
+  return begun;
+}
+
+}  // namespace
+
+ExampleResult answer_alone(std::shared_ptr<const Model> model, const RunStrategy& strategy,
+                           const PreparedPrompt& prompt, const ExampleSettings& settings) {
+  ExampleResult result = describe(prompt);
+  SessionOptions options = settings.session;
+  options.positions = strategy.positions;
+  options = options_for(*strategy.policy, options);
+  AnswerLine line{.session = Session(std::move(model), options), .policy = strategy.policy};
+  const PrefillReport prefill =
+      prefill_prompt(line.session, strategy.policy, prompt.tokens,
+                     {strategy.prefill, n_after_eviction(settings), settings.prompt.n_new_tokens});
+  set_kept(result, prefill.kept);
+  result.kv_bytes_after_eviction = prefill.kv_bytes_after_eviction;
+  result.seconds_prefill = prefill.seconds_prefill;
+  result.seconds_eviction = prefill.seconds_eviction;
+  const Stopwatch watch;
+  decode_answers({&line, 1}, answer_settings(settings));
+  result.seconds_decode = prefill.seconds_last + watch.seconds();
+  result.kv_bytes_peak = line.session.stats().kv_bytes_peak;
+  set_answer(result, line);
+  return result;
+}
+
+std::vector<ExampleResult> answer_together(SharedPrefill& shared, std::span<const RunStrategy> strategies,
+                                           const PreparedPrompt& prompt, const ExampleSettings& settings) {
+  const auto n_first = prompt.tokens.size() - static_cast<std::size_t>(n_after_eviction(settings));
+  const auto n_strategies = static_cast<std::int64_t>(strategies.size());
+  ExampleResult common = describe(prompt);
+  Stopwatch watch;
+  common.n_reused_tokens = shared.prefill(std::span(prompt.tokens).first(n_first),
+                                          n_strategies * (settings.prompt.n_new_tokens + 1));
+  common.seconds_prefill = watch.seconds();
+  common.n_sharing = static_cast<int>(n_strategies);
+
+  std::vector<AnswerLine> lines;
+  std::vector<ExampleResult> results;
+  for (const RunStrategy& strategy : strategies) {
+    Begun begun = begin(shared, strategy, common, n_strategies == 1, settings);
+    lines.push_back(std::move(begun.line));
+    results.push_back(std::move(begun.result));
+  }
+  watch.restart();
+  if (n_after_eviction(settings) == 1) {
+    std::vector<Session*> sessions;
+    for (AnswerLine& line : lines) sessions.push_back(&line.session);
+    Session::append_each(sessions, std::vector<Token>(lines.size(), prompt.tokens.back()));
+  }
+  decode_answers(lines, answer_settings(settings));
+  const double seconds_decode = watch.seconds();
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    results[i].seconds_decode = seconds_decode;
+    results[i].kv_bytes_peak = std::max(shared.stats().kv_bytes_peak, lines[i].session.stats().kv_bytes_peak);
+    set_answer(results[i], lines[i]);
+  }
+  return results;
+}
+
+}  // namespace kvevict::eval

@@ -1,0 +1,59 @@
+#include "kvevict/results.h"
+
+#include <fstream>
+
+#include "base/atomic_file.h"
+#include "kvevict/error.h"
+#include "kvevict/scorer.h"
+#include "results/results_json.h"
+
+namespace kvevict::eval {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double per_second(std::int64_t n, double seconds) {
+  return seconds > 0 ? static_cast<double>(n) / seconds : 0.0;
+}
+
+}  // namespace
+
+double ExampleResult::prefill_tokens_per_second() const {
+  return per_second(n_prompt_tokens, seconds_prefill);
+}
+double ExampleResult::decode_tokens_per_second() const {
+  return per_second(n_generated_tokens, seconds_decode);
+}
+
+double DatasetResult::score() const {
+  std::vector<double> scores;
+  for (const ExampleResult& example : examples) scores.push_back(example.score);
+  return scores.empty() ? 0.0 : dataset_score(scores);
+}
+
+std::string to_json(const Results& results) {
+  return results_json(results).dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Results read_results(const std::filesystem::path& path) {
+  const Json json = read_json_file(path, "results file");
+  return results_from(JsonReader(json, path.string()));
+}
+
+void write_results(const Results& results, const std::filesystem::path& path) {
+  write_file_atomically(path, to_json(results));
+}
+
+void require_writable_results(const std::filesystem::path& path) {
+  require_writable(path);
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return;
+  const Json old = Json::parse(file, nullptr, false);
+  if (!old.is_object() || !old.contains("runs")) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        path.string() + " exists and is not a results file: it is not overwritten, choose another --output");
+  }
+}
+
+}  // namespace kvevict::eval
