@@ -207,7 +207,7 @@ void evict(benchmark::State& state, const Geometry& geometry, const std::string&
   state.counters["best_ms"] = move * 1e3;
 }
 
-/// The whole of it for a cache that owns its memory: rows moved, pages given back, keys turned.
+/// The whole of it for a cache that owns its memory: rows moved, pages given back, keys rotated.
 void evict_owned(benchmark::State& state, bool rerotated) {
   const KvShape shape{1, 8, 16384, 128};
   const KeepSet keep = keep_of("256+512", shape.seq);

@@ -77,7 +77,7 @@ void plan_next_chunk(benchmark::State& state, const Policy& policy) {
 
 int main(int argc, char** argv) {
   for (const char* const text : kStrategies) {
-    const std::shared_ptr<const Policy> policy = kvevict::make_policy(kvevict::parse_strategy(text));
+    const std::shared_ptr<const Policy> policy = kvevict::make_policy(text);
     for (const std::int64_t n_tokens : kLengths) {
       if (policy->score_request() && n_tokens > kMostScored) continue;
       const std::string name = "plan/" + policy->spec().name + "/" + std::to_string(n_tokens);

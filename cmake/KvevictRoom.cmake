@@ -1,5 +1,7 @@
-# kvevict_add_room(<room> [LINK <public libraries>] [PRIVATE_LINK <libraries>] [PRECOMPILE <headers>])
-# Makes the static library kvevict_<room> of every src/<room>/*.cc, with the project's warnings and sanitizers.
+# kvevict_add_room(<room> [FILES <files>] [LINK <public libraries>] [PRIVATE_LINK <libraries>] [PRECOMPILE <headers>])
+# Makes the static library kvevict_<room> of every src/<room>/*.cc, or of FILES, with the project's warnings and
+# sanitizers. The target no_undefined links each room as a library of its own, and so finds what a room uses but
+# does not name: a static library hides it as long as somebody else names it.
 # PRECOMPILE names large headers of other projects that many files of the room include: compiling them once halves the build.
 
 function(kvevict_target_options target)
@@ -20,14 +22,23 @@ function(kvevict_target_options target)
 endfunction()
 
 function(kvevict_add_room room)
-  cmake_parse_arguments(ARG "" "" "LINK;PRIVATE_LINK;PRECOMPILE" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${room}/*.cc)
-  add_library(kvevict_${room} STATIC ${sources})
+  cmake_parse_arguments(ARG "" "" "FILES;LINK;PRIVATE_LINK;PRECOMPILE" ${ARGN})
+  if(NOT ARG_FILES)
+    file(GLOB ARG_FILES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${room}/*.cc)
+  endif()
+  add_library(kvevict_${room} STATIC ${ARG_FILES})
   set_target_properties(kvevict_${room} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_link_libraries(kvevict_${room} PUBLIC ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK})
-  target_compile_definitions(kvevict_${room} PRIVATE KVEVICT_VERSION="${PROJECT_VERSION}")
   kvevict_target_options(kvevict_${room})
   if(ARG_PRECOMPILE)
     target_precompile_headers(kvevict_${room} PRIVATE ${ARG_PRECOMPILE})
   endif()
+  add_library(kvevict_${room}_alone MODULE EXCLUDE_FROM_ALL $<TARGET_OBJECTS:kvevict_${room}>)
+  set_target_properties(kvevict_${room}_alone PROPERTIES LINKER_LANGUAGE CXX)
+  target_link_libraries(kvevict_${room}_alone PRIVATE ${ARG_LINK} ${ARG_PRIVATE_LINK})
+  target_link_options(kvevict_${room}_alone PRIVATE LINKER:--no-undefined)
+  if(NOT TARGET no_undefined)
+    add_custom_target(no_undefined)
+  endif()
+  add_dependencies(no_undefined kvevict_${room}_alone)
 endfunction()

@@ -39,7 +39,7 @@ void plan_once(std::int64_t n_tokens) {
 /// Policies by name, and what they keep as the stream grows: a policy's choice of the middle is
 /// frozen by its first plan, for what was evicted cannot come back.
 void plan_a_stream(const std::string& strategy, std::int64_t n_tokens) {
-  const auto policy = kvevict::make_policy(kvevict::parse_strategy(strategy));
+  const auto policy = kvevict::make_policy(strategy);
   kvevict::PolicyState state;
   std::cout << strategy << "\n";
   for (const std::int64_t n_seen : {n_tokens / 2, n_tokens}) {

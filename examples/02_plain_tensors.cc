@@ -75,7 +75,7 @@ int run() {
   Floats k(kHeads * kCapacity * kDim), v(kHeads * kCapacity * kDim);
   kvevict::DynamicCache cache;
   cache.add_layer(view(k, kCapacity), view(v, kCapacity), 0);
-  const auto policy = kvevict::make_policy(kvevict::parse_strategy("streaming_llm:4:252"));
+  const auto policy = kvevict::make_policy("streaming_llm:4:252");
   kvevict::PolicyState state;
   const kvevict::RopeConfig rope;
   std::mt19937 random(1);

@@ -58,8 +58,7 @@ class Chat {
       : vocab_(llama_model_get_vocab(model)),
         context_(context),
         sampler_(llama_sampler_init_greedy(), &llama_sampler_free),
-        cache_(kvevict::LlamaCache::bind(context,
-                                         kvevict::make_policy(kvevict::parse_strategy("sink_recent:4:380")),
+        cache_(kvevict::LlamaCache::bind(context, kvevict::make_policy("sink_recent:4:380"),
                                          {.positions = kvevict::PositionMode::kAuto})) {}  // kvevict, line 2
 
   void answer(const std::string& message) {

@@ -106,9 +106,9 @@ void check(const Tensor& tensor, const std::vector<std::uint8_t>& before,
           const std::size_t at = tensor.offset(b, h, t, d);
           for (std::int64_t i = 0; i < tensor.element; ++i)
             is_element[at + static_cast<std::size_t>(i)] = true;
-          const auto plot::row = static_cast<std::size_t>(t);
-          if (plot::row >= kept.size()) continue;
-          const std::size_t from = tensor.offset(b, h, kept[plot::row], d);
+          const auto row = static_cast<std::size_t>(t);
+          if (row >= kept.size()) continue;
+          const std::size_t from = tensor.offset(b, h, kept[row], d);
           require(std::memcmp(&tensor.bytes[at], &before[from], static_cast<std::size_t>(tensor.element)) ==
                   0);
         }
@@ -135,8 +135,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                   KvView(nullptr, layout.type, {layout.shape.batch, 1, layout.shape.seq, 0}, {}), n_rows);
   for (int round = 0; round < 2; ++round) {
     std::vector<std::int64_t> kept;
-    for (std::int64_t plot::row = 0; plot::row < cache.n_rows(0); ++plot::row) {
-      if (input.number(0, 2) != 0) kept.push_back(plot::row);
+    for (std::int64_t row = 0; row < cache.n_rows(0); ++row) {
+      if (input.number(0, 2) != 0) kept.push_back(row);
     }
     const std::vector<std::uint8_t> before(tensor->bytes.get(), tensor->bytes.get() + tensor->n_bytes);
     evict_dynamic_cache_inplace(cache, kept, {.n_threads = static_cast<int>(input.number(1, 3))});

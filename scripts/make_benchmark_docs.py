@@ -70,7 +70,7 @@ def section(measured, beside):
     yield ""
     yield from evict_table(rows, beside)
     yield ""
-    for name, what in (("owned/evict", "evict, pages given back"), ("owned/evict_and_rerotate", "the same, then keys turned to packed positions")):
+    for name, what in (("owned/evict", "evict, pages given back"), ("owned/evict_and_rerotate", "the same, then keys rotated to packed positions")):
         if name in rows:
             row = rows[name]
             yield (f"- A cache that owns its memory, 32x[1,8,16384,128], 256+512 kept ({what}): {row['best_ms']:.1f} ms; "

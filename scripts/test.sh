@@ -76,7 +76,7 @@ check_format() {
     say "format: not checked, clang-format is version $version and not 14"
     return 0
   fi
-  git ls-files '*.cc' '*.h' '*.cu' '*.cuh' | xargs clang-format --dry-run -Werror
+  git ls-files '*.c' '*.cc' '*.h' '*.cu' '*.cuh' | xargs clang-format --dry-run -Werror
 }
 
 # stage NAME COMMAND...: runs it once for a state of the files.
@@ -117,6 +117,7 @@ case "$mode" in
     stage chat-200 long_check scripts/long/chat_200.py
     stage million-tokens long_check scripts/long/million_tokens.py
     for preset in asan ubsan tsan; do stage "$preset" run_tests "$preset" -j 1; done
+    stage shared run_tests shared -R '^(install|examples|architecture|CInterface|CLlamaCache)'
     stage fuzz run_fuzzers
     stage dev run_tests dev -L quick
     ;;

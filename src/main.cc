@@ -1,5 +1,5 @@
-#include "cli/cli.h"
+#include "cli/command_line.h"
 
 int main(int argc, char** argv) {
-  return kvevict::cli::run(argc, argv);
+  return kvevict::run_command_line(argc, argv);
 }

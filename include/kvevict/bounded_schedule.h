@@ -4,10 +4,11 @@
 #include <functional>
 #include <optional>
 
+#include "kvevict/export.h"
 #include "kvevict/keep_set.h"
 #include "kvevict/policy.h"
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
 
 /// A chunk of a bounded prefill and what the cache holds when the chunk runs.
 struct BoundedChunk {
@@ -15,10 +16,10 @@ struct BoundedChunk {
   KeepPlan cached;    ///< Original indices in the cache, the chunk's own not included.
 };
 
-/// What a cache that holds `held` of `n_tokens_seen` tokens keeps before the next chunk goes in:
-/// the plan for the tokens seen so far, without those that are gone already. The chunk's own tokens
-/// are not counted, so a chunk of n tokens makes the cache hold at most budget + n. The one place
-/// where bounded prefill decides; the engine and the masks both use it. Throws as `Policy::plan`.
+/// What a cache that holds `held` of `n_tokens_seen` tokens keeps before the next chunk goes in: the plan for
+/// the tokens seen so far, without those that are gone. The plan does not count the chunk's own tokens, so a
+/// chunk of n tokens makes the cache hold at most budget + n. The one place where a bounded prefill decides:
+/// the engine and the masks use it. Throws as `Policy::plan`.
 [[nodiscard]] KeepPlan keep_before_chunk(const Policy& policy, PolicyState& state, const KeepPlan& held,
                                          std::int64_t n_tokens_seen);
 
@@ -31,21 +32,19 @@ struct BoundedChunk {
 void for_each_bounded_chunk(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk,
                             std::int64_t n_layers, const std::function<void(const BoundedChunk&)>& visit);
 
-/// Tokens per layer that the first plan for `n_tokens` tokens keeps; what the plan freezes is in `state`
-/// afterwards. Policies that go by attention fill their budget, which is told without a plan. Throws as
-/// `Policy::plan`.
+/// Tokens per layer that the first plan for `n_tokens` tokens keeps. What the plan freezes is in `state`
+/// afterwards. A policy that chooses by attention always fills its budget, so no plan is made for it. Throws
+/// as `Policy::plan`.
 [[nodiscard]] std::int64_t count_kept_at_once(const Policy& policy, PolicyState& state,
                                               std::int64_t n_tokens);
 
-/// Tokens by which a cache may outgrow the budget of `policy` between evictions while decoding: `n_slack`
-/// where an eviction costs more than removing cells (keys are turned, rows arranged anew, attention
-/// gathered) and is paid once for so many tokens; else 0.
+/// Tokens by which a cache may outgrow the budget of `policy` between two evictions while decoding. `n_slack`
+/// if an eviction costs more than removing cells, because it rotates keys, rearranges rows or collects
+/// attention: the cost is then paid once for so many tokens. Else 0.
 [[nodiscard]] std::int64_t decode_slack(const Policy& policy, PositionMode positions,
                                         std::int64_t n_slack) noexcept;
 
-/// Most tokens per layer that a bounded prefill ever holds: budget + chunk; nothing where the
-/// policy never evicts. Throws as `Policy::budget_tokens`.
-[[nodiscard]] std::optional<std::int64_t> bounded_tokens(const Policy& policy, const PolicyState& state,
-                                                         std::int64_t n_chunk);
+/// Throws `Error(kInvalidArgument)` for a policy that drops tokens but has no bound while they stream in.
+void require_bound(const Policy& policy, std::int64_t n_layers);
 
 }  // namespace kvevict

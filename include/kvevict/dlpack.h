@@ -4,11 +4,12 @@
 #include <optional>
 #include <string_view>
 
+#include "kvevict/export.h"
 #include "kvevict/kv_view.h"
 
 struct DLManagedTensor;  // dlpack/dlpack.h
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
 
 /// The axes of a framework's tensor are named by one letter each, slowest axis first:
 ///
@@ -18,7 +19,7 @@ namespace kvevict {
 /// one sequence. An axis without a letter is of size 1; s must be there.
 
 struct DlpackReadOptions {
-  /// What the bytes of a one-byte tensor (u8, i8) really are, where DLPack cannot say it: an f8 type,
+  /// What the bytes of a one-byte tensor (u8, i8) really are, if DLPack cannot say it: an f8 type,
   /// or the packed rows of quantised blocks (kBytes). Empty: the type that the tensor names.
   std::optional<ElementType> bytes_are{};
   bool read_only = false;  ///< Refuse whatever would write to the tensor.
@@ -52,7 +53,7 @@ struct DlpackWriteOptions {
 
 /// A view for a framework, without a copy. Packed rows (kBytes) go out as u8.
 /// Owner: the caller, who gives it to a framework or calls its `deleter`; `keep_alive` is held until
-/// then, and may be empty where the memory outlives the tensor anyway.
+/// then. It may be empty if the memory outlives the tensor anyway.
 /// Errors: kInvalidArgument (an axis of more than 1 without a letter), kUnsupported (a type that the
 /// installed DLPack header cannot name: f8, unless `as_bytes`; read-only memory, which it cannot
 /// mark as such).

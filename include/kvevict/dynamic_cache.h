@@ -6,12 +6,13 @@
 #include <span>
 #include <vector>
 
+#include "kvevict/export.h"
 #include "kvevict/keep_set.h"
 #include "kvevict/kv_buffer.h"
 #include "kvevict/kv_view.h"
 #include "kvevict/policy.h"
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
 
 /// The K/V cache of one batch of sequences, layer by layer, in memory that it borrows or owns,
 /// and what its rows are.
@@ -32,7 +33,7 @@ class DynamicCache {
 
   /// Adds a layer in borrowed memory, whose first `n_rows` rows hold the tokens 0 … n_rows − 1.
   /// The views' `seq` is the room for rows. A V whose rows lie within K's (MLA) is given with
-  /// head_dim 0. O(layers) where the memory is apart.
+  /// head_dim 0. O(layers) if the memory is apart.
   /// Errors (kInvalidArgument): K and V differ in batch or room; n_rows is not within the room;
   /// memory is shared with another tensor of the cache; host and device memory are mixed.
   /// The cache is then as it was.
@@ -69,7 +70,7 @@ class DynamicCache {
   void append(std::size_t layer, const KvView& k_rows, const KvView& v_rows);
 
   /// Takes note of `n_tokens` rows that the caller has written behind those in use.
-  /// Errors: kInvalidArgument where there is no room for them.
+  /// Errors: kInvalidArgument if there is no room for them.
   void note_appended(std::size_t layer, std::int64_t n_tokens);
 
   /// Makes room for `capacity` rows in an owned layer, at least as many as are in use; fewer than
@@ -97,7 +98,7 @@ struct CacheEvictReport {
   std::vector<std::int64_t> n_rows;  ///< In use now, per layer: the new extents of borrowed tensors.
   std::int64_t bytes_moved = 0;      ///< Of the rows that changed their place.
   std::int64_t bytes_released = 0;   ///< Resident bytes given back to the system.
-  int n_workers = 0;  ///< Threads that moved rows; 0 where nothing had to move or a device did it.
+  int n_workers = 0;  ///< Threads that moved rows; 0 if nothing had to move or a device did it.
 };
 
 /// Keeps of every layer the rows numbered by `keep`, moves them to the front of the same memory and
@@ -110,7 +111,7 @@ struct CacheEvictReport {
 /// Never a second copy of K or V; extra memory is O(layers + ranges of the plan), on the host.
 /// Device memory: returns once the move is queued; the next use must be ordered behind it.
 /// Errors, all before anything is touched: kInvalidArgument (a row that is not there, layers of
-/// different lengths where `rectangular`, read-only memory whose rows would have to move,
+/// different lengths if `rectangular`, read-only memory whose rows would have to move,
 /// a negative thread count), kUnsupported (device memory in a build without CUDA), kEngine (CUDA
 /// refused the move), std::bad_alloc. O(bytes of the rows moved).
 /// Source: `evict_dynamic_cache_inplace(past_key_values, keep_idx)` of the Python demo "Simple KV cache
@@ -120,7 +121,7 @@ struct CacheEvictReport {
 CacheEvictReport evict_dynamic_cache_inplace(DynamicCache& cache, const KeepSet& keep,
                                              const CacheEvictOptions& options = {});
 
-/// One keep set for each layer. Errors: also where there are not as many sets as layers.
+/// One keep set for each layer. Errors: also if there are not as many sets as layers.
 CacheEvictReport evict_dynamic_cache_inplace(DynamicCache& cache, std::span<const KeepSet> keep_per_layer,
                                              const CacheEvictOptions& options = {});
 

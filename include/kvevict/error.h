@@ -2,8 +2,11 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
-namespace kvevict {
+#include "kvevict/export.h"
+
+namespace KVEVICT_PUBLIC kvevict {
 
 /// What kind of thing went wrong. The command line maps `kInvalidArgument` to exit code 2
 /// (usage) and everything else to exit code 1 (run time).
@@ -22,12 +25,18 @@ enum class ErrorCode {
 /// what is wrong with it and what would be right. The library never prints, exits or aborts.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& sentence) : std::runtime_error(sentence), code_(code) {}
+  /// `field`: the option that the sentence is about, by its name in the options or the strategy
+  /// ("recent_tokens", "positions"); empty if it is about none. A command line or a binding turns it into its
+  /// own spelling.
+  Error(ErrorCode code, const std::string& sentence, std::string field = {})
+      : std::runtime_error(sentence), code_(code), field_(std::move(field)) {}
 
   [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+  [[nodiscard]] const std::string& field() const noexcept { return field_; }
 
  private:
   ErrorCode code_;
+  std::string field_;
 };
 
 }  // namespace kvevict

@@ -3,11 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "kvevict/export.h"
 #include "kvevict/keep_set.h"
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
 
 /// Which original tokens stay: one set for all layers, or one for each. Layers with the same set
 /// share one copy of it.
@@ -21,8 +24,8 @@ class KeepPlan {
   /// The same set in every layer.
   explicit KeepPlan(KeepSet shared) { sets_.push_back(std::move(shared)); }
 
-  /// Layer l keeps `sets[set_of_layer[l]]`. Throws `Error(kInvalidArgument)` where a layer names a
-  /// set that is not there, or where there are no layers.
+  /// Layer l keeps `sets[set_of_layer[l]]`. Throws `Error(kInvalidArgument)` if a layer names a
+  /// set that is not there, or if there are no layers.
   KeepPlan(std::vector<KeepSet> sets, std::vector<std::size_t> set_of_layer);
 
   [[nodiscard]] bool is_shared() const noexcept { return set_of_layer_.empty(); }
@@ -37,7 +40,7 @@ class KeepPlan {
   [[nodiscard]] const KeepSet& layer(std::size_t index) const& { return sets_[set_number(index)]; }
   [[nodiscard]] KeepSet layer(std::size_t index) && { return std::move(sets_[set_number(index)]); }
 
-  /// A copy of the set of each layer; of the one set where it is shared.
+  /// A copy of the set of each layer; of the one set if it is shared.
   [[nodiscard]] std::vector<KeepSet> by_layer() const;
 
   /// The sets that differ, and which of them a layer has.
@@ -52,7 +55,7 @@ class KeepPlan {
   /// Tokens that any layer keeps.
   [[nodiscard]] KeepSet in_any_layer() const;
 
-  /// Layer by layer the tokens in both; shared where both are. Throws `Error(kInvalidArgument)` for
+  /// Layer by layer the tokens in both; shared if both are. Throws `Error(kInvalidArgument)` for
   /// plans of different numbers of layers.
   [[nodiscard]] KeepPlan intersect(const KeepPlan& other) const;
 
@@ -71,5 +74,11 @@ class KeepPlan {
   std::vector<KeepSet> sets_;
   std::vector<std::size_t> set_of_layer_;  // empty: one set for all
 };
+
+/// A plan as text: "0-256,640-768" for one set; "0-4|0-2,6-8@0,1,1" for two sets and the set of each layer.
+[[nodiscard]] std::string to_text(const KeepPlan& plan);
+
+/// Reads what `to_text` wrote. Throws `Error(kBadData)` for anything else.
+[[nodiscard]] KeepPlan keep_plan_from_text(std::string_view text);
 
 }  // namespace kvevict

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
 
-namespace kvevict {
+#include "kvevict/export.h"
+
+namespace KVEVICT_PUBLIC kvevict {
 
 /// A half-open range of token indices, `[begin, end)`, counted from 0 in the original stream.
 struct TokenRange {
@@ -39,6 +42,9 @@ class KeepSet {
   /// Adds `[begin, end)`, which must not begin before the last range's begin. Amortised O(1).
   /// An empty range adds nothing. Throws `Error(kInvalidArgument)` for one out of order.
   void append(std::int64_t begin, std::int64_t end);
+
+  /// Makes room for `n_ranges` ranges in all: until there are more, `append` cannot fail.
+  void reserve(std::size_t n_ranges);
 
   [[nodiscard]] std::span<const TokenRange> ranges() const noexcept { return ranges_; }
   [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }

@@ -3,9 +3,10 @@
 #include <cstdint>
 #include <memory>
 
+#include "kvevict/export.h"
 #include "kvevict/kv_view.h"
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
 
 /// A K or V tensor of one layer that owns its memory (host).
 ///
@@ -39,7 +40,7 @@ class KvBuffer {
 
   /// Gives the pages that hold only rows from `first` on back to the system. Those rows' content is
   /// lost; the capacity stays, and writing to them takes memory again. Returns the resident bytes
-  /// given back: whole pages only, and 0 where the system refuses (locked memory).
+  /// given back: whole pages only, and 0 if the system refuses (locked memory).
   std::int64_t release_rows(std::int64_t first) noexcept;
 
   /// Address space taken. Bytes.

@@ -6,7 +6,9 @@
 #include <span>
 #include <string_view>
 
-namespace kvevict {
+#include "kvevict/export.h"
+
+namespace KVEVICT_PUBLIC kvevict {
 
 /// What one element of a K or V tensor is. `kBytes`: one byte of a packed row of quantised blocks,
 /// whose `head_dim` is then the row's length in bytes; rows are moved, never looked into.
@@ -90,7 +92,7 @@ class KvView {
   [[nodiscard]] MemoryKind memory() const noexcept { return memory_; }
   [[nodiscard]] bool is_read_only() const noexcept { return read_only_; }
 
-  /// Elements in all: 0 where a dimension is 0.
+  /// Elements in all: 0 if a dimension is 0.
   [[nodiscard]] std::int64_t n_elements() const noexcept;
 
   /// Bytes of one row over all sequences and heads.
@@ -99,7 +101,7 @@ class KvView {
   /// The first element of a row. REQUIRES: indices within the shape; host memory.
   [[nodiscard]] std::byte* row(std::int64_t batch, std::int64_t head, std::int64_t token) const noexcept;
 
-  /// The same tensor with only its rows [begin, begin + n). Errors: kInvalidArgument where they are
+  /// The same tensor with only its rows [begin, begin + n). Errors: kInvalidArgument if they are
   /// not within the tensor.
   [[nodiscard]] KvView rows(std::int64_t begin, std::int64_t n) const;
 
@@ -112,9 +114,9 @@ class KvView {
   bool read_only_ = false;
 };
 
-/// Throws `Error(kInvalidArgument)` where two of the tensors might share memory, as a V that is a
+/// Throws `Error(kInvalidArgument)` if two of the tensors might share memory, as a V that is a
 /// slice of its K would (pass such a V with head_dim 0: K's rows carry it along). Tensors
-/// interleaved in one allocation are told apart where their strides agree. O(n log n) for n
+/// interleaved in one allocation are told apart if their strides agree. O(n log n) for n
 /// tensors apart from each other, O(n²) for n interleaved ones.
 void require_disjoint(std::span<const KvView> tensors);
 

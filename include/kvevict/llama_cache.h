@@ -3,18 +3,19 @@
 #include <cstdint>
 #include <memory>
 
+#include "kvevict/export.h"
 #include "kvevict/policy.h"
 
 struct llama_context;
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
 
 struct LlamaCacheOptions {
   std::int32_t sequence = 0;  ///< The llama_seq_id that is evicted; every batch goes to it.
   PositionMode positions = PositionMode::kAbsolute;
   Schedule schedule = Schedule::kStreaming;
-  /// Packed positions and ladders: tokens by which the cache may outgrow its budget where cells are free; >=
-  /// 0.
+  /// Packed positions and ladders: tokens by which the cache may outgrow its budget while cells are free;
+  /// >= 0.
   std::int64_t n_slack = 64;
 };
 
@@ -35,7 +36,7 @@ struct LlamaCacheStats {
 ///     llama_decode(context, batch);
 ///
 /// The context needs budget + the largest batch cells (padded to 256), n_seq_max 1 or kv_unified,
-/// `swa_full` where the model has sliding windows, and batches without positions of their own
+/// `swa_full` if the model has sliding windows, and batches without positions of their own
 /// (`llama_batch_get_one`) or with those that follow llama_memory_seq_pos_max. What the program decodes or
 /// removes at the end of the sequence in between is seen at the next call.
 ///
@@ -52,11 +53,11 @@ class LlamaCache {
   LlamaCache(LlamaCache&&) noexcept;
   LlamaCache& operator=(LlamaCache&&) noexcept;
 
-  /// Makes room for a batch of `n_tokens` >= 1 tokens that is decoded next: evicts what the plan for
-  /// the tokens seen so far drops, if the batch would pass the budget; packs where the options say
+  /// Makes room for a batch of `n_tokens` >= 1 tokens that is decoded next. If the batch would pass the
+  /// budget, it evicts what the plan for the tokens seen so far drops. It packs positions if the options say
   /// so. Returns the position of the batch's first token.
-  /// Errors: kInvalidArgument where the batch cannot fit the context's cells even then (the sentence
-  /// says how many are free), kUnsupported where the program left holes in the sequence.
+  /// Errors: kInvalidArgument if the batch cannot fit the context's cells even then (the sentence
+  /// says how many are free), kUnsupported if the program left holes in the sequence.
   std::int64_t before_decode(std::int64_t n_tokens);
 
   /// Evicts now, whatever room there is. Returns the number of tokens that went.

@@ -10,11 +10,23 @@
 #include <string_view>
 #include <vector>
 
-#include "kvevict/kv_type.h"
+#include "kvevict/export.h"
 
 struct llama_model;
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
+
+/// Element types of the K and V rows in the cache.
+enum class KvType { kF32, kF16, kBf16, kQ8_0, kQ4_0 };
+
+/// "f32", "f16", "bf16", "q8_0", "q4_0".
+[[nodiscard]] std::string_view to_string(KvType type) noexcept;
+
+/// The type of that name; nothing for an unknown one.
+[[nodiscard]] std::optional<KvType> parse_kv_type(std::string_view name) noexcept;
+
+/// All of them, in the order above.
+[[nodiscard]] std::span<const KvType> all_kv_types() noexcept;
 
 /// A token id of the model's vocabulary.
 using Token = std::int32_t;
@@ -27,7 +39,7 @@ struct ModelOptions {
   std::optional<int> gpu_layers{};     ///< Layers to offload; nothing: as many as fit ("auto").
   std::vector<std::string> devices{};  ///< Names of ggml devices to use; empty: all.
   SplitMode split_mode = SplitMode::kLayer;
-  int main_gpu = 0;      ///< Device of the whole model where the mode is kNone.
+  int main_gpu = 0;      ///< Device of the whole model if the mode is kNone.
   bool use_mmap = true;  ///< Map the file instead of reading it.
   bool weights = true;   ///< false: metadata, vocabulary and sizes only (a dry run).
   std::int64_t n_context_for_fit =
@@ -46,7 +58,7 @@ struct ModelInfo {
   int n_layers = 0;
   int n_context_trained = 0;  ///< Tokens.
   int n_vocab = 0;
-  int n_gpu_layers = 0;  ///< Layers offloaded; -1 where there is no device to offload to.
+  int n_gpu_layers = 0;  ///< Layers offloaded; -1 if there is no device to offload to.
   /// Whether packed and automatic positions are possible: one rotary position a token, no sliding window.
   bool can_shift_positions = false;
   bool has_chat_template = false;
@@ -81,7 +93,7 @@ class Model {
   /// Bytes of K and V that one token takes over all layers.
   [[nodiscard]] std::int64_t kv_bytes_per_token(KvType type_k, KvType type_v) const;
 
-  /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token where it has
+  /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token if it has
   /// one; `parse_special`: read control tokens such as <|im_start|> as such, not as text.
   [[nodiscard]] std::vector<Token> tokenize(std::string_view text, bool add_special,
                                             bool parse_special) const;

@@ -3,7 +3,9 @@
 #include <optional>
 #include <string_view>
 
-namespace kvevict {
+#include "kvevict/export.h"
+
+namespace KVEVICT_PUBLIC kvevict {
 
 /// How a prompt goes into the cache.
 enum class PrefillMode {

@@ -1,49 +1,18 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "kvevict/export.h"
 #include "kvevict/keep_plan.h"
 #include "kvevict/modes.h"
+#include "kvevict/policy_state.h"
 #include "kvevict/strategy_spec.h"
-#include "kvevict/token_scores.h"
 
-namespace kvevict {
-
-/// How a policy chooses the middle while more tokens come.
-enum class Schedule {
-  kOneShot,    ///< Evenly spread when first evicted, then frozen for every later token.
-  kStreaming,  ///< Ruler order (`ruler_order.h`): covers the whole history however long it gets.
-};
-
-/// What the ladder has kept: the plan for `n_tokens_seen` tokens, and the row (a kept token's place among
-/// those that its layer keeps) at which the next thinning begins.
-struct LadderRows {
-  KeepPlan kept;
-  std::int64_t n_tokens_seen = 0;
-  std::int64_t cursor = 0;
-};
-
-/// What a policy remembers between the plans for one sequence. Owned by the caller, one for each
-/// sequence; a fresh one for a fresh cache. Policies themselves are const and may be shared.
-struct PolicyState {
-  /// Set before the first plan, not changed after it.
-  Schedule schedule = Schedule::kOneShot;
-  /// Layers of the model: for policies with a keep set for each layer. Set before the first plan.
-  std::int64_t n_layers = 0;
-  /// One-shot: middle tokens chosen when the cache was first evicted, frozen from then on.
-  std::optional<KeepSet> frozen_middle{};
-  /// Ladder: the rows of the last plan, and where the next thinning begins.
-  std::optional<LadderRows> ladder{};
-  /// Attention so far, for a policy that asks for it: set by the engine before each plan, not owned.
-  const TokenScores* scores = nullptr;
-};
+namespace KVEVICT_PUBLIC kvevict {
 
 /// Decides which tokens stay; never touches memory.
 ///
@@ -61,19 +30,23 @@ class Policy {
   /// The strategy that this policy was made from.
   [[nodiscard]] virtual const StrategySpec& spec() const noexcept = 0;
 
-  /// The tokens to keep once `n_tokens_seen` >= 0 tokens have been seen in all. One-shot: freezes
-  /// the middle in `state` when it is the first plan to drop a token. Streaming: depends on
-  /// `n_tokens_seen` alone. The ladder: on the plans before it, too, under either schedule. Throws
-  /// `Error(kInvalidArgument)` for a stride in a stream, where `state` lacks the scores or the number of
-  /// layers that the policy needs, and where the number of layers is not the one of the strategy.
+  /// The tokens to keep once `n_tokens_seen` >= 0 tokens have been seen in all. Throws
+  /// `Error(kInvalidArgument)` for a stride in a stream, if `state` lacks the scores or the number of layers
+  /// that the policy needs, and if the number of layers is not the one of the strategy.
   [[nodiscard]] virtual KeepPlan plan(std::int64_t n_tokens_seen, PolicyState& state) const = 0;
 
-  /// Tokens per layer that the cache may hold before a plan must be made; nothing where the
-  /// policy never evicts. Depends on `state`: a stride has no bound until its middle is frozen.
-  /// Throws as `plan` does.
+  /// Tokens per layer that the cache may hold before a plan must be made; nothing for a policy without a
+  /// bound: one that never evicts (`keeps_all`), or evicts only when it is asked (one-shot; a stream needs a
+  /// bound). Depends on `state`: a stride has no bound until its middle is frozen. Throws as `plan` does.
   [[nodiscard]] virtual std::optional<std::int64_t> budget_tokens(const PolicyState& state) const = 0;
 
-  /// The positions that the method is defined by, where it is (StreamingLLM: packed).
+  /// Whether no plan ever drops a token.
+  [[nodiscard]] virtual bool keeps_all() const noexcept { return false; }
+
+  /// So many of the newest tokens are in every plan; 1 or more.
+  [[nodiscard]] virtual std::int64_t n_newest_kept() const noexcept { return 1; }
+
+  /// The positions that the method is defined by, if it is (StreamingLLM: packed).
   [[nodiscard]] virtual std::optional<PositionMode> required_positions() const noexcept {
     return std::nullopt;
   }
@@ -83,30 +56,17 @@ class Policy {
 
   /// Whether plans differ by layer: `PolicyState::n_layers` is then needed.
   [[nodiscard]] virtual bool is_per_layer() const noexcept { return false; }
+
+  /// The memory that `PolicyMemory::save` wrote, for a model of `n_layers` layers. Throws `Error(kBadData)`
+  /// for a text that this policy cannot have written: any text, for a policy without a memory.
+  [[nodiscard]] virtual std::unique_ptr<PolicyMemory> load_memory(std::string_view text,
+                                                                  std::int64_t n_layers) const;
 };
 
-/// A row of the registry: what a strategy is called, what it reads and how it is made.
-struct PolicyInfo {
-  std::string_view name;
-  std::string_view summary;            ///< One line for listings.
-  std::vector<std::string_view> keys;  ///< The values that it uses, by their names in the grammar.
-  SimpleEvictConfig defaults;
-  std::unique_ptr<const Policy> (*make)(const StrategySpec& spec) = nullptr;
+/// The policy that `spec` names. Throws `Error(kInvalidArgument)` if a value of `spec` is out of its range.
+[[nodiscard]] std::shared_ptr<const Policy> make_policy(const StrategySpec& spec);
 
-  /// Whether it uses the value that the grammar calls `key`.
-  [[nodiscard]] bool uses(std::string_view key) const {
-    return std::find(keys.begin(), keys.end(), key) != keys.end();
-  }
-};
-
-/// All policies, in the order in which they are listed.
-[[nodiscard]] std::span<const PolicyInfo> all_policies();
-
-/// The row named `name`. Throws `Error(kInvalidArgument)` that lists the known names.
-[[nodiscard]] const PolicyInfo& policy_info(std::string_view name);
-
-/// Makes the policy that `spec` names. Throws `Error(kInvalidArgument)` where a value of `spec`
-/// is out of its range.
-[[nodiscard]] std::unique_ptr<const Policy> make_policy(const StrategySpec& spec);
+/// The policy that a text of the grammar names: "sink_recent:4:60". Throws as `parse_strategy` too.
+[[nodiscard]] std::shared_ptr<const Policy> make_policy(std::string_view strategy);
 
 }  // namespace kvevict

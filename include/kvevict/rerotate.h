@@ -4,12 +4,13 @@
 #include <vector>
 
 #include "kvevict/dynamic_cache.h"
+#include "kvevict/export.h"
 #include "kvevict/keep_set.h"
 #include "kvevict/kv_view.h"
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
 
-/// Which elements of a key make a pair that is turned together, of n rotated ones.
+/// Which elements of a key make a pair that rotates together, of n rotated ones.
 enum class RopePairing {
   kNorm,  ///< (0, 1), (2, 3), …: Llama in its original order.
   kNeox,  ///< (0, n/2), (1, n/2 + 1), …: GPT-NeoX; Llama as Hugging Face stores it.
@@ -26,12 +27,12 @@ struct YarnConfig {
 
 /// The rotary embedding of a model's keys.
 ///
-///     key of one head   | first_dim … first_dim + n_rot: turned | the rest: untouched |
+///     key of one head   | first_dim … first_dim + n_rot: rotated | the rest: untouched |
 ///     angle of pair i   position · frequency_i
 ///     frequency_i       base^(−2i / n_rot) / freq_factors[i] · freq_scale, and YaRN's mix of it
 struct RopeConfig {
   RopePairing pairing = RopePairing::kNeox;
-  std::int64_t n_rot = 0;            ///< Elements turned, even; 0: head_dim − first_dim.
+  std::int64_t n_rot = 0;            ///< Elements that rotate, even; 0: head_dim − first_dim.
   std::int64_t first_dim = 0;        ///< Where they begin (MLA: behind the latent part).
   double base = 10000.0;             ///< > 1.
   double freq_scale = 1.0;           ///< Linear interpolation: 1 / factor; > 0.
@@ -54,21 +55,21 @@ struct RopeConfig {
 [[nodiscard]] std::vector<double> rope_frequencies(const RopeConfig& rope, std::int64_t head_dim);
 
 /// The factor that rotation puts on a key: attn_factor · (1 + 0.1 · ln(1 / freq_scale)) under YaRN with
-/// an ext_factor other than 0, attn_factor with 0; 1 without YaRN. Turning a rotated key again leaves
+/// an ext_factor other than 0, attn_factor with 0; 1 without YaRN. Rotating a key again leaves
 /// its magnitude alone.
 [[nodiscard]] double rope_magnitude(const RopeConfig& rope);
 
-/// Turns rotated keys in place, row r from position from[r] to position to[r].
+/// Rotates keys that are rotated already in place, row r from position from[r] to position to[r].
 ///
 ///     keys       [batch, kv_heads, seq, head_dim] f32, f16 or bf16; any strides; host memory
 ///     from, to   as many positions as rows
 ///
-/// Turns compose: from a to b and then from b to c is from a to c, up to the rounding of the element
-/// type at each turn; angles are computed from the whole difference in double precision. Rows whose
+/// Rotations compose: from a to b and then from b to c is from a to c, up to the rounding of the element
+/// type each time; angles are computed from the whole difference in double precision. Rows whose
 /// position does not change are not touched, to the bit. `n_threads` as in CacheEvictOptions.
 /// Errors, before anything is touched: kInvalidArgument (those of rope_frequencies, another number of
 /// positions than rows, read-only memory), kUnsupported (other element types; device memory).
-/// O(elements of the rows that turn); sines once for each run of rows that turn by the same angle.
+/// O(elements of the rows that rotate); sines once for each run of rows that rotate by the same angle.
 void rotate_keys(const KvView& keys, const KeepSet& from, const KeepSet& to, const RopeConfig& rope,
                  int n_threads = 0);
 
@@ -81,7 +82,7 @@ void rotate_keys(const KvView& keys, const KeepSet& from, const KeepSet& to, con
 void rotate_keys_into(const KvView& rotated, const KvView& keys, const KeepSet& positions,
                       const RopeConfig& rope, int n_threads = 0);
 
-/// Packs the positions of a cache that holds rotated keys: every key is turned from the position
+/// Packs the positions of a cache that holds rotated keys: every key is rotated from the position
 /// that it is rotated for (`rope_pos`) to its row number, and `rope_pos` becomes 0 … n − 1; the next
 /// token goes to position n (`next_rope_pos`). `abs_pos` and `seen_tokens` stay. Later evictions and
 /// packs go on from there. One `rope` for all layers.

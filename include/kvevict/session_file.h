@@ -4,10 +4,11 @@
 #include <memory>
 #include <string>
 
-#include "kvevict/sampling.h"
+#include "kvevict/export.h"
 #include "kvevict/session.h"
+#include "kvevict/session_options.h"
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
 
 /// What a program keeps beside the session itself.
 struct SessionExtras {
@@ -30,20 +31,25 @@ void save_session(Session& session, const std::filesystem::path& path, const Ses
 /// a saved session, truncated, or damaged: its checksum does not hold), kInvalidArgument (saved
 /// by another version of the format or of llama.cpp, for another model file, or with another
 /// element type; the sentence says which), and those of `Session::restore`.
-[[nodiscard]] LoadedSession load_session(std::shared_ptr<const Model> model, const SessionOptions& options,
-                                         const std::filesystem::path& path, std::string model_sha256 = {});
+/// The policy is the saved one, with what it remembered; `options.positions` the saved ones if they are left
+/// open.
+[[nodiscard]] LoadedSession load_session(std::shared_ptr<const Model> model,
+                                         const std::filesystem::path& path, SessionOptions options = {},
+                                         std::string model_sha256 = {});
 
 /// What a saved session holds, as far as it can be told without its model.
 struct SavedSession {
-  std::string model;   ///< Name, architecture and sizes.
-  std::string policy;  ///< Version and values of the policy that evicted last; empty where none did.
+  std::string model;     ///< Name, architecture and sizes.
+  std::string strategy;  ///< Of the session, in the grammar.
+  std::string policy;    ///< Its name with the rule's version.
   PositionMode positions = PositionMode::kAbsolute;
   std::int64_t n_tokens_seen = 0;
   KeepPlan held;  ///< Original indices of the tokens in the cache.
 };
 
-/// Reads that much of a file that `save_session` wrote. Errors: kNotFound, kIo, kBadData and kInvalidArgument
-/// as `load_session` for the file itself.
+/// Reads the header of a file that `save_session` wrote: O(header), whatever the size of the rows. Errors:
+/// kNotFound, kIo, kBadData and kInvalidArgument as `load_session` for the file itself, a file that was cut
+/// short included; the rows are not read, so that damage among them shows only when they are loaded.
 [[nodiscard]] SavedSession inspect_session(const std::filesystem::path& path);
 
 /// Whether the file begins as a saved session does.

@@ -9,12 +9,29 @@
 #include <string_view>
 #include <vector>
 
+#include "kvevict/export.h"
 #include "kvevict/model.h"
 #include "kvevict/modes.h"
 #include "kvevict/policy.h"
-#include "kvevict/sampling.h"
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
+
+/// Original tokens that are held at consecutive positions: index `indices.begin + i` at
+/// position `first_position + i`, in every layer.
+struct HeldRun {
+  TokenRange indices;
+  std::int64_t first_position = 0;
+  friend bool operator==(const HeldRun&, const HeldRun&) = default;
+};
+
+/// How the next token is drawn; the defaults are greedy. llama.cpp's samplers do the work.
+struct SamplingOptions {
+  double temperature = 0.0;  ///< 0: greedy, and nothing below is used; >= 0.
+  int top_k = 40;            ///< Best tokens considered; 0: all.
+  double top_p = 0.95;       ///< Share of probability considered; 0 < p <= 1.
+  double min_p = 0.05;       ///< Least probability, relative to the best token's; 0 <= p <= 1.
+  std::uint32_t seed = 1;
+};
 
 enum class FlashAttention { kAuto, kOn, kOff };
 
@@ -30,32 +47,34 @@ struct SessionOptions {
   int n_chunk = 512;             ///< Bounded appends: tokens between two evictions; >= 1.
   int n_threads = 0;             ///< 0: the processors that this process may use.
   int n_sequences = 1;           ///< Sessions that may share the context by `fork`; 1 … kMaxSequences.
-  PositionMode positions = PositionMode::kAbsolute;
-  /// Where evictions are dear (`decode_slack`: packed positions, plans for each layer, attention):
-  /// tokens by which the cache may outgrow its budget while decoding, so that it is paid once; >= 1.
+  /// kFull: `append` holds every token until `evict` or `generate` drops some. kBounded: `append` evicts
+  /// before each chunk, so that at most budget + chunk tokens are ever held.
+  PrefillMode prefill = PrefillMode::kFull;
+  /// Positions of kept tokens. Nothing: those that the policy is defined by; else absolute, or with a bounded
+  /// prefill automatic if the model's positions can be shifted. A policy that is defined by its positions
+  /// overrides them.
+  std::optional<PositionMode> positions{};
+  /// Tokens by which the cache may outgrow its budget while decoding, if an eviction costs more than removing
+  /// cells (`decode_slack`: packed positions, plans for each layer, attention). The eviction is then paid
+  /// once for so many tokens; >= 1.
   int n_decode_slack = 64;
-  /// The attention to record, for a policy that chooses by it (`options_for`). Needs flash attention
-  /// off and n_sequences 1; costs time at every decode. Empty: nothing is recorded, nothing is paid.
-  std::optional<ScoreRequest> scores{};
   /// Polled between batches and inside llama.cpp's computation (CPU); true stops with kCancelled.
   const std::atomic<bool>* cancel = nullptr;
 };
 
-/// `options` with what `policy` needs: its positions, and its scores with flash attention off.
-/// Throws `Error(kInvalidArgument)` where it needs scores and flash attention is forced on.
-[[nodiscard]] SessionOptions options_for(const Policy& policy, SessionOptions options);
-
-/// Most tokens per layer that a session with `options`, a model of `n_layers` layers and bounded appends by
-/// `policy` ever holds; nothing where the policy never evicts. Throws as `Policy::budget_tokens`.
-[[nodiscard]] std::optional<std::int64_t> most_tokens_held(const Policy& policy,
-                                                           const SessionOptions& options,
-                                                           std::int64_t n_layers);
+/// `options` as a session of `model` and `policy` has them: positions chosen, flash attention off if the
+/// policy chooses by attention. Throws `Error(kInvalidArgument)` for an option out of its range, and if a
+/// policy that chooses by attention meets flash attention that is forced on, or several sequences;
+/// `Error(kUnsupported)` for what the model cannot do: packed or automatic positions that it cannot shift, a
+/// quantised V cache without flash attention.
+[[nodiscard]] SessionOptions resolved_options(const Model& model, const Policy& policy,
+                                              SessionOptions options);
 
 struct AppendOptions {
-  /// Bounded append: the tokens go in by chunks of `n_chunk`, and before each chunk the policy
-  /// evicts (`keep_before_chunk`), so that at most budget + chunk tokens are ever held. Empty: every
-  /// token stays.
-  std::shared_ptr<const Policy> policy{};
+  std::optional<PrefillMode> prefill{};  ///< Nothing: the session's.
+  /// Bounded appends: no more tokens than so many come behind these, so that a short text gets no more cells
+  /// than it needs. Nothing: any number.
+  std::optional<std::int64_t> n_to_come{};
   /// Called in order with the original index of each token of the call and the natural logarithm
   /// of the probability that the model gave it after what the cache then held. Not called for
   /// a token that nothing was computed before: the first one of a session, or after `trim`.
@@ -82,7 +101,6 @@ struct EvictionReport {
 struct GenerateOptions {
   std::int64_t max_new_tokens = 128;
   SamplingOptions sampling{};
-  std::shared_ptr<const Policy> policy{};  ///< Evicts whenever the cache outgrows its budget; may be empty.
   bool stop_at_end_of_generation = true;
   /// Called with every new token and the text that it completes (whole UTF-8 characters; empty
   /// while one is unfinished); false stops the generation.

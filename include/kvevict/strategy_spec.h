@@ -1,13 +1,15 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "kvevict/export.h"
 #include "kvevict/simple_evict.h"
 
-namespace kvevict {
+namespace KVEVICT_PUBLIC kvevict {
 
 /// The most layers that a plan can be asked for.
 inline constexpr std::int64_t kMaxLayers = 65536;
@@ -18,7 +20,7 @@ inline constexpr std::int64_t kMaxLayers = 65536;
 /// Example: `sink_recent_uniform:256:1024:512`.
 struct StrategySpec {
   std::string name = "full";
-  SimpleEvictConfig config;
+  SimpleEvictConfig config{};
   std::int64_t block_n = kDefaultBlockTokens;
   std::int64_t span = 0;       ///< Ladder: layers that share a token; 0: half of the layers, rounded up.
   std::int64_t overlap = 0;    ///< Ladder: 0 <= overlap < span.
@@ -26,21 +28,32 @@ struct StrategySpec {
   std::int64_t per_layer = 0;  ///< Attention scores: 0: one set for all layers; 1: one for each.
   std::int64_t window = 32;    ///< SnapKV: newest tokens that vote; >= 1.
   std::int64_t pool = 7;       ///< SnapKV: neighbouring rows whose highest score counts; odd.
+  std::map<std::string, std::int64_t> more{};  ///< Values of registered policies, by their keys.
 
   friend bool operator==(const StrategySpec&, const StrategySpec&) = default;
 };
 
-/// A value of a strategy: what it is called in the grammar, what elsewhere (flags, files), and where it is.
+/// A value of a strategy, declared once: grammar, flags, files, results, checks and help texts read it from
+/// here.
 struct StrategyKey {
-  std::string_view name;       ///< "sink"
-  std::string_view long_name;  ///< "sink_tokens"
-  std::int64_t& (*value)(StrategySpec& spec);
+  std::string name;            ///< In the grammar: "sink".
+  std::string long_name;       ///< In flags, files and results: "sink_tokens".
+  std::string help;            ///< One line.
+  std::int64_t least = 0;      ///< Smallest value.
+  std::int64_t most = 0;       ///< Largest value.
+  std::int64_t otherwise = 0;  ///< What a value in `StrategySpec::more` is if nothing says it.
+  bool is_odd = false;         ///< Only odd values.
+  std::int64_t& (*member)(StrategySpec& spec) = nullptr;  ///< Where it is; null: in `StrategySpec::more`.
 
+  [[nodiscard]] std::int64_t& value(StrategySpec& spec) const {
+    return member != nullptr ? member(spec) : spec.more.try_emplace(name, otherwise).first->second;
+  }
   [[nodiscard]] std::int64_t value_of(StrategySpec spec) const { return value(spec); }
 };
 
-/// All values that strategies have. The first three may be given without their names, in this order.
-[[nodiscard]] std::span<const StrategyKey> strategy_keys();
+/// All values that strategies have, those of registered policies last. The first three may be given without
+/// their names, in this order. Thread safe.
+[[nodiscard]] std::vector<StrategyKey> strategy_keys();
 
 /// Throws `Error(kInvalidArgument)` that names the first value which is out of its range.
 void validate(const StrategySpec& spec);
@@ -53,5 +66,10 @@ void validate(const StrategySpec& spec);
 /// which the strategy uses: "full", "sink_recent:256:512", "sink_recent_uniform:256:512:stride=2",
 /// "ladder:4:508:512:span=8".
 [[nodiscard]] std::string to_string(const StrategySpec& spec);
+
+/// Makes the strategy hold `n_tokens` tokens a layer in all: its middle budget, or for one without a middle
+/// its recent window, is what the rest leaves. Throws `Error(kInvalidArgument)` if nothing is left, or the
+/// strategy has neither.
+void set_total_budget(StrategySpec& spec, std::int64_t n_tokens);
 
 }  // namespace kvevict

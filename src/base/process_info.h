@@ -4,7 +4,7 @@
 
 namespace kvevict {
 
-/// Memory of this process that is in RAM now, in bytes; 0 where the system does not say.
+/// Memory of this process that is in RAM now, in bytes; 0 if the system does not say.
 [[nodiscard]] std::int64_t resident_bytes();
 
 /// The most that `resident_bytes` has been.

@@ -5,7 +5,7 @@
 namespace kvevict {
 
 /// Processors that this process may really use: its affinity mask, cut by the control group's
-/// quota where there is one. At least 1. More threads than this make decoding collapse.
+/// quota if there is one. At least 1. More threads than this make decoding collapse.
 [[nodiscard]] int usable_processors();
 
 /// More processors than any machine has: no quota.

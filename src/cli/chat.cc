@@ -13,8 +13,9 @@
 #include "cli/line_reader.h"
 #include "cli/model_run.h"
 #include "cli/subcommands.h"
+#include "kvevict/conversation.h"
 #include "kvevict/error.h"
-#include "runtime/conversation.h"
+#include "kvevict/registry.h"
 #include "text/utf8.h"
 
 namespace kvevict::cli {
@@ -43,7 +44,7 @@ std::string stats_text(const Conversation& chat) {
       "         {}\n"
       "K and V          {:.1f} MiB\nresident memory  {:.1f} MiB\ndecoded tokens   {}\nevictions        {} "
       "({} packs)\n",
-      to_string(chat.run().policy->spec()), chat.n_turns(), stats.n_tokens_seen, stats.n_tokens_held,
+      to_string(chat.session().policy().spec()), chat.n_turns(), stats.n_tokens_seen, stats.n_tokens_held,
       stats.n_tokens_held_peak, stats.n_cells, mib(stats.kv_bytes), mib(resident_bytes()),
       stats.n_decoded_tokens, stats.n_evictions, stats.n_packs);
 }
@@ -139,28 +140,26 @@ void run_chat(ChatFlags flags) {
   flags.generation.validate();
   require_utf8(flags.system, "--system");
   StrategySpec spec = flags.strategy.specs("sink_recent").front();
-  ModelRun run;
-  run.options = flags.engine.session_options();
-  run.prefill = flags.engine.is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
-  run.model = Model::load(flags.engine.model_options());
+  const std::shared_ptr<const Model> model = Model::load(flags.engine.model_options());
   if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
-    const std::int64_t n_system = ChatTemplate(*run.model, flags.system).count_system_tokens();
+    const std::int64_t n_system = count_system_tokens(*model, flags.system);
     const std::int64_t n_own = names_sink(flags.strategy.strategy) ? spec.config.sink_tokens : 0;
     spec.config.sink_tokens = std::max(n_system, n_own);
-    if (flags.strategy.budget) set_budget(spec, *flags.strategy.budget);
+    if (flags.strategy.budget) set_total_budget(spec, *flags.strategy.budget);
   }
-  run.policy = make_run_policy(flags.engine, spec, *run.model);
-  run.options = options_for(*run.policy, run.options);
+  ModelRun run = make_run(flags.engine, spec, model);
   require_savable(run, flags.save);
   if (flags.engine.dry_run) {
-    fmt::print("{}", dry_run_text(run, 0, 0));
+    fmt::print("{}", dry_run_text(run));
     return;
   }
   InterruptGuard interrupt(InterruptMode::kKeepsOn);
   run.options.cancel = interrupt.flag();
-  Conversation conversation(std::move(run), {.system = flags.system,
-                                             .max_new_tokens = flags.generation.max_new_tokens,
-                                             .sampling = flags.generation.sampling});
+  Conversation conversation(run.model, run.policy,
+                            {.system = flags.system,
+                             .max_new_tokens = flags.generation.max_new_tokens,
+                             .sampling = flags.generation.sampling,
+                             .session = run.options});
   if (!flags.load.empty()) conversation.load(flags.load);
   Chat(conversation, interrupt, flags.save).run();
 }

@@ -1,4 +1,5 @@
-#include "cli/cli.h"
+// The program's commands, and how an error becomes an exit code.
+#include "cli/command_line.h"
 
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -6,11 +7,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <memory>
 #include <new>
 
 #include "cli/subcommands.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/error.h"
+#include "kvevict/version.h"
 
 namespace kvevict::cli {
 namespace {
@@ -29,12 +32,14 @@ std::string version_text() {
 }
 
 void log_to_stderr() {
-  auto logger = spdlog::stderr_color_mt("kvevict");
+  // Not by stderr_color_mt, which refuses the name if it was called before.
+  auto logger =
+      std::make_shared<spdlog::logger>("kvevict", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
   logger->set_pattern("%^%l%$: %v");
   spdlog::set_default_logger(std::move(logger));
 }
 
-/// The flags among the arguments that no command knows; all of them where there is no flag.
+/// The flags among the arguments that no command knows; all of them if there is no flag.
 std::string unknown_arguments(const CLI::App& app) {
   std::string flags;
   std::string all;
@@ -54,15 +59,30 @@ int report_usage_error(const CLI::App& app, const CLI::ParseError& error) {
   return 2;
 }
 
-int report_error(const Error& error) {
-  fmt::print(stderr, "kvevict: {}\n", error.what());
+/// " (--recent_tokens)" for an error about an option that the command has and the sentence does not name as a
+/// flag.
+std::string flag_of(const Error& error, const CLI::App& app) {
+  const std::vector<CLI::App*> commands = app.get_subcommands();
+  const std::string flag = "--" + error.field();
+  if (error.field().empty() || commands.empty() || std::string(error.what()).find(flag) != std::string::npos)
+    return {};
+  return commands.front()->get_option_no_throw(flag) == nullptr ? std::string() : " (" + flag + ")";
+}
+
+int report_error(const Error& error, const CLI::App& app) {
+  fmt::print(stderr, "kvevict: {}{}\n", error.what(), flag_of(error, app));
   if (error.code() == ErrorCode::kCancelled) return 130;
   return error.code() == ErrorCode::kInvalidArgument ? 2 : 1;
 }
 
 }  // namespace
 
-int run(int argc, char** argv) {
+}  // namespace kvevict::cli
+
+namespace kvevict {
+
+int run_command_line(int argc, char** argv) {
+  using namespace cli;
   try {
     log_to_stderr();
     CLI::App app("kvevict: keeps a language model's KV cache within a budget by evicting tokens by position",
@@ -90,14 +110,14 @@ int run(int argc, char** argv) {
     add_tune(app);
     try {
       app.parse(argc, argv);
+    } catch (const Error& error) {
+      return report_error(error, app);
     } catch (const CLI::Success& success) {
       return app.exit(success);
     } catch (const CLI::ParseError& error) {
       return report_usage_error(app, error);
     }
     return 0;
-  } catch (const Error& error) {
-    return report_error(error);
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "kvevict: out of memory: what was asked for needs more than this machine gives\n");
   } catch (const std::exception& error) {
@@ -106,4 +126,4 @@ int run(int argc, char** argv) {
   return 1;
 }
 
-}  // namespace kvevict::cli
+}  // namespace kvevict

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "kvevict/comparison.h"
+#include "results/comparison.h"
 
 namespace kvevict::cli {
 

@@ -5,9 +5,9 @@
 #include "cli/flags.h"
 #include "hub/locations.h"
 #include "hub/tcp_probe.h"
+#include "kvevict/engine_info.h"
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
-#include "kvevict/rpc.h"
 
 namespace kvevict::cli {
 namespace {
@@ -91,7 +91,10 @@ void EngineFlags::add_to(CLI::App& app) {
       "Packed positions, ladder, h2o, snapkv, tova: tokens by which the cache may outgrow its budget between "
       "evictions while decoding"));
   in_group(
-      add_option(app, "kv_memory", kv_memory, "A limit for K and V, such as 512MiB, instead of token counts")
+      add_option(
+          app, "kv_memory", kv_memory,
+          "A limit for K and V, such as 512MiB, instead of token counts: of the whole run, copies in flight "
+          "included; after a full prefill of prompts of unknown length: of what is held from then on")
           ->option_text("SIZE"));
   in_group(add_flag(app, "dry_run", dry_run,
                     "Print what would be needed (weights, KV cache, compute buffers) and stop"));
@@ -121,8 +124,8 @@ SessionOptions EngineFlags::session_options() const {
   options.n_ubatch = ubatch;
   options.n_threads = threads;
   options.n_chunk = chunk.value_or(std::min(batch, ubatch));
-  options.positions =
-      parse_position_mode(positions).value_or(is_bounded() ? PositionMode::kAuto : PositionMode::kAbsolute);
+  options.prefill = is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
+  options.positions = parse_position_mode(positions);
   options.n_decode_slack = decode_slack;
   return options;
 }

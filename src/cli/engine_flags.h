@@ -45,25 +45,4 @@ struct EngineFlags {
   [[nodiscard]] bool is_bounded() const { return prefill == "bounded"; }
 };
 
-/// The tokens a layer that `kv_memory` holds, in whole multiples of kCellPadding; 0 where it is too small for
-/// one. Errors: kInvalidArgument where it is not a size.
-[[nodiscard]] std::int64_t tokens_within(const std::string& kv_memory, const Model& model,
-                                         const SessionOptions& options);
-
-/// By how many tokens the cache may outgrow the budget of `policy` at times: the slack of packed positions,
-/// the chunk of a bounded prefill.
-[[nodiscard]] std::int64_t tokens_beyond_budget(const Policy& policy, const SessionOptions& options,
-                                                bool is_bounded);
-
-/// Turns a limit of `kv_memory` for K and V into the strategy's token counts, and says so on stderr: what
-/// is free to grow (the middle budget where the strategy has one, else the recent window) takes
-/// what the limit leaves, in whole multiples of llama.cpp's 256 cells. `full` cannot be limited.
-/// Errors: kInvalidArgument where the limit is not a size or does not hold the strategy's fixed part.
-/// Where the prefill is bounded, the chunk too comes out of the limit.
-void fit_to_memory(StrategySpec& spec, const std::string& kv_memory, const Model& model,
-                   const SessionOptions& options, bool is_bounded = false);
-
-/// "512MiB", "1.5 GiB", "200MB", "1048576" -> bytes. Errors: kInvalidArgument that names `flag`.
-[[nodiscard]] std::int64_t parse_bytes(const std::string& flag, const std::string& text);
-
 }  // namespace kvevict::cli

@@ -41,7 +41,7 @@ std::string prompt_text(const GenerateFlags& flags) {
   return text;
 }
 
-/// The prompt as tokens, its middle cut out where --max_length asks for it.
+/// The prompt as tokens, its middle cut out if --max_length asks for it.
 std::vector<Token> prompt_tokens(const GenerateFlags& flags, const Model& model) {
   std::string text = prompt_text(flags);
   std::vector<Token> tokens = model.tokenize(text, true, false);
@@ -76,7 +76,7 @@ void print_stats(const Session& session, const PrefillReport& prefill, std::int6
              "prefill           {:.2f} s ({:.1f} tokens/s), eviction {:.3f} s\n"
              "decode            {:.2f} s ({:.1f} tokens/s)\n",
              n_prompt, prefill.kept.count(), n_new, stats.n_tokens_held, stats.n_cells,
-             stats.n_tokens_held_peak, to_string(session.options().positions), mib(stats.kv_bytes),
+             stats.n_tokens_held_peak, to_string(*session.options().positions), mib(stats.kv_bytes),
              mib(stats.kv_bytes_peak), mib(peak_resident_bytes()), stats.n_evictions, stats.n_packs,
              prefill.seconds_prefill, per_second(n_prompt, prefill.seconds_prefill), prefill.seconds_eviction,
              seconds_decode, per_second(n_new, seconds_decode));
@@ -89,22 +89,23 @@ void run_generate(const GenerateFlags& flags) {
                 fmt::format("--max_length is {}: 1 or more is needed", *flags.max_length));
   }
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
-  ModelRun run = make_run(flags.engine, spec);
-  const std::vector<Token> prompt = prompt_tokens(flags, *run.model);
+  const std::shared_ptr<const Model> model = Model::load(flags.engine.model_options());
+  const std::vector<Token> prompt = prompt_tokens(flags, *model);
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
+  const RunSize size{.n_prompt = n_prompt, .n_new = flags.generation.max_new_tokens};
+  ModelRun run = make_run(flags.engine, spec, model, size);
   if (flags.engine.dry_run) {
-    fmt::print("{}", dry_run_text(run, n_prompt, flags.generation.max_new_tokens));
+    fmt::print("{}", dry_run_text(run, size));
     return;
   }
   const InterruptGuard interrupt;
   run.options.cancel = interrupt.flag();
-  Session session(run.model, run.options);
-  const PrefillReport prefill = prefill_prompt(
-      session, run.policy, prompt, {.mode = run.prefill, .n_new_tokens = flags.generation.max_new_tokens});
+  Session session(run.model, run.policy, run.options);
+  const PrefillReport prefill =
+      prefill_prompt(session, prompt, {.n_new_tokens = size.n_new, .is_last = true});
   const Stopwatch decoding;
   const Generation answer = session.generate({.max_new_tokens = flags.generation.max_new_tokens,
                                               .sampling = flags.generation.sampling,
-                                              .policy = run.policy,
                                               .on_token = [](Token, std::string_view text) {
                                                 fmt::print("{}", text);
                                                 std::fflush(stdout);

@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 
-#include "kvevict/sampling.h"
+#include "kvevict/session_options.h"
 
 namespace kvevict::cli {
 

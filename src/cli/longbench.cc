@@ -43,7 +43,7 @@ std::string with_demo_budgets(const std::string& names) {
   return text;
 }
 
-/// What demo mode sets where the user says nothing.
+/// What demo mode sets if the user says nothing.
 void apply_demo_mode(LongBenchFlags& flags) {
   if (flags.strategy.strategy.empty() && flags.strategy.strategies.empty())
     flags.strategy.strategy = "sink_recent";

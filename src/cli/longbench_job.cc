@@ -130,7 +130,7 @@ eval::RunStrategy make_strategy(const EngineFlags& engine, const ChosenStrategy&
   eval::RunStrategy run;
   run.policy = make_run_policy(own, strategy.spec, model);
   run.prefill = own.is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
-  run.positions = options_for(*run.policy, own.session_options()).positions;
+  run.positions = *resolved_options(model, *run.policy, own.session_options()).positions;
   return run;
 }
 

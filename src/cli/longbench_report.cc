@@ -7,10 +7,11 @@
 
 #include "base/machine_info.h"
 #include "cli/table.h"
-#include "kvevict/bounded_schedule.h"
 #include "kvevict/engine_info.h"
-#include "kvevict/longbench_dataset.h"
-#include "kvevict/memory_estimate.h"
+#include "kvevict/memory.h"
+#include "kvevict/registry.h"
+#include "kvevict/version.h"
+#include "results/longbench_dataset.h"
 
 namespace kvevict::cli {
 namespace {
@@ -23,7 +24,7 @@ std::map<std::string, std::int64_t> values_of(const StrategySpec& spec) {
   std::map<std::string, std::int64_t> values;
   for (const StrategyKey& key : strategy_keys()) {
     if (!policy_info(spec.name).uses(key.name)) continue;
-    values[key.name == "budget" ? "middle_budget_tokens" : std::string(key.long_name)] = key.value_of(spec);
+    values[key.name == "budget" ? "middle_budget_tokens" : key.long_name] = key.value_of(spec);
   }
   return values;
 }
@@ -64,31 +65,7 @@ std::vector<std::string> summary_row(const std::string& strategy, const eval::Da
           fmt::format("{:.1f}{}", seconds_decode > 0 ? n_generated / seconds_decode : 0.0, shared)};
 }
 
-/// Tokens that the cache of a strategy holds at most with a prompt of `n_prompt` and `n_new` new tokens: once
-/// the prompt is in it, and at any time.
-struct MostHeld {
-  std::int64_t evicted, peak;
-};
-
-MostHeld most_held(const eval::RunStrategy& strategy, const SessionOptions& session, int n_layers,
-                   std::int64_t n_prompt, std::int64_t n_new) {
-  PolicyState state{.n_layers = n_layers};
-  const std::int64_t n_all = n_prompt + n_new;
-  if (strategy.prefill == PrefillMode::kBounded) {
-    SessionOptions options = session;
-    options.positions = strategy.positions;
-    const std::int64_t n = most_tokens_held(*strategy.policy, options, n_layers).value_or(n_all);
-    return {n, n};
-  }
-  const std::int64_t slack = decode_slack(*strategy.policy, strategy.positions, session.n_decode_slack);
-  const std::int64_t n_kept = count_kept_at_once(*strategy.policy, state, n_prompt);
-  const auto budget = strategy.policy->budget_tokens(state);
-  const std::int64_t n_evicted =
-      budget ? std::max(n_kept, std::min(n_kept + n_new, *budget + slack)) : n_kept + n_new;
-  return {n_evicted, n_evicted < n_all ? n_prompt : n_all};
-}
-
-/// The metric's name where all data sets of the table are LongBench's and have the same one.
+/// The metric's name if all data sets of the table are LongBench's and have the same one.
 std::string score_header(const eval::Results& results) {
   std::set<std::string_view> labels;
   for (const eval::RunResult& run : results.runs) {
@@ -166,14 +143,19 @@ std::string memory_table(const eval::LongBenchJob& job) {
   std::string text = fmt::format(
       "dry run: the longest prompt has {} tokens, its answer up to {}; {} bytes of K and V a token\n",
       n_longest, n_new, job.model->kv_bytes_per_token(session.type_k, session.type_v));
-  Table table({"strategy", "weights MiB", "KV full MiB", "KV in budget MiB", "compute buffers MiB"});
+  const RunSize size{n_longest, n_new, job.settings.first_token == eval::FirstToken::kEvicted ? 1 : 0};
+  Table table({"strategy", "weights MiB", "KV peak MiB", "KV in budget MiB", "compute buffers MiB"});
   for (const eval::RunStrategy& strategy : job.strategies) {
-    const MostHeld held = most_held(strategy, session, job.model->info().n_layers, n_longest, n_new);
-    const MemoryEstimate full = estimate_memory(job.model, session, held.peak);
-    const MemoryEstimate evicted = estimate_memory(job.model, session, held.evicted);
-    table.add({to_string(strategy.policy->spec()), fmt::format("{:.1f}", mib(full.weight_bytes)),
-               fmt::format("{:.1f}", mib(full.kv_bytes)), fmt::format("{:.1f}", mib(evicted.kv_bytes)),
-               full.compute_bytes ? fmt::format("{:.1f}", mib(*full.compute_bytes)) : "unknown"});
+    SessionOptions options = session;
+    options.positions = strategy.positions;
+    options.prefill = strategy.prefill;
+    options = resolved_options(*job.model, *strategy.policy, options);
+    const MemoryNeeded needed = memory_needed(*job.model, *strategy.policy, options, size);
+    const auto compute = compute_bytes_needed(*job.model, options, needed.n_cells);
+    table.add({to_string(strategy.policy->spec()), fmt::format("{:.1f}", mib(job.model->info().weight_bytes)),
+               fmt::format("{:.1f}", mib(needed.kv_bytes_peak)),
+               fmt::format("{:.1f}", mib(needed.kv_bytes_after)),
+               compute ? fmt::format("{:.1f}", mib(*compute)) : "unknown"});
   }
   return text + table.text();
 }

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "experiments/longbench_runner.h"
-#include "kvevict/results.h"
+#include "results/results.h"
 
 namespace kvevict::cli {
 

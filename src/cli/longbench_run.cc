@@ -170,7 +170,7 @@ void run_and_report(const LongBenchFlags& flags, eval::LongBenchJob& job, const 
   }
   try {
     run_with_journal(job, results, output, checksum);
-  } catch (const Error&) {
+  } catch (...) {  // whatever it is, what was done is kept
     if (has_examples(results)) {
       set_checksum(results, checksum.get());
       eval::write_results(results, output.path);

@@ -1,54 +1,50 @@
 #include "cli/model_run.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <utility>
 
+#include "base/units.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
-#include "kvevict/memory_estimate.h"
 #include "text/utf8.h"
 
 namespace kvevict::cli {
-namespace {
-
-/// Most tokens that the cache holds with the run's prefill.
-std::int64_t most_held(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new) {
-  if (run.prefill == PrefillMode::kFull) return n_prompt + (run.policy->budget_tokens({}) ? 0 : n_new);
-  return most_tokens_held(*run.policy, run.options, run.model->info().n_layers).value_or(n_prompt + n_new);
-}
-
-}  // namespace
-
 std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec,
-                                              const Model& model) {
-  if (!engine.kv_memory.empty())
-    fit_to_memory(spec, engine.kv_memory, model, engine.session_options(), engine.is_bounded());
+                                              const Model& model, const RunSize& size) {
   std::shared_ptr<const Policy> policy = make_policy(spec);
+  if (!engine.kv_memory.empty()) {
+    const std::int64_t limit = parse_bytes(engine.kv_memory);
+    if (policy->keeps_all()) {
+      spdlog::warn("--kv_memory is not used by {}: it keeps every token", spec.name);
+    } else {
+      spec = fit_to_memory(std::move(spec), limit, model, engine.session_options(), size);
+      policy = make_policy(spec);
+      spdlog::info("--kv_memory {}: the strategy is {}", engine.kv_memory, to_string(spec));
+    }
+  }
   if (engine.is_bounded()) {
-    PolicyState state{.schedule = Schedule::kStreaming, .n_layers = model.info().n_layers};
-    static_cast<void>(policy->budget_tokens(state));  // refuses a stride
+    require_bound(*policy, model.info().n_layers);
     note_streaming_middle(spec);
   }
   return policy;
 }
 
-ModelRun make_run(const EngineFlags& engine, StrategySpec spec) {
-  ModelRun run;
-  run.options = engine.session_options();
-  run.prefill = engine.is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
-  run.model = Model::load(engine.model_options());
-  run.policy = make_run_policy(engine, std::move(spec), *run.model);
-  run.options = options_for(*run.policy, run.options);
+ModelRun make_run(const EngineFlags& engine, StrategySpec spec, std::shared_ptr<const Model> model,
+                  const RunSize& size) {
+  ModelRun run{.model = std::move(model), .policy = nullptr, .options = engine.session_options()};
+  run.policy = make_run_policy(engine, std::move(spec), *run.model, size);
+  run.options = resolved_options(*run.model, *run.policy, run.options);
   return run;
 }
 
 void require_savable(const ModelRun& run, const std::string& file) {
-  if (!run.options.scores || file.empty()) return;
+  if (!run.policy->score_request() || file.empty()) return;
   throw Error(
       ErrorCode::kInvalidArgument,
       fmt::format("{} cannot be written: {} chooses by attention, which a saved session does not hold; use a "
@@ -56,17 +52,19 @@ void require_savable(const ModelRun& run, const std::string& file) {
                   file, run.policy->spec().name));
 }
 
-std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new) {
-  const std::int64_t n_held = most_held(run, n_prompt, n_new);
-  const MemoryEstimate estimate = estimate_memory(run.model, run.options, n_held);
-  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+std::string dry_run_text(const ModelRun& run, const RunSize& size) {
+  const MemoryNeeded needed = memory_needed(*run.model, *run.policy, run.options, size);
+  const auto compute = compute_bytes_needed(*run.model, run.options, needed.n_cells);
+  const auto mib = [](std::int64_t bytes) { return fmt::format("{:.1f} MiB", to_mib(bytes)); };
   return fmt::format(
-      "dry run: {} holds at most {} tokens with a {} prefill\nweights          {:.1f} MiB\nKV cache         "
-      "{:.1f} MiB\n"
+      "dry run: {} holds at most {} tokens with a {} prefill\n"
+      "weights          {}\n"
+      "KV cache         {} ({} cells), {} once the prompt is in\n"
+      "KV at the peak   {}, copies in flight included\n"
       "compute buffers  {}\n",
-      to_string(run.policy->spec()), n_held, to_string(run.prefill), mib(estimate.weight_bytes),
-      mib(estimate.kv_bytes),
-      estimate.compute_bytes ? fmt::format("{:.1f} MiB", mib(*estimate.compute_bytes)) : "unknown");
+      to_string(run.policy->spec()), needed.n_tokens_held, to_string(run.options.prefill),
+      mib(run.model->info().weight_bytes), mib(needed.kv_bytes), needed.n_cells, mib(needed.kv_bytes_after),
+      mib(needed.kv_bytes_peak), compute ? mib(*compute) : "unknown");
 }
 
 std::ifstream open_text(const std::string& file) {

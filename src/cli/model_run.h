@@ -5,24 +5,28 @@
 
 #include "cli/engine_flags.h"
 #include "cli/strategy_flags.h"
+#include "kvevict/memory.h"
 #include "runtime/model_run.h"
 
 namespace kvevict::cli {
 
-/// Loads the model and makes the policy of `spec` as the flags ask for it. Errors: those of the flags
-/// and of Model::load; kInvalidArgument for a stride with a bounded prefill.
-[[nodiscard]] ModelRun make_run(const EngineFlags& engine, StrategySpec spec);
+/// A run of `model` with the policy of `spec` as the flags ask for it. Errors: those of the flags and of
+/// `make_run_policy`.
+[[nodiscard]] ModelRun make_run(const EngineFlags& engine, StrategySpec spec,
+                                std::shared_ptr<const Model> model, const RunSize& size = {});
 
-/// The policy of `spec` for a model that is loaded already, within --kv_memory.
+/// The policy of `spec`, within --kv_memory for a run of `size`; what was chosen is said on stderr. Errors:
+/// those of `fit_to_memory`, but `full`, which cannot be limited, is only warned of; kInvalidArgument for a
+/// stride with a bounded prefill.
 [[nodiscard]] std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec,
-                                                            const Model& model);
+                                                            const Model& model, const RunSize& size = {});
 
-/// Refuses a `file` to save to (empty: none) where the run records attention, which a saved session does not
+/// Refuses a `file` to save to (empty: none) if the run records attention, which a saved session does not
 /// hold: kInvalidArgument.
 void require_savable(const ModelRun& run, const std::string& file);
 
-/// What --dry_run prints for a prompt of `n_prompt` tokens and an answer of `n_new`.
-[[nodiscard]] std::string dry_run_text(const ModelRun& run, std::int64_t n_prompt, std::int64_t n_new);
+/// What --dry_run prints.
+[[nodiscard]] std::string dry_run_text(const ModelRun& run, const RunSize& size = {});
 
 /// Errors: kNotFound; kInvalidArgument for a folder.
 [[nodiscard]] std::ifstream open_text(const std::string& file);

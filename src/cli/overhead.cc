@@ -17,17 +17,21 @@
 #include "cli/table.h"
 #include "experiments/overhead_run.h"
 #include "kvevict/error.h"
+#include "kvevict/registry.h"
 #include "results/run_json.h"
 #include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
 
-/// 1,024 tokens per layer each, but for full.
-constexpr const char* kDefaultStrategies =
-    "full,sink_recent:4:1020,sink_recent_uniform:4:508:512,streaming_llm:4:1020,ladder:4:508:512,h2o:0:512:"
-    "512,"
-    "snapkv:0:32:992,tova:0:1:1023";
+/// All strategies, 1,024 tokens per layer each, but for full.
+std::string default_strategies() {
+  std::string list;
+  for (const PolicyInfo& info : all_policies()) {
+    list += (list.empty() ? "" : ",") + info.name + (info.compared_at.empty() ? "" : ":" + info.compared_at);
+  }
+  return list;
+}
 
 struct OverheadFlags {
   EngineFlags engine;
@@ -141,7 +145,7 @@ void run_overhead_command(const OverheadFlags& flags) {
   }
   if (!flags.output.empty()) require_writable(flags.output);
   StrategyFlags strategy = flags.strategy;
-  if (strategy.strategy.empty() && strategy.strategies.empty()) strategy.strategies = kDefaultStrategies;
+  if (strategy.strategy.empty() && strategy.strategies.empty()) strategy.strategies = default_strategies();
   const std::vector<ChosenStrategy> chosen = strategy.chosen("full");
   const InterruptGuard interrupt;
   eval::OverheadJob job{.model = Model::load(flags.engine.model_options()),
@@ -156,8 +160,9 @@ void run_overhead_command(const OverheadFlags& flags) {
     job.strategies.push_back(make_strategy(flags.engine, one, *job.model));
     SessionOptions options = job.session;
     options.positions = job.strategies.back().positions;
-    Session session(job.model, options_for(*job.strategies.back().policy, options));
-    session.make_room(*job.strategies.back().policy, 0);  // refuses before anything runs
+    options.prefill = job.strategies.back().prefill;
+    static_cast<void>(
+        Session(job.model, job.strategies.back().policy, options));  // refuses before anything runs
   }
   Progress progress(static_cast<std::int64_t>(chosen.size() + 1) * flags.rounds);
   const eval::OverheadSamples samples =

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/atomic_file.h"
+#include "base/cancellation.h"
 #include "base/machine_info.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
@@ -42,7 +43,7 @@ eval::RunInfo describe(const PerplexityFlags& flags, const Model& model, const P
   eval::RunInfo info = describe_run(model, policy);
   info.configuration = {{"prefill", "bounded"},
                         {"chunk", std::to_string(options.n_chunk)},
-                        {"positions", std::string(to_string(options.positions))},
+                        {"positions", std::string(to_string(*options.positions))},
                         {"decode_slack", std::to_string(options.n_decode_slack)},
                         {"flash_attention", flags.engine.flash_attention},
                         {"kv_type_k", std::string(to_string(options.type_k))},
@@ -79,7 +80,7 @@ void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Mode
                   const StrategySpec& spec, const std::string& model_sha256, const std::atomic<bool>* cancel,
                   std::vector<eval::PerplexityRun>& runs) {
   const auto policy = make_run_policy(flags.engine, spec, *model);
-  SessionOptions options = options_for(*policy, flags.engine.session_options());
+  SessionOptions options = resolved_options(*model, *policy, flags.engine.session_options());
   options.cancel = cancel;
   runs.emplace_back();
   eval::PerplexityRun& run = runs.back();
@@ -87,13 +88,13 @@ void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Mode
   run.info.model_sha256 = model_sha256;
   std::ifstream file(flags.file, std::ios::binary);
   TokenStream tokens(*model, file, flags.file);
-  spdlog::info("{} ({})", run.info.name, to_string(options.positions));
+  spdlog::info("{} ({})", run.info.name, to_string(*options.positions));
   const std::int64_t n_total = flags.total_tokens.value_or(kMaxTokens);
   try {
     eval::run_perplexity(model, options, policy, tokens, {.n_window = flags.window, .n_total = n_total}, run);
     run.info.status = "complete";
-  } catch (const Error& error) {
-    run.info.status = error.code() == ErrorCode::kCancelled ? "interrupted" : "failed";
+  } catch (...) {
+    run.info.status = is_cancellation_under_way() ? "interrupted" : "failed";
     throw;
   }
   run.info.seconds_total = run.seconds;
@@ -111,7 +112,7 @@ void run_all(const PerplexityFlags& flags, const std::vector<StrategySpec>& spec
       run_strategy(flags, model, spec, model_sha256, interrupt.flag(), runs);
       eval::write_perplexity(text, runs, output);
     }
-  } catch (const Error&) {
+  } catch (...) {  // whatever it is, what was done is kept
     if (!runs.empty() && !runs.front().windows.empty()) {
       eval::write_perplexity(text, runs, output);
       fmt::print("{}", table_of(runs, flags.window));
@@ -143,11 +144,8 @@ void run_perplexity_command(const PerplexityFlags& flags) {
   if (!flags.engine.dry_run) require_writable(output);
   const auto model = Model::load(flags.engine.model_options());
   for (const StrategySpec& spec : specs) {  // refuses what cannot run before anything does
-    const auto policy = make_run_policy(flags.engine, spec, *model);
-    if (!flags.engine.dry_run) continue;
-    const ModelRun run{model, policy, options_for(*policy, flags.engine.session_options()),
-                       PrefillMode::kBounded};
-    fmt::print("{}", dry_run_text(run, model->info().n_context_trained, 0));
+    const ModelRun run = make_run(flags.engine, spec, model);
+    if (flags.engine.dry_run) fmt::print("{}", dry_run_text(run));
   }
   if (!flags.engine.dry_run) run_all(flags, specs, model, output);
 }
@@ -160,9 +158,9 @@ void add_perplexity(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("perplexity", "Streaming perplexity of several strategies over the same text");
   command->add_option("file", flags->file, "The text")->required()->option_text("FILE");
-  flags->strategy.add_to(*command, true);
   add_count(*command, "window", flags->window, "Tokens of text over which each perplexity is taken")
       ->capture_default_str();
+  flags->strategy.add_to(*command, true);
   add_count(*command, "total_tokens", flags->total_tokens, "Stop after so many tokens of the text (its end)");
   add_option(*command, "output", flags->output, "Results file (results/perplexity-<time>.json)")
       ->option_text("FILE");

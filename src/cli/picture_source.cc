@@ -5,16 +5,16 @@
 #include <filesystem>
 
 #include "kvevict/error.h"
-#include "kvevict/policy.h"
-#include "kvevict/results.h"
+#include "kvevict/registry.h"
 #include "kvevict/session_file.h"
+#include "results/results.h"
 
 namespace kvevict::cli {
 namespace {
 
 constexpr std::size_t kMostListed = 20;
 
-/// The one item that is called `wanted`, or the only one where nothing is wanted.
+/// The one item that is called `wanted`, or the only one if nothing is wanted.
 template <typename Items, typename Name>
 const typename Items::value_type& choose(const Items& items, const std::string& wanted, const char* flag,
                                          const std::string& place, const Name& name_of) {

@@ -17,7 +17,7 @@ struct PictureSource {
 };
 
 /// The cache that `source` names: after its eviction, or as the session was saved. `n_layers` is the number
-/// of layers where the file does not tell it (nothing: one row for all layers). Errors: those of
+/// of layers if the file does not tell it (nothing: one row for all layers). Errors: those of
 /// `read_results`; kInvalidArgument for a choice that is not in the file or is missing, listing what is
 /// there.
 [[nodiscard]] plot::CachePicture read_picture(const PictureSource& source,

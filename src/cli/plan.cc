@@ -74,7 +74,7 @@ void print_summary(const StrategySpec& spec, std::int64_t total_len, const KeepP
     print_ranges(fmt::format("layer {}", l), plan.layer(static_cast<std::size_t>(l)), 8);
 }
 
-/// The plan for all tokens; where it depends on the plans before it, after one for each chunk.
+/// The plan for all tokens; if it depends on the plans before it, after one for each chunk.
 KeepPlan final_plan(const Policy& policy, const PlanFlags& flags, std::int64_t n_layers) {
   const bool is_bounded = flags.prefill == to_string(PrefillMode::kBounded);
   PolicyState state{.schedule = is_bounded ? Schedule::kStreaming : Schedule::kOneShot, .n_layers = n_layers};

@@ -11,7 +11,7 @@
 namespace kvevict::cli {
 namespace {
 
-/// Nothing where the tokens' texts do not make up the prompt again.
+/// Nothing if the tokens' texts do not make up the prompt again.
 std::optional<std::vector<std::size_t>> token_ends_of(const Model& model, const std::string& prompt) {
   std::vector<std::size_t> ends;
   std::size_t end = 0;

@@ -1,6 +1,6 @@
 #include "cli/result_files.h"
 
-#include "kvevict/results.h"
+#include "results/results.h"
 
 namespace kvevict::cli {
 

@@ -10,7 +10,7 @@ namespace kvevict::cli {
 
 /// Files of both kinds that `compare` and `report` read.
 struct ResultFiles {
-  eval::NamedResults results;  ///< Joined over data sets where they belong together.
+  eval::NamedResults results;  ///< Joined over data sets if they belong together.
   std::vector<plot::NeedlePicture> needles;
 };
 

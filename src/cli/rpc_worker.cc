@@ -7,7 +7,7 @@
 
 #include "cli/flags.h"
 #include "cli/subcommands.h"
-#include "kvevict/rpc.h"
+#include "kvevict/engine_info.h"
 
 namespace kvevict::cli {
 

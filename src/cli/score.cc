@@ -12,8 +12,8 @@
 #include "cli/table.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
-#include "kvevict/longbench_dataset.h"
-#include "kvevict/scorer.h"
+#include "results/longbench_dataset.h"
+#include "results/scorer.h"
 #include "text/jsonl.h"
 
 namespace kvevict::cli {

@@ -7,7 +7,7 @@
 namespace kvevict::cli {
 
 /// Standard input as it comes: hands out what is there instead of waiting for a full buffer, and ends when
-/// the flag is raised while it waits. Throws std::ios_base::failure where it cannot be read.
+/// the flag is raised while it waits. Throws std::ios_base::failure if it cannot be read.
 class StandardInput final : public std::streambuf {
  public:
   /// Borrows the flag.
@@ -16,7 +16,7 @@ class StandardInput final : public std::streambuf {
  protected:
   int_type underflow() override;
 
-  /// 1 where reading would not wait, else 0.
+  /// 1 if reading would not wait, else 0.
   std::streamsize showmanyc() override;
 
  private:

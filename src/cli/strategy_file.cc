@@ -18,13 +18,13 @@ namespace {
 }
 
 /// What a key of a map is called in the grammar.
-std::string_view grammar_key(const std::string& path, const YAML::Node& key) {
+std::string grammar_key(const std::string& path, const YAML::Node& key) {
   const auto name = key.as<std::string>();
   if (name == "prefill") return "prefill";
   std::string known = "strategy, ";
   for (const StrategyKey& value : strategy_keys()) {
     if (name == value.long_name) return value.name;
-    known += std::string(value.long_name) + ", ";
+    known += value.long_name + ", ";
   }
   refuse(path, key, "\"" + name + "\" is not known: " + known + "and prefill are");
 }
@@ -37,7 +37,7 @@ std::string grammar_of(const std::string& path, const YAML::Node& item) {
   for (const auto& entry : item) {
     const auto key = entry.first.as<std::string>();
     if (key == "strategy") continue;
-    const std::string_view name = grammar_key(path, entry.first);
+    const std::string name = grammar_key(path, entry.first);
     if (!entry.second.IsScalar()) refuse(path, entry.second, "\"" + key + "\" needs a single value");
     text += fmt::format(":{}={}", name, entry.second.Scalar());
   }

@@ -4,28 +4,15 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "cli/flags.h"
 #include "cli/strategy_file.h"
 #include "kvevict/error.h"
-#include "kvevict/policy.h"
-#include "kvevict/ruler_order.h"
+#include "kvevict/registry.h"
+#include "kvevict/simple_evict.h"
 
 namespace kvevict::cli {
 namespace {
-
-/// The flag of a value: the key's long name. Nothing where the value has no flag, or it is not given.
-std::optional<std::int64_t> given(const StrategyFlags& flags, const StrategyKey& key) {
-  const std::pair<std::string_view, const std::optional<std::int64_t>*> all[] = {
-      {"sink", &flags.sink_tokens},      {"recent", &flags.recent_tokens}, {"budget", &flags.middle_budget},
-      {"stride", &flags.uniform_stride}, {"block", &flags.block_n},        {"span", &flags.span},
-      {"overlap", &flags.overlap}};
-  for (const auto& [name, value] : all) {
-    if (name == key.name) return *value;
-  }
-  return std::nullopt;
-}
 
 void note_empty_middle(const StrategySpec& spec) {
   const SimpleEvictConfig& config = spec.config;
@@ -44,7 +31,7 @@ void note_unused(std::string_view flag, const std::vector<StrategySpec>& specs) 
 /// Writes the single flags into the specs that use them; says which flags none of them uses.
 void apply_single_flags(const StrategyFlags& flags, std::vector<StrategySpec>& specs) {
   for (const StrategyKey& key : strategy_keys()) {
-    const std::optional<std::int64_t> value = given(flags, key);
+    const std::optional<std::int64_t> value = flags.given(key.name);
     if (!value) continue;
     bool is_used = false;
     for (StrategySpec& spec : specs) {
@@ -59,25 +46,25 @@ void apply_single_flags(const StrategyFlags& flags, std::vector<StrategySpec>& s
 /// `--budget`: over the other values, so that it is refused beside those that it sets.
 void apply_budget(const StrategyFlags& flags, std::vector<StrategySpec>& specs) {
   if (!flags.budget) return;
-  if (flags.middle_budget || flags.uniform_stride) {
+  if (flags.given("budget") || flags.given("stride")) {
     throw Error(
         ErrorCode::kInvalidArgument,
         fmt::format("--budget and --{} are both given: --budget sets the middle from what the sink and "
                     "the recent window leave",
-                    flags.middle_budget ? "middle_budget" : "uniform_stride"));
+                    flags.given("budget") ? "middle_budget" : "uniform_stride"));
   }
   bool is_used = false;
   for (StrategySpec& spec : specs) {
     const PolicyInfo& info = policy_info(spec.name);
     if (!info.uses("recent")) continue;
-    if (flags.recent_tokens && !info.uses("budget")) {
+    if (flags.given("recent") && !info.uses("budget")) {
       throw Error(
           ErrorCode::kInvalidArgument,
           fmt::format("--budget and --recent_tokens are both given: {} has nothing else besides its sink",
                       spec.name));
     }
     if (flags.has_auto_sink) spec.config.sink_tokens = 0;  // the command counts it, and sets the budget then
-    set_budget(spec, *flags.budget);
+    set_total_budget(spec, *flags.budget);
     is_used = true;
   }
   if (!is_used) note_unused("budget", specs);
@@ -101,21 +88,6 @@ void require_no_scores(const Policy& policy) {
       fmt::format("{} needs a model's attention to choose tokens: what it keeps cannot be told without "
                   "a run (generate, longbench)",
                   policy.spec().name));
-}
-
-void set_budget(StrategySpec& spec, std::int64_t n_tokens) {
-  const bool has_middle = policy_info(spec.name).uses("budget");
-  SimpleEvictConfig& config = spec.config;
-  const std::int64_t n_fixed = config.sink_tokens + (has_middle ? config.recent_tokens : 0);
-  if (n_tokens < n_fixed + (has_middle ? 0 : 1)) {
-    throw Error(
-        ErrorCode::kInvalidArgument,
-        fmt::format("a budget of {} tokens in all is too small for {}: its sink{} alone are {} tokens",
-                    n_tokens, spec.name, has_middle ? " and recent window" : " and newest token",
-                    n_fixed + (has_middle ? 0 : 1)));
-  }
-  (has_middle ? config.middle_budget_tokens : config.recent_tokens) = n_tokens - n_fixed;
-  if (has_middle) config.uniform_stride = 0;
 }
 
 void note_streaming_middle(const StrategySpec& spec) {
@@ -148,15 +120,32 @@ void add_auto_sink(CLI::App& app, StrategyFlags& flags) {
            if (flags.has_auto_sink) return;
            const std::string problem = check_whole_number(text);
            if (!problem.empty()) throw CLI::ValidationError("--sink_tokens", problem + ", nor is it auto");
-           flags.sink_tokens = std::stoll(text);
+           flags.values["sink"] = std::stoll(text);
          },
          "First tokens, always kept; auto: those of the system prompt (auto)")
       ->option_text("auto|N");
 }
 
+/// " (ladder)", the strategies that use the value; nothing if most do.
+std::string users_of(const StrategyKey& key) {
+  std::string names;
+  std::size_t n_users = 0;
+  for (const PolicyInfo& info : all_policies()) {
+    if (!info.uses(key.name)) continue;
+    names += (names.empty() ? "" : ", ") + info.name;
+    ++n_users;
+  }
+  return 2 * n_users > all_policies().size() ? "" : " [" + names + "]";
+}
+
+std::optional<std::int64_t> StrategyFlags::given(const std::string& key) const {
+  const auto found = values.find(key);
+  return found == values.end() ? std::nullopt : found->second;
+}
+
 void StrategyFlags::add_to(CLI::App& app, bool takes_several, bool takes_auto_sink) {
   std::string names;
-  for (const PolicyInfo& info : all_policies()) names += (names.empty() ? "" : ", ") + std::string(info.name);
+  for (const PolicyInfo& info : all_policies()) names += (names.empty() ? "" : ", ") + info.name;
   add_option(app, "strategy", strategy,
              names + "; with values if you like: name[:sink[:recent[:budget]]][:key=value...]")
       ->option_text("NAME");
@@ -165,22 +154,18 @@ void StrategyFlags::add_to(CLI::App& app, bool takes_several, bool takes_auto_si
                "Several strategies on the same examples, separated by commas, or a YAML or JSON file of them")
         ->option_text("NAME,NAME,...|FILE");
   }
-  if (takes_auto_sink) {
-    add_auto_sink(app, *this);
-  } else {
-    add_count(app, "sink_tokens", sink_tokens, "First tokens, always kept (256; streaming_llm, ladder 4)");
+  for (const StrategyKey& key : strategy_keys()) {
+    // A command's own flag of that name goes first (stream's --window): the strategy's text still takes the
+    // value.
+    if (app.get_option_no_throw("--" + key.long_name) != nullptr) continue;
+    if (takes_auto_sink && key.name == "sink") {
+      add_auto_sink(app, *this);
+    } else {
+      add_count(app, key.long_name, values[key.name], key.help + users_of(key));
+    }
   }
-  add_count(app, "recent_tokens", recent_tokens,
-            "Last tokens, always kept (512; streaming_llm 1020, ladder 508)");
-  add_count(app, "middle_budget", middle_budget,
-            "Most middle tokens kept by strategies that choose some (sink_recent_uniform 0, ladder 512)");
   add_count(app, "budget", budget,
             "Tokens kept in all: sets the middle budget, or the recent window of a strategy without one");
-  add_count(app, "uniform_stride", uniform_stride,
-            "Keep every N-th middle block instead of a budget (0: off)");
-  add_count(app, "block_n", block_n, "Tokens per block of the middle (128)");
-  add_count(app, "span", span, "ladder: layers that share a token (half of the layers)");
-  add_count(app, "overlap", overlap, "ladder: layers that two neighbouring steps share, below the span (0)");
 }
 
 namespace {

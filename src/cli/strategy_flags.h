@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,17 +23,13 @@ inline constexpr int kDefaultModelLayers = 30;
 /// Errors: kInvalidArgument for a number that no model has.
 [[nodiscard]] std::int64_t layers_for(const StrategySpec& spec, std::optional<std::int64_t> given);
 
-/// Refuses a policy that chooses by attention, where there is no model: kInvalidArgument.
+/// Refuses a policy that chooses by attention, if there is no model: kInvalidArgument.
 void require_no_scores(const Policy& policy);
 
-/// Makes the strategy hold `n_tokens` tokens in all: its middle budget, or where it has none its recent
-/// window, is what the rest leaves. Errors: kInvalidArgument where nothing is left.
-void set_budget(StrategySpec& spec, std::int64_t n_tokens);
-
-/// Says on stderr where a stream cannot keep a middle that was asked for: a budget below one block.
+/// Says on stderr if a stream cannot keep a middle that was asked for: a budget below one block.
 void note_streaming_middle(const StrategySpec& spec);
 
-/// A strategy as it was asked for, and its prefill where its text says one (":prefill=bounded").
+/// A strategy as it was asked for, and its prefill if its text says one (":prefill=bounded").
 struct ChosenStrategy {
   StrategySpec spec;
   std::optional<PrefillMode> prefill;
@@ -44,13 +41,16 @@ struct ChosenStrategy {
 struct StrategyFlags {
   std::string strategy;
   std::string strategies;  ///< Several, separated by commas, or a YAML or JSON file of them.
-  std::optional<std::int64_t> sink_tokens, recent_tokens, middle_budget, uniform_stride, block_n, span,
-      overlap;
+  std::map<std::string, std::optional<std::int64_t>>
+      values;                          ///< Of single flags, by the keys of the grammar.
   std::optional<std::int64_t> budget;  ///< Tokens in all.
   bool has_auto_sink = false;          ///< `--sink_tokens auto`: the command itself counts the tokens.
 
-  /// Adds the flags; `--strategies` only where the command can run several, the word "auto" for
-  /// `--sink_tokens` only where it can count them.
+  /// The value of a single flag.
+  [[nodiscard]] std::optional<std::int64_t> given(const std::string& key) const;
+
+  /// Adds the flags; `--strategies` only if the command can run several, the word "auto" for
+  /// `--sink_tokens` only if it can count them.
   void add_to(CLI::App& app, bool takes_several, bool takes_auto_sink = false);
 
   /// The strategies asked for: the texts' own values, then the single flags over them. A flag that

@@ -16,8 +16,8 @@
 #include "cli/subcommands.h"
 #include "experiments/running_perplexity.h"
 #include "kvevict/error.h"
+#include "kvevict/token_stream.h"
 #include "runtime/stream_checkpoint.h"
-#include "runtime/token_stream.h"
 
 namespace kvevict::cli {
 namespace {
@@ -126,8 +126,7 @@ void feed(const StreamFlags& flags, const ModelRun& run, TokenStream& tokens, Se
     const auto chunk =
         take_chunk(tokens, std::min<std::int64_t>(run.options.n_chunk, n_total - n_seen), interrupt);
     if (chunk.empty()) break;
-    session.append(chunk, {.policy = run.policy,
-                           .on_log_probability = [&](std::int64_t, double p) { perplexity.add(p); }});
+    session.append(chunk, {.on_log_probability = [&](std::int64_t, double p) { perplexity.add(p); }});
     n_seen += static_cast<std::int64_t>(chunk.size());
     if (n_seen / flags.report_every > reports.n_reported() / flags.report_every)
       reports.print(session, perplexity);
@@ -154,10 +153,10 @@ void run_stream(StreamFlags flags) {
   std::ifstream file;
   if (flags.file != "-") file = open_text(flags.file);
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
-  const ModelRun run = make_run(flags.engine, spec);
+  const ModelRun run = make_run(flags.engine, spec, Model::load(flags.engine.model_options()));
   require_savable(run, flags.checkpoint);
   if (flags.engine.dry_run) {
-    fmt::print("{}", dry_run_text(run, 0, 0));
+    fmt::print("{}", dry_run_text(run));
     return;
   }
   const InterruptGuard interrupt;
@@ -170,7 +169,7 @@ void run_stream(StreamFlags flags) {
     spdlog::info("going on after {} tokens, as {} says", session->stats().n_tokens_seen, flags.checkpoint);
     skip(tokens, session->stats().n_tokens_seen, flags.file, interrupt);
   } else {
-    session.emplace(run.model, run.options);
+    session.emplace(run.model, run.policy, run.options);
   }
   feed(flags, run, tokens, *session, checkpoint, interrupt);
 }

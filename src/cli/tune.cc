@@ -4,8 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <memory>
 #include <set>
 #include <utility>
@@ -19,10 +17,11 @@
 #include "cli/ready_command.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
-#include "experiments/tuning.h"
+#include "experiments/tuning_race.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
-#include "kvevict/statistics.h"
+#include "kvevict/memory.h"
+#include "results/statistics.h"
 #include "text/hashes.h"
 
 namespace kvevict::cli {
@@ -33,7 +32,6 @@ namespace fs = std::filesystem;
 constexpr double kMiB = 1 << 20;
 constexpr std::int64_t kMostTokensWithoutLimit = 2048;
 constexpr std::int64_t kLeastRecentTokens = 8;
-constexpr std::array kRounds = {0.25, 0.5, 1.0};  // shares of the examples; hopeless candidates go in between
 
 struct TuneFlags {
   LongBenchFlags run;
@@ -41,15 +39,8 @@ struct TuneFlags {
   std::string kv_memory;
 };
 
-/// The candidates and their score table while they are tried.
-struct Race {
-  eval::LongBenchJob job;
-  eval::Results results;
-  std::vector<eval::RunResult> given_up;
-};
-
 void require_sound(const TuneFlags& flags) {
-  if (!flags.kv_memory.empty()) static_cast<void>(parse_bytes("kv_memory", flags.kv_memory));
+  if (!flags.kv_memory.empty()) static_cast<void>(parse_bytes(flags.kv_memory));
   if (flags.kv_memory.empty() && !flags.min_score) {
     throw Error(ErrorCode::kInvalidArgument,
                 "a limit or a goal is needed: --kv_memory SIZE, --min_score POINTS, or both");
@@ -63,20 +54,14 @@ void require_sound(const TuneFlags& flags) {
   }
 }
 
-/// Tokens a layer that the limit holds, in whole steps of llama.cpp's cells.
-std::int64_t most_tokens(const TuneFlags& flags, const Model& model) {
-  if (flags.kv_memory.empty()) return kMostTokensWithoutLimit;
-  const std::int64_t n_tokens = tokens_within(flags.kv_memory, model, flags.run.engine.session_options());
-  if (n_tokens > 0) return n_tokens;
-  throw Error(
-      ErrorCode::kInvalidArgument,
-      fmt::format("--kv_memory {} holds less than the {} cells of {} that llama.cpp allocates at least: "
-                  "raise the limit",
-                  flags.kv_memory, kCellPadding, model.info().name));
+/// Bytes of K and V that the candidates may take.
+std::int64_t most_bytes(const TuneFlags& flags, std::int64_t bytes_per_token) {
+  return flags.kv_memory.empty() ? kMostTokensWithoutLimit * bytes_per_token : parse_bytes(flags.kv_memory);
 }
 
-/// The tokens a layer to try: the limit; where a score is the goal, parts of it too, for the smallest that is
-/// good enough. Fewer than the cells of one step save no memory.
+/// The tokens a layer to try: what the limit holds in whole steps of llama.cpp's cells; if a score is the
+/// goal, parts of it too, for the smallest that is good enough. Fewer than the cells of one step save no
+/// memory.
 std::set<std::int64_t> sizes_to_try(const TuneFlags& flags, std::int64_t n_tokens) {
   std::set<std::int64_t> sizes = {n_tokens};
   for (const std::int64_t part : {8, 4, 2}) {
@@ -85,62 +70,43 @@ std::set<std::int64_t> sizes_to_try(const TuneFlags& flags, std::int64_t n_token
   return sizes;
 }
 
+/// Shortens the recent window until the strategy stays within `bytes`; false if none does.
+bool shorten(StrategySpec& spec, std::int64_t bytes, const Model& model, const SessionOptions& options) {
+  std::int64_t& recent = spec.config.recent_tokens;
+  const auto fits = [&](std::int64_t n_recent) {
+    recent = n_recent;
+    const MemoryNeeded needed = memory_needed(model, *make_policy(spec), options, {});
+    return limited_bytes(needed, options, {}) <= bytes;
+  };
+  std::int64_t n_too_many = recent + 1;
+  std::int64_t n_fits = kLeastRecentTokens;
+  if (n_fits >= n_too_many || !fits(n_fits)) return false;
+  while (n_too_many - n_fits > 1) {
+    const std::int64_t n = n_fits + (n_too_many - n_fits) / 2;
+    (fits(n) ? n_fits : n_too_many) = n;
+  }
+  recent = n_fits;
+  return true;
+}
+
 /// All shapes that with all they need beyond their budget stay within the limit.
-std::vector<ChosenStrategy> candidates(const TuneFlags& flags, std::int64_t n_tokens) {
+std::vector<ChosenStrategy> candidates(const TuneFlags& flags, const Model& model) {
   std::vector<ChosenStrategy> chosen;
-  const EngineFlags& engine = flags.run.engine;
-  for (const std::int64_t size : sizes_to_try(flags, n_tokens)) {
+  const SessionOptions options = flags.run.engine.session_options();
+  const std::int64_t bytes_per_token = model.kv_bytes_per_token(options.type_k, options.type_v);
+  const std::int64_t limit = most_bytes(flags, bytes_per_token);
+  for (const std::int64_t size : sizes_to_try(flags, limit / bytes_per_token / kCellPadding * kCellPadding)) {
     for (StrategySpec& spec : eval::tuning_grid(size)) {
-      spec.config.recent_tokens -=
-          tokens_beyond_budget(*make_policy(spec), engine.session_options(), engine.is_bounded());
-      if (spec.config.recent_tokens >= kLeastRecentTokens) chosen.push_back({spec, std::nullopt});
+      if (shorten(spec, std::min(limit, size * bytes_per_token), model, options))
+        chosen.push_back({spec, std::nullopt});
     }
   }
   if (!chosen.empty()) return chosen;
   throw Error(
       ErrorCode::kInvalidArgument,
-      fmt::format("--kv_memory {} holds {} tokens a layer, too few besides the chunk and the decode slack: "
-                  "raise it, or lower --chunk",
-                  flags.kv_memory, n_tokens));
-}
-
-/// The job's data sets with a share of their examples.
-std::vector<eval::DatasetJob> part_of(const std::vector<eval::DatasetJob>& datasets, double share) {
-  std::vector<eval::DatasetJob> part = datasets;
-  for (eval::DatasetJob& dataset : part) {
-    const auto n = static_cast<std::size_t>(std::ceil(share * static_cast<double>(dataset.examples.size())));
-    dataset.examples.resize(std::min(n, dataset.examples.size()));
-  }
-  return part;
-}
-
-void give_up_hopeless(Race& race, const eval::TuningGoal& goal) {
-  const std::vector<bool> hopeless = eval::hopeless_runs(race.results.runs, goal);
-  for (std::size_t i = hopeless.size(); i-- > 0;) {
-    if (!hopeless[i]) continue;
-    race.results.runs[i].info.status = "interrupted";
-    race.given_up.push_back(std::move(race.results.runs[i]));
-    race.results.runs.erase(race.results.runs.begin() + static_cast<std::ptrdiff_t>(i));
-    race.job.strategies.erase(race.job.strategies.begin() + static_cast<std::ptrdiff_t>(i));
-  }
-}
-
-std::int64_t n_examples_of(const std::vector<eval::DatasetJob>& datasets) {
-  std::int64_t n = 0;
-  for (const eval::DatasetJob& dataset : datasets) n += static_cast<std::int64_t>(dataset.examples.size());
-  return n;
-}
-
-/// Round after round with more examples and fewer candidates.
-void run_race(Race& race, const std::vector<eval::DatasetJob>& choosing, const eval::TuningGoal& goal) {
-  for (const double share : kRounds) {
-    race.job.datasets = part_of(choosing, share);
-    fmt::print(stderr, "tune: {} candidates on {} examples\n", race.job.strategies.size(),
-               n_examples_of(race.job.datasets));
-    eval::run_longbench(race.job, race.results,
-                        [](std::size_t, const std::string&, const eval::ExampleResult&) {});
-    if (share < 1) give_up_hopeless(race, goal);
-  }
+      fmt::format("--kv_memory {} is too small for every shape: llama.cpp allocates {} cells at least, "
+                  "{:.1f} MiB, and a chunk or the decode slack come on top",
+                  flags.kv_memory, kCellPadding, static_cast<double>(kCellPadding * bytes_per_token) / kMiB));
 }
 
 /// 95 % interval of the mean over the data sets.
@@ -166,7 +132,7 @@ std::string interval_text(const eval::PairedComparison& score) {
   return fmt::format("{:.2f} [{:.1f}, {:.1f}]", score.difference, score.interval.low, score.interval.high);
 }
 
-std::string race_table(const Race& race) {
+std::string race_table(const eval::TuningRace& race) {
   Table table({"candidate", "examples", "score [95% CI]", "KV MiB", ""});
   const auto add = [&](const eval::RunResult& run, const char* note) {
     const eval::PairedComparison score = score_of(run);
@@ -178,7 +144,8 @@ std::string race_table(const Race& race) {
   return table.text();
 }
 
-void write_race(Race& race, const ChosenData& data, const std::string& sha256, const fs::path& output) {
+void write_race(eval::TuningRace& race, const ChosenData& data, const std::string& sha256,
+                const fs::path& output) {
   eval::Results results = race.results;
   for (const eval::RunResult& run : race.given_up) results.runs.push_back(run);
   for (eval::RunResult& run : results.runs) run.info.model_sha256 = sha256;
@@ -191,11 +158,11 @@ fs::path held_out_path(const fs::path& output) {
 }
 
 /// The winner and the full cache on the examples that chose nothing.
-void judge(const TuneFlags& flags, const Race& race, std::size_t winner, ChosenData held_out,
+void judge(const TuneFlags& flags, const eval::TuningRace& race, std::size_t winner, ChosenData held_out,
            const std::string& sha256, const fs::path& output) {
   eval::LongBenchJob job = race.job;
   job.datasets = held_out.jobs;
-  if (n_examples_of(job.datasets) == 0) {
+  if (eval::count_examples(job.datasets) == 0) {
     fmt::print("held out  no example: there are fewer than three\n");
     return;
   }
@@ -206,7 +173,7 @@ void judge(const TuneFlags& flags, const Race& race, std::size_t winner, ChosenD
   eval::run_longbench(job, results, [](std::size_t, const std::string&, const eval::ExampleResult&) {});
   eval::write_results(results, held_out_path(output));
   fmt::print("held out  {} on {} examples that did not choose it; the full cache: {}\n",
-             interval_text(score_of(results.runs[1])), n_examples_of(job.datasets),
+             interval_text(score_of(results.runs[1])), eval::count_examples(job.datasets),
              interval_text(score_of(results.runs[0])));
 }
 
@@ -245,18 +212,20 @@ void run_tune(TuneFlags flags, const std::string& given) {
   ChosenData data = choose_data(flags.run, templates);
   const ChosenData held_out = split(data);
   const InterruptGuard interrupt;
-  Race race{.job = make_job(flags.run, {}, data.jobs), .results = {}, .given_up = {}};
+  eval::TuningRace race{.job = make_job(flags.run, {}, data.jobs), .results = {}, .given_up = {}};
   race.job.templates = &templates;
   race.job.scorer = &scorer;
   race.job.settings.session.cancel = interrupt.flag();
-  for (const ChosenStrategy& candidate : candidates(flags, most_tokens(flags, *race.job.model))) {
+  for (const ChosenStrategy& candidate : candidates(flags, *race.job.model)) {
     race.job.strategies.push_back(make_strategy(flags.run.engine, candidate, *race.job.model));
   }
   race.results = empty_results(flags.run, race.job, data);
   const std::string sha256 = sha256_of_file(race.job.model->path());
   try {
-    run_race(race, data.jobs, goal);
-  } catch (const Error&) {
+    eval::run_tuning_race(race, data.jobs, goal, [](std::size_t n_candidates, std::int64_t n_examples) {
+      fmt::print(stderr, "tune: {} candidates on {} examples\n", n_candidates, n_examples);
+    });
+  } catch (...) {  // whatever it is, what was done is kept
     if (has_examples(race.results)) {
       write_race(race, data, sha256, output);
       spdlog::warn("stopped before the end; what is done is in {}", output.string());

@@ -7,25 +7,25 @@
 #include <vector>
 
 #include "engine/layered_map.h"
-#include "kvevict/token_scores.h"
+#include "kvevict/policy.h"
 
 struct ggml_tensor;
 
 namespace kvevict {
 
-/// Adds up the attention that each cell of a context gets while llama.cpp computes, from the
-/// probabilities that its evaluation callback shows where flash attention is off (`kq_soft_max-<layer>`, f32
-/// `[cells, queries, heads, 1]`). Never holds more than one row for each layer and query asked for.
-/// REQUIRES: one sequence, whose slots lie in the cells 0 … n − 1 (`KvContext::arrange` sees to that).
+/// Adds up the attention that each cell of a context gets while llama.cpp computes. It reads the
+/// probabilities that llama.cpp's evaluation callback shows if flash attention is off (`kq_soft_max-<layer>`,
+/// f32 `[cells, queries, heads, 1]`). Never holds more than one row for each layer and query asked for.
+/// REQUIRES: one sequence, whose slots lie in the cells 0 … n − 1 (`CellExecutor::carry_out` sees to that).
 class AttentionScores {
  public:
   AttentionScores(ScoreRequest request, std::size_t n_layers) : request_(request), layers_(n_layers) {}
 
-  /// For llama_context_params::cb_eval; `scores` is the AttentionScores. Never throws: what is wrong
-  /// is told by `require_sound`.
+  /// For llama_context_params::cb_eval; `scores` is the AttentionScores. Never throws, since llama.cpp calls
+  /// it: `require_sound` and `require_memory` throw afterwards.
   static bool on_tensor(ggml_tensor* tensor, bool is_question, void* scores) noexcept;
 
-  /// After a decode: kOutOfMemory where there was none to add up what it showed.
+  /// After a decode: throws kOutOfMemory if there was no memory to add up what it showed.
   void require_memory() const;
 
   /// After a decode that left `n_cells` cells: refuses (kUnsupported) a model whose attention was not

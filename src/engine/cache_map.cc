@@ -44,6 +44,11 @@ void CacheMap::add_run(const HeldRun& run) {
   runs_.push_back(run);
 }
 
+void CacheMap::prepare_append() {
+  if (runs_.size() == runs_.capacity()) runs_.reserve(2 * runs_.size() + 1);
+  held_.reserve(held_.ranges().size() + 1);
+}
+
 void CacheMap::append(std::int64_t n_tokens) {
   add_run({{n_seen_, n_seen_ + n_tokens}, next_position_});
   n_seen_ += n_tokens;

@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "kvevict/held_run.h"
 #include "kvevict/keep_set.h"
+#include "kvevict/session_options.h"
 
 namespace kvevict {
 
@@ -30,8 +30,11 @@ class CacheMap {
  public:
   CacheMap() = default;
 
-  /// A record that was saved. Throws `Error(kBadData)` where the numbers contradict each other.
+  /// A record that was saved. Throws `Error(kBadData)` if the numbers contradict each other.
   CacheMap(std::span<const HeldRun> runs, std::int64_t n_seen, std::int64_t next_position);
+
+  /// Makes room for another run: the next `append` cannot fail.
+  void prepare_append();
 
   /// The next `n_tokens` original tokens were written at the next positions.
   void append(std::int64_t n_tokens);
@@ -40,7 +43,7 @@ class CacheMap {
   std::vector<PositionRange> retain(const KeepSet& keep);
 
   /// Forgets the tokens from index `n_tokens` on. Returns the positions to remove. Throws
-  /// `Error(kInvalidArgument)` where token n_tokens − 1 is not held: nothing could go on behind it.
+  /// `Error(kInvalidArgument)` if token n_tokens − 1 is not held: nothing could go on behind it.
   std::vector<PositionRange> trim(std::int64_t n_tokens);
 
   /// Gives the held tokens the positions 0 … n − 1 and makes n the next one. Returns the shifts to

@@ -2,7 +2,7 @@
 
 #include <ggml.h>
 
-#include "kvevict/kv_type.h"
+#include "kvevict/model.h"
 
 namespace kvevict {
 

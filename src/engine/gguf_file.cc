@@ -129,7 +129,7 @@ std::vector<KvWidth> kv_widths(const GgufFile& file) {
   const auto n_layers = static_cast<int>(file.number("block_count").value_or(0));
   const std::int64_t n_embd = file.number("embedding_length").value_or(0);
   const std::int64_t n_without = file.number("attention.shared_kv_layers").value_or(0);
-  const bool is_mla = file.number("attention.key_length_mla").has_value();
+  const bool is_mla = file.number("attention.key_length_mla").value_or(0) > 0;  // llama.cpp writes 0 for none
   std::vector<KvWidth> widths;
   for (int layer = 0; layer < n_layers; ++layer) {
     const std::int64_t n_head = file.number_of_layer("attention.head_count", layer).value_or(1);

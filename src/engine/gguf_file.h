@@ -20,10 +20,10 @@ class GgufFile {
   [[nodiscard]] std::int64_t file_bytes() const noexcept { return file_bytes_; }
   [[nodiscard]] std::string architecture() const;
 
-  /// A string value; empty where the key is absent or of another type.
+  /// A string value; empty if the key is absent or of another type.
   [[nodiscard]] std::string text(const std::string& key) const;
 
-  /// `<architecture>.<key>` as an integer; nothing where absent.
+  /// `<architecture>.<key>` as an integer; nothing if absent.
   [[nodiscard]] std::optional<std::int64_t> number(const std::string& key) const;
 
   /// `<architecture>.<key>` for layer `layer`: an element of an array, or the one value of all.
@@ -40,7 +40,7 @@ class GgufFile {
   GgufHandle gguf_;
 };
 
-/// Widths (elements) of one token's K and V row in a layer; 0 where the layer has none.
+/// Widths (elements) of one token's K and V row in a layer; 0 if the layer has none.
 struct KvWidth {
   std::int64_t k = 0;
   std::int64_t v = 0;

@@ -3,9 +3,11 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "base/processors.h"
+#include "base/scope_guard.h"
 #include "base/units.h"
 #include "engine/batch.h"
 #include "engine/ggml_types.h"
@@ -41,14 +43,15 @@ bool is_cancelled(void* cancel) {
 
 }  // namespace
 
-KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& options, std::int64_t n_cells)
+KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& options, std::int64_t n_cells,
+                     std::optional<ScoreRequest> scores, int n_outputs)
     : model_(std::move(model)),
       options_(options),
       is_in_use_(static_cast<std::size_t>(options.n_sequences), false),
-      n_outputs_(options.n_sequences) {
-  if (options.scores) {
-    scores_ =
-        std::make_unique<AttentionScores>(*options.scores, static_cast<std::size_t>(model_->info().n_layers));
+      n_outputs_(std::max(n_outputs, options.n_sequences)),
+      cells_(nullptr) {
+  if (scores) {
+    scores_ = std::make_unique<AttentionScores>(*scores, static_cast<std::size_t>(model_->info().n_layers));
   }
   install(make_context(padded_cells(n_cells)), padded_cells(n_cells));
 }
@@ -62,6 +65,7 @@ LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& 
   params.n_ubatch = static_cast<std::uint32_t>(options.n_ubatch);
   params.n_seq_max = static_cast<std::uint32_t>(options.n_sequences);
   params.kv_unified = options.n_sequences > 1;  // forks share cells
+  // Logits are n_vocab floats for each token: room for a whole batch would often outweigh the cache.
   params.n_outputs_max = static_cast<std::uint32_t>(n_outputs);
   params.n_threads = n_threads;
   params.n_threads_batch = n_threads;
@@ -78,7 +82,7 @@ LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& 
     params.cb_eval = AttentionScores::on_tensor;
     params.cb_eval_user_data = scores;
   }
-  const LlamaLogCapture log;
+  const LlamaLogCapture log;  // llama.cpp returns a null pointer and says why in its log alone
   LlamaContextHandle context(llama_init_from_model(model.handle(), params));
   if (!context) {
     const std::int64_t bytes = n_cells * model.kv_bytes_per_token(options.type_k, options.type_v);
@@ -87,7 +91,7 @@ LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& 
                 "llama.cpp cannot make a context of " + std::to_string(n_cells) + " cells (" +
                     std::to_string(bytes >> 20) + " MiB of K and V): " + log.reason());
   }
-  if (options.positions != PositionMode::kAbsolute &&
+  if (options.positions.value_or(PositionMode::kAbsolute) != PositionMode::kAbsolute &&
       !llama_memory_can_shift(llama_get_memory(context.get()))) {
     throw Error(ErrorCode::kUnsupported, "the positions of " + model.info().name +
                                              " cannot be shifted: use absolute positions with it");
@@ -99,9 +103,23 @@ LlamaContextHandle KvContext::make_context(std::int64_t n_cells) const {
   return make_llama_context(*model_, options_, n_cells, n_outputs_, scores_.get());
 }
 
+llama_context* KvContext::context() const {
+  if (!context_) {
+    throw Error(
+        ErrorCode::kEngine,
+        "this session lost its cache: there was no memory for a new context, nor for the old one again");
+  }
+  return context_.get();
+}
+
 void KvContext::install(LlamaContextHandle context, std::int64_t n_cells) {
+  // A sequence that shared its cells, and a sliding window, fill cells by rules that CellPlaces does not
+  // follow.
+  const bool is_known = !was_shared_ && llama_model_n_swa(model_->handle()) == 0;
+  cells_ = CellExecutor(context.get(), is_known ? CellPlaces(n_cells) : CellPlaces(), scores_.get());
   context_ = std::move(context);
   n_cells_ = n_cells;
+  // llama.cpp may have made the batch smaller than it was asked to.
   n_batch_ = static_cast<int>(llama_n_batch(context_.get()));
   kv_bytes_peak_ = std::max(kv_bytes_peak_, kv_bytes());
 }
@@ -122,10 +140,14 @@ llama_seq_id KvContext::take_sequence() {
 }
 
 void KvContext::release_sequence(llama_seq_id sequence) noexcept {
-  llama_memory_seq_rm(llama_get_memory(context_.get()), sequence, -1, -1);
   is_in_use_[static_cast<std::size_t>(sequence)] = false;
+  if (!context_) return;  // lost: there is no cell to free, and a destructor must not throw
+  llama_memory_seq_rm(llama_get_memory(context_.get()), sequence, -1, -1);
+  cells_.places().removed({0, std::numeric_limits<std::int32_t>::max()});
   if (scores_) scores_->trim(static_cast<std::size_t>(n_cells_), 0);
-  if (sequence == shifted_sequence_) waiting_shifts_.clear();
+  // Shifts that wait belong to cells that are gone: they would move those of the next sequence of this
+  // number.
+  if (sequence == cells_.shifted_sequence()) cells_.shifts_done();
 }
 
 int KvContext::n_sequences_in_use() const noexcept {
@@ -133,56 +155,54 @@ int KvContext::n_sequences_in_use() const noexcept {
 }
 
 void KvContext::share(llama_seq_id from, llama_seq_id to) {
-  if (!waiting_shifts_.empty()) {
+  if (!waiting_shifts().empty()) {
+    // Shifts wait for one sequence. Once two sequences have the cells, `copy` could not take them back for
+    // one of them: they are carried out first, and only a decode does that. Any token will do; its cell goes
+    // again.
     const BatchToken any{.token = 0, .position = 0, .sequence = to, .wants_logits = false};
     decode({&any, 1});
     --n_decode_calls_;
     --n_decoded_tokens_;
-    llama_memory_seq_rm(llama_get_memory(context_.get()), to, -1, -1);
+    llama_memory_seq_rm(llama_get_memory(context()), to, -1, -1);
   }
-  llama_memory_seq_cp(llama_get_memory(context_.get()), from, to, -1, -1);
+  was_shared_ = true;
+  cells_.places().forget();
+  llama_memory_seq_cp(llama_get_memory(context()), from, to, -1, -1);
 }
 
 std::vector<std::uint8_t> KvContext::copy(llama_seq_id sequence) {
-  // Keys that wait to be turned would be copied with their new positions but the old rotation:
-  // take the shift back, copy, and shift again.
-  std::vector<PositionShift> backwards;
-  for (auto s = waiting_shifts_.rbegin(); s != waiting_shifts_.rend(); ++s) {
-    backwards.push_back({{s->positions.begin + s->delta, s->positions.end + s->delta}, -s->delta});
-  }
-  shift_positions(context_.get(), shifted_sequence_, backwards);
-  try {
-    std::vector<std::uint8_t> rows = copy_rows(context_.get(), sequence);
-    shift_positions(context_.get(), shifted_sequence_, waiting_shifts_);
-    return rows;
-  } catch (const Error&) {
-    shift_positions(context_.get(), shifted_sequence_, waiting_shifts_);
-    throw;
-  }
+  static_cast<void>(context());
+  return cells_.copy(sequence);
 }
 
-void KvContext::put(llama_seq_id sequence, std::span<const std::uint8_t> rows) {
-  put_rows(context_.get(), sequence, rows);
+void KvContext::put(llama_seq_id sequence, std::span<const std::uint8_t> rows,
+                    std::span<const PositionShift> waiting) {
+  static_cast<void>(context());
+  cells_.put(sequence, rows, waiting);
 }
 
-void KvContext::arrange(llama_seq_id sequence, const CellArrangement& arrangement, const KeyTurner* turner) {
-  const StateRows rows(copy(sequence));
-  CellArrangement turned = arrangement;
-  add_waiting_turns(turned, rows.positions(), waiting_shifts_);
-  if (turner == nullptr && turns_keys(turned))
-    throw Error(ErrorCode::kEngine, "keys would have to turn and nothing turns them");
-  const std::vector<std::uint8_t> after = rows.arranged(turned, turner);
-  kv_bytes_peak_ =
-      std::max(kv_bytes_peak_, kv_bytes() + static_cast<std::int64_t>(rows.bytes().size() + after.size()));
-  try {
-    put_rows(context_.get(), sequence, after);
-  } catch (const Error&) {
-    put_rows(context_.get(), sequence, rows.bytes());
-    shift_positions(context_.get(), sequence, waiting_shifts_);
-    throw;
-  }
-  waiting_shifts_.clear();
-  if (scores_) scores_->arrange(turned);
+void KvContext::put_into(llama_seq_id sequence, std::span<const std::uint8_t> rows,
+                         std::span<const TokenRange> occupied, std::span<const PositionShift> waiting) {
+  if (!occupied.empty() && occupied.back().end > n_cells_)
+    throw Error(ErrorCode::kBadData, "the saved places of the cells lie beyond the context");
+  cells_.put_into(sequence, rows, occupied, waiting);
+}
+
+std::vector<TokenRange> KvContext::occupied_cells(std::span<const std::uint8_t> rows) {
+  const CellPlaces& places = cells_.places();
+  if (!places.is_known()) return {};
+  // `rows` are as they were before the shifts that wait.
+  CellPlaces before = places;
+  const auto waiting = waiting_shifts();
+  for (auto s = waiting.rbegin(); s != waiting.rend(); ++s)
+    before.shifted({{s->positions.begin + s->delta, s->positions.end + s->delta}, -s->delta});
+  return positions_of_rows(rows) == before.positions() ? before.occupied() : std::vector<TokenRange>();
+}
+
+void KvContext::carry_out(llama_seq_id sequence, const CellChanges& changes, const KeyRotator* rotator) {
+  static_cast<void>(context());
+  cells_.carry_out(sequence, changes, rotator);
+  if (changes.arrangement) kv_bytes_peak_ = std::max(kv_bytes_peak_, kv_bytes() + cells_.bytes_copied());
 }
 
 void KvContext::resize(std::int64_t n_cells) {
@@ -191,90 +211,74 @@ void KvContext::resize(std::int64_t n_cells) {
 
 void KvContext::ensure_outputs(int n_tokens) {
   if (n_tokens <= n_outputs_) return;
-  const int n_before = n_outputs_;
+  const OnFailure undo([this, n_before = n_outputs_] { n_outputs_ = n_before; });
   n_outputs_ = n_tokens;
-  try {
-    rebuild(n_cells_);
-  } catch (const Error&) {
-    n_outputs_ = n_before;
-    throw;
-  }
+  rebuild(n_cells_);
 }
 
 void KvContext::rebuild(std::int64_t n_cells) {
   std::vector<std::uint8_t> rows = copy(kAllSequences);
+  const std::vector<PositionShift> waiting(waiting_shifts().begin(), waiting_shifts().end());
+  const llama_seq_id shifted = cells_.shifted_sequence();
   const std::int64_t n_old = n_cells_;
   const auto copied = static_cast<std::int64_t>(rows.size());
   kv_bytes_peak_ = std::max(kv_bytes_peak_, kv_bytes() + copied);
-  context_.reset();
-  const auto refill = [&] {
-    put_rows(context_.get(), kAllSequences, rows);
-    shift_positions(context_.get(), shifted_sequence_, waiting_shifts_);
+  was_shared_ = n_sequences_in_use() > 1;  // what is put back lies in known places if one sequence has it
+  const auto refill = [&](std::int64_t n) {
+    install(make_context(n), n);
+    cells_.put(kAllSequences, rows, {});
+    cells_.shift(shifted, waiting);
   };
-  try {
-    install(make_context(n_cells), n_cells);
-  } catch (const Error&) {
-    install(make_context(n_old), n_old);
-    refill();
-    throw;
+  context_.reset();  // before the new one is made: the two together would be the peak
+  {
+    // Whatever fails, there is a context again in which everything is where it was, but for the holes.
+    const OnFailure make_the_old_one_again([&] {
+      context_.reset();
+      refill(n_old);
+    });
+    refill(n_cells);
   }
-  refill();
   kv_bytes_peak_ = std::max(kv_bytes_peak_, kv_bytes() + copied);
   rows = {};
   malloc_trim(0);  // glibc keeps freed buffers below 32 MiB: hand them back to the system
 }
 
 void KvContext::decode(std::span<const BatchToken> batch) {
+  llama_context* const llama = context();
   Batch arrays(batch);
   const LlamaLogCapture log;
-  // An abort within llama.cpp's K-shift would leave some layers turned and the shift still to be done.
-  const bool turns_keys_first = !waiting_shifts_.empty() && options_.cancel != nullptr;
-  if (turns_keys_first) llama_set_abort_callback(context_.get(), nullptr, nullptr);
-  const std::int32_t code = llama_decode(context_.get(), arrays.get());
-  if (turns_keys_first)
-    llama_set_abort_callback(context_.get(), is_cancelled, const_cast<std::atomic<bool>*>(options_.cancel));
+  // An abort within llama.cpp's K-shift would leave some layers rotated and the shift still to be done.
+  const bool rotates_first = !waiting_shifts().empty() && options_.cancel != nullptr;
+  if (rotates_first) llama_set_abort_callback(llama, nullptr, nullptr);
+  const OnExit listen_again([&] {
+    if (rotates_first)
+      llama_set_abort_callback(llama, is_cancelled, const_cast<std::atomic<bool>*>(options_.cancel));
+  });
+  const OnFailure forget_batch([&] { forget(batch); });
+  const std::int32_t code = llama_decode(llama, arrays.get());
   ++n_decode_calls_;
-  if (code != -1) waiting_shifts_.clear();  // -1: refused before anything was done
-  try {
-    if (scores_) scores_->require_memory();
-    if (code != 0) throw_decode_error(code, batch.size(), log.reason());
-    if (scores_) {
-      scores_->require_sound(static_cast<std::size_t>(count_occupied()));
-      scores_->commit();
-    }
-  } catch (const Error&) {
-    forget(batch);
-    throw;
+  // llama.cpp rotates the keys that wait before it computes, so even a decode that fails has rotated them;
+  // but for -1: refused before anything was done.
+  if (code != -1) cells_.shifts_done();
+  if (scores_) scores_->require_memory();
+  if (code != 0) throw_decode_error(code, batch.size(), log.reason());
+  for (const BatchToken& token : batch) cells_.written(token.position, 1);
+  if (scores_) {
+    scores_->require_sound(static_cast<std::size_t>(count_occupied()));
+    scores_->commit();
   }
   n_decoded_tokens_ += static_cast<std::int64_t>(batch.size());
 }
 
-void KvContext::forget(std::span<const BatchToken> batch) {
-  for (const BatchToken& token : batch) {
-    const auto position = static_cast<llama_pos>(token.position);
-    llama_memory_seq_rm(llama_get_memory(context_.get()), token.sequence, position, position + 1);
-  }
-  if (scores_) scores_->discard();
+void KvContext::forget(std::span<const BatchToken> batch) noexcept {
+  for (const BatchToken& token : batch) cells_.forget(token.sequence, {token.position, token.position + 1});
 }
 
 std::span<const float> KvContext::logits(std::size_t i) const {
-  const float* const row = llama_get_logits_ith(context_.get(), static_cast<std::int32_t>(i));
+  const float* const row = llama_get_logits_ith(context(), static_cast<std::int32_t>(i));
   if (row == nullptr)
     throw Error(ErrorCode::kEngine, "llama.cpp gave no logits for a token that should have them");
   return {row, static_cast<std::size_t>(model_->info().n_vocab)};
-}
-
-void KvContext::remove(llama_seq_id sequence, std::span<const PositionRange> positions) {
-  const auto n_before = static_cast<std::size_t>(scores_ ? count_occupied() : 0);
-  remove_positions(context_.get(), sequence, positions);
-  if (scores_ && !positions.empty()) scores_->trim(n_before, static_cast<std::size_t>(count_occupied()));
-}
-
-void KvContext::shift(llama_seq_id sequence, std::span<const PositionShift> shifts) {
-  if (shifts.empty()) return;
-  shift_positions(context_.get(), sequence, shifts);
-  shifted_sequence_ = sequence;
-  waiting_shifts_.insert(waiting_shifts_.end(), shifts.begin(), shifts.end());
 }
 
 }  // namespace kvevict

@@ -2,13 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/attention_scores.h"
-#include "engine/cells.h"
-#include "engine/key_turner.h"
-#include "engine/layered_map.h"
+#include "engine/cell_executor.h"
+#include "engine/key_rotator.h"
 #include "engine/llama_handles.h"
 #include "kvevict/session_options.h"
 
@@ -34,9 +34,12 @@ class KvContext {
  public:
   /// Makes a context of `n_cells` cells, padded up to llama.cpp's multiple of 256.
   /// Errors: kUnsupported, kOutOfMemory, kEngine with llama.cpp's reason.
-  KvContext(std::shared_ptr<const Model> model, const SessionOptions& options, std::int64_t n_cells);
+  /// `scores`: the attention to record; costs time at every decode. `n_outputs`: tokens of a batch whose
+  /// logits are kept, at least one for each sequence.
+  KvContext(std::shared_ptr<const Model> model, const SessionOptions& options, std::int64_t n_cells,
+            std::optional<ScoreRequest> scores = std::nullopt, int n_outputs = 0);
 
-  /// A sequence that no one uses. Errors: kInvalidArgument where all `n_sequences` are in use.
+  /// A sequence that no one uses. Errors: kInvalidArgument if all `n_sequences` are in use.
   [[nodiscard]] llama_seq_id take_sequence();
 
   /// Gives a sequence back: its cells are freed.
@@ -44,8 +47,8 @@ class KvContext {
 
   [[nodiscard]] int n_sequences_in_use() const noexcept;
 
-  /// Makes the empty sequence `to` hold the cells of `from` as well; no row is copied. Keys that
-  /// wait to be turned are turned first: that decodes one token, which is forgotten.
+  /// Makes the empty sequence `to` hold the cells of `from` as well; no row is copied. If keys wait to be
+  /// rotated, a token is decoded first and forgotten: llama.cpp rotates only when it decodes.
   void share(llama_seq_id from, llama_seq_id to);
 
   /// Moves all held cells into a context of `n_cells` cells (padded) and frees the old one. On an
@@ -55,8 +58,8 @@ class KvContext {
   /// Moves the held cells to the front of a new context of the same size, in their order.
   void close_holes() { rebuild(n_cells_); }
 
-  /// Makes room for the logits of `n_tokens` tokens of a batch: moves the cells where the context was
-  /// made for fewer. Errors: as `resize`.
+  /// Makes room for the logits of `n_tokens` tokens of a batch. If the context was made for fewer, the cells
+  /// move into a new one. Errors: as `resize`.
   void ensure_outputs(int n_tokens);
 
   /// Decodes `batch`, at most `n_batch` tokens. Errors: kCancelled, kEngine; the tokens of this call
@@ -67,44 +70,45 @@ class KvContext {
   /// the next call.
   [[nodiscard]] std::span<const float> logits(std::size_t i) const;
 
-  void remove(llama_seq_id sequence, std::span<const PositionRange> positions);
+  /// `CellExecutor::carry_out`.
+  void carry_out(llama_seq_id sequence, const CellChanges& changes, const KeyRotator* rotator = nullptr);
 
-  /// Shifts positions. REQUIRES: no other sequence is in use (shared keys cannot turn twice).
-  void shift(llama_seq_id sequence, std::span<const PositionShift> shifts);
-
-  /// Arranges the cells of `sequence` anew, layer by layer, through llama.cpp's session state. On an error
-  /// the cells are as they were. Cost: two copies of the held rows. Errors: kUnsupported (a cache whose
-  /// state is not of the known form; keys that cannot be turned), kInvalidArgument, kEngine.
-  /// REQUIRES: no other sequence shares its cells.
-  /// `turner` may be null where no key turns.
-  void arrange(llama_seq_id sequence, const CellArrangement& arrangement, const KeyTurner* turner);
-
-  /// The attention recorded so far; null where the options ask for none.
+  /// The attention recorded so far; null if the options ask for none.
   [[nodiscard]] const AttentionScores* scores() const noexcept { return scores_.get(); }
 
-  /// `copy_rows` as it was before the shifts that wait for the next decode: these are for the one
-  /// who puts the rows elsewhere to repeat.
+  /// `CellExecutor::copy`: rows as they were before the shifts that wait.
   [[nodiscard]] std::vector<std::uint8_t> copy(llama_seq_id sequence);
-  [[nodiscard]] std::span<const PositionShift> waiting_shifts() const noexcept { return waiting_shifts_; }
+  [[nodiscard]] std::span<const PositionShift> waiting_shifts() const noexcept {
+    return cells_.waiting_shifts();
+  }
 
-  /// `put_rows`.
-  void put(llama_seq_id sequence, std::span<const std::uint8_t> rows);
+  /// `CellExecutor::put`, `put_into`.
+  void put(llama_seq_id sequence, std::span<const std::uint8_t> rows, std::span<const PositionShift> waiting);
+  void put_into(llama_seq_id sequence, std::span<const std::uint8_t> rows,
+                std::span<const TokenRange> occupied, std::span<const PositionShift> waiting);
+
+  /// The cells that hold tokens, if that is known and agrees with the state `rows` of all of them; else
+  /// nothing.
+  [[nodiscard]] std::vector<TokenRange> occupied_cells(std::span<const std::uint8_t> rows);
 
   /// Cells that hold a token of any sequence, as llama.cpp says. O(cells).
-  [[nodiscard]] std::int64_t count_occupied() const { return count_cells(context_.get(), kAllSequences); }
+  [[nodiscard]] std::int64_t count_occupied() const { return count_cells(context(), kAllSequences); }
 
   [[nodiscard]] std::int64_t n_cells() const noexcept { return n_cells_; }
   [[nodiscard]] int n_batch() const noexcept { return n_batch_; }
+  [[nodiscard]] int n_outputs() const noexcept { return n_outputs_; }
   [[nodiscard]] std::int64_t kv_bytes() const noexcept;
   [[nodiscard]] std::int64_t kv_bytes_peak() const noexcept { return kv_bytes_peak_; }
   [[nodiscard]] std::int64_t n_decode_calls() const noexcept { return n_decode_calls_; }
   [[nodiscard]] std::int64_t n_decoded_tokens() const noexcept { return n_decoded_tokens_; }
 
  private:
+  /// Errors: kEngine for a context that was lost: no new one could be made, nor the old one again.
+  [[nodiscard]] llama_context* context() const;
   [[nodiscard]] LlamaContextHandle make_context(std::int64_t n_cells) const;
   void install(LlamaContextHandle context, std::int64_t n_cells);
   void rebuild(std::int64_t n_cells);
-  void forget(std::span<const BatchToken> batch);
+  void forget(std::span<const BatchToken> batch) noexcept;
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;
@@ -117,8 +121,8 @@ class KvContext {
   std::int64_t kv_bytes_peak_ = 0;
   std::int64_t n_decode_calls_ = 0;
   std::int64_t n_decoded_tokens_ = 0;
-  llama_seq_id shifted_sequence_ = 0;
-  std::vector<PositionShift> waiting_shifts_;  // positions are shifted, keys not yet turned
+  bool was_shared_ = false;  // by several sequences, since the cells were last moved
+  CellExecutor cells_;       // of context_
 };
 
 }  // namespace kvevict

@@ -1,4 +1,4 @@
-#include "kvevict/kv_type.h"
+#include "kvevict/model.h"
 
 #include <array>
 

@@ -45,27 +45,28 @@ void require_equal_counts(const std::vector<CacheMap>& maps) {
 
 }  // namespace
 
-bool turns_keys(const CellArrangement& arrangement) {
+bool rotates_keys(const CellArrangement& arrangement) {
   return std::any_of(arrangement.rows.begin(), arrangement.rows.end(), [](const LayerRows& rows) {
-    return std::any_of(rows.turns.begin(), rows.turns.end(), [](std::int32_t turn) { return turn != 0; });
+    return std::any_of(rows.rotations.begin(), rows.rotations.end(),
+                       [](std::int32_t turn) { return turn != 0; });
   });
 }
 
-void add_waiting_turns(CellArrangement& arrangement, std::span<const std::int64_t> positions,
-                       std::span<const PositionShift> waiting) {
+void add_waiting_rotations(CellArrangement& arrangement, std::span<const std::int64_t> positions,
+                           std::span<const PositionShift> waiting) {
   if (waiting.empty()) return;
-  std::vector<std::int32_t> turn_of_slot;
+  std::vector<std::int32_t> rotation_of_slot;
   for (const std::int64_t before : positions) {
     std::int64_t position = before;
     for (const PositionShift& shift : waiting) {
       if (position >= shift.positions.begin && position < shift.positions.end) position += shift.delta;
     }
-    turn_of_slot.push_back(static_cast<std::int32_t>(position - before));
+    rotation_of_slot.push_back(static_cast<std::int32_t>(position - before));
   }
   for (LayerRows& rows : arrangement.rows) {
-    rows.turns.resize(rows.source_slots.size(), 0);
+    rows.rotations.resize(rows.source_slots.size(), 0);
     for (std::size_t k = 0; k < rows.source_slots.size(); ++k)
-      rows.turns[k] += turn_of_slot[static_cast<std::size_t>(rows.source_slots[k])];
+      rows.rotations[k] += rotation_of_slot[static_cast<std::size_t>(rows.source_slots[k])];
   }
 }
 
@@ -78,6 +79,10 @@ LayeredMap::LayeredMap(std::vector<CacheMap> maps, std::vector<std::size_t> map_
             map.next_position() == maps_.front().next_position();
   }
   if (!agree) throw Error(ErrorCode::kBadData, "the records of the layers of a cache contradict each other");
+}
+
+void LayeredMap::prepare_append() {
+  for (CacheMap& map : maps_) map.prepare_append();
 }
 
 void LayeredMap::append(std::int64_t n_tokens) {
@@ -131,8 +136,8 @@ CellArrangement LayeredMap::retain(const KeepPlan& plan, bool pack) {
     rows.source_slots = places_in(before.held(), map.held());
     if (!pack) continue;
     for (const std::int64_t position : positions_of(map)) {
-      rows.turns.push_back(
-          static_cast<std::int32_t>(static_cast<std::int64_t>(rows.turns.size()) - position));
+      rows.rotations.push_back(
+          static_cast<std::int32_t>(static_cast<std::int64_t>(rows.rotations.size()) - position));
     }
     static_cast<void>(map.pack());
   }

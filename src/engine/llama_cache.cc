@@ -1,25 +1,29 @@
 #include "kvevict/llama_cache.h"
 
-#include <algorithm>
+#include <functional>
 #include <string>
 
+#include "base/scope_guard.h"
+#include "engine/cell_executor.h"
 #include "engine/cells.h"
+#include "engine/fitting.h"
 #include "engine/sequence_record.h"
-#include "engine/state_rows.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 #include "kvevict/simple_evict.h"
 
 namespace kvevict {
 
-struct LlamaCache::Impl {
+struct KVEVICT_PRIVATE LlamaCache::Impl {
   llama_context* context;
   std::shared_ptr<const Policy> policy;
   LlamaCacheOptions options;
   SequenceRecord record;
+  CellExecutor cells;
 
   [[nodiscard]] PolicyState& state() {
-    return options.schedule == Schedule::kStreaming ? record.stream_of(*policy) : record.state_of(*policy);
+    if (options.schedule == Schedule::kStreaming) record.begin_stream();
+    return record.state();
   }
 
   [[nodiscard]] std::int64_t n_cells() const { return llama_n_ctx(context); }
@@ -32,6 +36,7 @@ struct LlamaCache::Impl {
       return;
     }
     const std::int64_t n_new = last + 1 - record.map().next_position();
+    if (n_new != 0) cells.shifts_done();  // the program decoded, and llama.cpp rotated what waited
     if (n_new > 0) record.written(n_new);
     if (n_new < 0) static_cast<void>(record.trim(index_at(last) + 1));
     if (count_cells(context, options.sequence) != record.map().n_held()) {
@@ -54,31 +59,14 @@ struct LlamaCache::Impl {
 
   bool retain(const KeepPlan& keep) {
     if (!record.drops_tokens(keep)) return false;
-    SequenceRecord before = record;
-    try {
-      carry_out(record.retain(keep));
-    } catch (const Error&) {
-      record = std::move(before);
-      throw;
-    }
+    change([&] { return record.retain(keep); });
     return true;
   }
 
-  void carry_out(const CellChanges& changes) {
-    if (changes.arrangement) arrange(*changes.arrangement);
-    remove_positions(context, options.sequence, changes.removed);
-    shift_positions(context, options.sequence, changes.shifts);
-  }
-
-  void arrange(const CellArrangement& arrangement) {
-    const StateRows rows(copy_rows(context, options.sequence));
-    const std::vector<std::uint8_t> after = rows.arranged(arrangement, nullptr);
-    try {
-      put_rows(context, options.sequence, after);
-    } catch (const Error&) {
-      put_rows(context, options.sequence, rows.bytes());
-      throw;
-    }
+  /// Changes the record and then the cells as it says; on any exception both are as they were.
+  void change(const std::function<CellChanges()>& change_record) {
+    const OnFailure undo([this, before = record]() mutable { record = std::move(before); });
+    cells.carry_out(options.sequence, change_record());
   }
 
   [[nodiscard]] KeepPlan planned() {
@@ -88,51 +76,53 @@ struct LlamaCache::Impl {
 
 namespace {
 
-void require_fitting(llama_context* context, const Policy& policy, const LlamaCacheOptions& options) {
-  const auto refuse = [](ErrorCode code, const std::string& why) {
-    throw Error(code, "this llama_context cannot be bound: " + why);
-  };
-  const llama_model* model = llama_get_model(context);
-  if (const std::string why = reason_not_evictable(model); !why.empty()) refuse(ErrorCode::kUnsupported, why);
-  if (options.sequence < 0 || options.sequence >= static_cast<std::int32_t>(llama_n_seq_max(context))) {
-    refuse(ErrorCode::kInvalidArgument, "it has the sequences 0 to " +
-                                            std::to_string(llama_n_seq_max(context) - 1) + ", not " +
-                                            std::to_string(options.sequence));
+[[noreturn]] void refuse(ErrorCode code, const std::string& why, const std::string& field = {}) {
+  throw Error(code, "this llama_context cannot be bound: " + why, field);
+}
+
+/// What the context itself must be: a sequence of it whose cells can be told and changed.
+void require_sound(llama_context* context, const LlamaCacheOptions& options) {
+  const auto n_sequences = static_cast<std::int32_t>(llama_n_seq_max(context));
+  if (const std::string why = reason_not_evictable(llama_get_model(context)); !why.empty())
+    refuse(ErrorCode::kUnsupported, why);
+  if (options.sequence < 0 || options.sequence >= n_sequences) {
+    refuse(ErrorCode::kInvalidArgument,
+           "it has the sequences 0 to " + std::to_string(n_sequences - 1) + ", not " +
+               std::to_string(options.sequence),
+           "sequence");
   }
-  if (options.n_slack < 0) refuse(ErrorCode::kInvalidArgument, "n_slack is below 0");
-  const bool can_shift = can_shift_positions(model) && llama_memory_can_shift(llama_get_memory(context));
-  if (options.positions != PositionMode::kAbsolute && !can_shift) {
-    refuse(ErrorCode::kUnsupported, "the positions of its model cannot be shifted: use absolute positions");
-  }
-  if (options.positions != PositionMode::kAbsolute && llama_n_seq_max(context) > 1) {
-    refuse(ErrorCode::kUnsupported,
-           "its sequences may share keys, which cannot turn for one of them alone: use "
-           "absolute positions, or a context with n_seq_max 1");
-  }
+  if (options.n_slack < 0) refuse(ErrorCode::kInvalidArgument, "n_slack is below 0", "n_slack");
   try {
     static_cast<void>(count_cells(context, options.sequence));
   } catch (const Error&) {
     refuse(ErrorCode::kUnsupported,
            "its sequences have cells of their own: make it with kv_unified, or n_seq_max 1");
   }
+}
+
+/// What the policy and its positions need of a context that the program made.
+void require_fitting(llama_context* context, const Policy& policy, const LlamaCacheOptions& options) {
+  const llama_model* const model = llama_get_model(context);
+  kvevict::require_fitting(model, "this model", policy, options.positions);
+  const bool may_share = llama_n_seq_max(context) > 1;
+  if (options.positions != PositionMode::kAbsolute &&
+      (may_share || !llama_memory_can_shift(llama_get_memory(context)))) {
+    refuse(ErrorCode::kUnsupported,
+           "its sequences may share keys, which cannot rotate for one of them alone: use "
+           "absolute positions, or a context with n_seq_max 1",
+           "positions");
+  }
   if (policy.score_request()) {
     refuse(ErrorCode::kUnsupported, policy.spec().name +
                                         " chooses by attention, which a context shows only to "
                                         "the one who made it: use a kvevict::Session");
   }
-  if (policy.is_per_layer() && !can_shift_positions(model)) {
-    refuse(ErrorCode::kUnsupported, policy.spec().name +
-                                        " keeps other tokens in each layer, which the cache of "
-                                        "this model cannot");
-  }
-  if (policy.is_per_layer() &&
-      (options.positions != PositionMode::kAbsolute || llama_n_seq_max(context) > 1)) {
+  if (policy.is_per_layer() && (options.positions != PositionMode::kAbsolute || may_share)) {
     refuse(ErrorCode::kUnsupported, policy.spec().name +
                                         " keeps other tokens in each layer: it needs absolute "
                                         "positions and a context with n_seq_max 1");
   }
-  PolicyState state{.schedule = options.schedule, .n_layers = llama_model_n_layer(model)};
-  static_cast<void>(policy.budget_tokens(state));  // refuses a stride in a stream
+  if (options.schedule == Schedule::kStreaming) require_bound(policy, llama_model_n_layer(model));
 }
 
 }  // namespace
@@ -141,12 +131,16 @@ LlamaCache LlamaCache::bind(llama_context* context, std::shared_ptr<const Policy
                             const LlamaCacheOptions& options) {
   if (context == nullptr || !policy)
     throw Error(ErrorCode::kInvalidArgument, "a llama_context and a policy are needed");
+  require_sound(context, options);
   require_fitting(context, *policy, options);
   const std::int64_t n_trained = llama_model_n_ctx_train(llama_get_model(context));
-  LlamaCache cache(
-      std::make_unique<Impl>(Impl{context, std::move(policy), options,
-                                  SequenceRecord(options.positions, options.n_slack, n_trained,
-                                                 llama_model_n_layer(llama_get_model(context)))}));
+  LlamaCache cache(std::make_unique<Impl>(
+      Impl{context, policy, options,
+           SequenceRecord(policy, {.positions = options.positions,
+                                   .n_slack = options.n_slack,
+                                   .n_context_trained = n_trained,
+                                   .n_layers = llama_model_n_layer(llama_get_model(context))}),
+           CellExecutor(context)}));
   cache.impl_->catch_up();
   return cache;
 }
@@ -165,10 +159,9 @@ std::int64_t LlamaCache::before_decode(std::int64_t n_tokens) {
   SequenceRecord& record = impl_->record;
   const std::optional<std::int64_t> budget = impl_->policy->budget_tokens(impl_->state());
   const std::int64_t n_free_before = impl_->n_cells() - count_cells(impl_->context, kAllSequences);
-  const bool outgrows =
-      record.map().n_held() + n_tokens > budget.value_or(kMaxTokens) + record.slack(*impl_->policy);
+  const bool outgrows = record.map().n_held() + n_tokens > budget.value_or(kMaxTokens) + record.slack();
   if (budget && (outgrows || n_tokens > n_free_before)) impl_->retain(impl_->planned());
-  if (record.must_pack(n_tokens)) impl_->carry_out(record.pack());
+  if (record.must_pack(n_tokens)) impl_->change([&] { return record.pack(); });
   const std::int64_t n_free = impl_->n_cells() - count_cells(impl_->context, kAllSequences);
   if (n_tokens > n_free) {
     throw Error(ErrorCode::kInvalidArgument,

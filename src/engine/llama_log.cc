@@ -72,7 +72,7 @@ class LentLoggers {
  private:
   std::mutex mutex_;
   int n_captures_ = 0;
-  std::optional<Loggers> own_;  // empty where ours were in their place anyway
+  std::optional<Loggers> own_;  // empty if the program has none: ours stay
 };
 
 LentLoggers& lent_loggers() {

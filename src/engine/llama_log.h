@@ -4,14 +4,16 @@
 
 namespace kvevict {
 
-/// Starts llama.cpp once per process and takes over its logger, which is one for the process:
-/// without a capture on the calling thread, nothing is printed. For programs that leave llama.cpp to us.
+/// Starts llama.cpp once per process and takes over its logger, of which a process has one. Lines that no
+/// capture collects are then dropped. For programs that leave llama.cpp to this library.
 void start_llama();
 
-/// Collects what llama.cpp logs on this thread while the object lives. Captures nest: the outer one
-/// hears what the inner one hears. Where the logger is the program's own, it is lent for as long as there is
-/// a capture, hears what other threads log meanwhile, and is given back (ggml's in the place of llama.cpp's
-/// too, where they differed: llama.cpp tells no other). Thread safety: any.
+/// Collects what llama.cpp logs on this thread while the object lives. Captures nest: the outer one collects
+/// what the inner one collects. Thread safety: any.
+///
+/// If the program has a logger of its own, ours takes its place while any capture lives. Lines from threads
+/// without a capture still reach the program's logger, and it is put back at the end. So is ggml's, which may
+/// be another one: llama.cpp sets both at once.
 class LlamaLogCapture {
  public:
   LlamaLogCapture();

@@ -13,7 +13,7 @@
 
 namespace kvevict {
 
-struct Model::Impl {
+struct KVEVICT_PRIVATE Model::Impl {
   ModelOptions options;
   ModelInfo info;
   std::vector<KvWidth> widths;

@@ -55,7 +55,8 @@ bool Model::is_end_of_generation(Token token) const {
 std::string Model::apply_chat_template(std::span<const ChatMessage> messages) const {
   const char* const chat_template = llama_model_chat_template(handle(), nullptr);
   if (chat_template == nullptr) {
-    throw Error(ErrorCode::kUnsupported, info().name + " brings no chat template: ask it with --chat off");
+    throw Error(ErrorCode::kUnsupported, info().name + " brings no chat template: ask it without one",
+                "chat");
   }
   std::vector<llama_chat_message> chat;
   std::size_t n_text = 256;
@@ -71,7 +72,8 @@ std::string Model::apply_chat_template(std::span<const ChatMessage> messages) co
                                   static_cast<std::int32_t>(prompt.size()));
     if (n < 0) {
       throw Error(ErrorCode::kUnsupported,
-                  "llama.cpp does not know the chat template of " + info().name + ": ask it with --chat off");
+                  "llama.cpp does not know the chat template of " + info().name + ": ask it without one",
+                  "chat");
     }
     const bool fits = static_cast<std::size_t>(n) <= prompt.size();
     prompt.resize(static_cast<std::size_t>(n));

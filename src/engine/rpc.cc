@@ -1,4 +1,3 @@
-#include "kvevict/rpc.h"
 
 #include <ggml-backend.h>
 #include <ggml-rpc.h>
@@ -43,8 +42,7 @@ std::vector<ggml_backend_dev_t> devices_to_lend(const std::vector<std::string>& 
   for (const std::string& name : names) {
     devices.push_back(ggml_backend_dev_by_name(name.c_str()));
     if (devices.back() == nullptr) {
-      throw Error(ErrorCode::kInvalidArgument,
-                  "there is no device \"" + name + "\" (kvevict --version lists them)");
+      throw Error(ErrorCode::kInvalidArgument, "there is no device \"" + name + "\" here", "devices");
     }
   }
   if (!devices.empty()) return devices;

@@ -6,7 +6,7 @@
 
 #include "engine/llama_handles.h"
 #include "kvevict/model.h"
-#include "kvevict/sampling.h"
+#include "kvevict/session_options.h"
 
 namespace kvevict {
 

@@ -5,25 +5,25 @@
 
 namespace kvevict {
 
-PolicyState& SequenceRecord::state_of(const Policy& policy) {
-  std::string name = policy.versioned_name() + " " + to_string(policy.spec());
-  if (name != policy_name_) {
-    policy_name_ = std::move(name);
-    policy_state_ = {};
-    policy_state_.n_layers = n_layers_;
-  }
-  return policy_state_;
-}
-
-PolicyState& SequenceRecord::stream_of(const Policy& policy) {
-  PolicyState& state = state_of(policy);
-  if (!state.frozen_middle) state.schedule = Schedule::kStreaming;
+PolicyState SequenceRecord::streaming_state() const {
+  PolicyState state = state_;
+  if (!state.memory || !state.memory->has_frozen()) state.schedule = Schedule::kStreaming;
   return state;
 }
 
-bool SequenceRecord::outgrows(const Policy& policy, std::int64_t n_upcoming) {
-  const std::optional<std::int64_t> budget = policy.budget_tokens(state_of(policy));
-  return budget && map().n_held() + n_upcoming > *budget + slack(policy);
+void SequenceRecord::begin_stream() {
+  state_ = streaming_state();
+}
+
+void SequenceRecord::rebind(std::shared_ptr<const Policy> policy, PositionMode positions) {
+  policy_ = std::move(policy);
+  setting_.positions = positions;
+  state_ = {.n_layers = setting_.n_layers};
+}
+
+bool SequenceRecord::outgrows(std::int64_t n_upcoming) const {
+  const std::optional<std::int64_t> budget = policy_->budget_tokens(state_);
+  return budget && map().n_held() + n_upcoming > *budget + slack();
 }
 
 KeepSet SequenceRecord::with_predecessor(const KeepSet& keep) const {
@@ -43,7 +43,7 @@ bool SequenceRecord::drops_tokens(const KeepPlan& keep) const {
 CellChanges SequenceRecord::retain(const KeepPlan& keep) {
   CellChanges changes;
   if (is_arranged_by(keep)) {
-    LayeredMap layers = layers_ ? *layers_ : LayeredMap(map_, static_cast<std::size_t>(n_layers_));
+    LayeredMap layers = layers_ ? *layers_ : LayeredMap(map_, static_cast<std::size_t>(setting_.n_layers));
     changes.arrangement = layers.retain(keep, shifts_when_dropping());
     layers_ = std::move(layers);
     ++n_evictions_;
@@ -58,14 +58,15 @@ CellChanges SequenceRecord::retain(const KeepPlan& keep) {
 }
 
 bool SequenceRecord::must_pack(std::int64_t n_upcoming) const noexcept {
-  return positions_ == PositionMode::kAuto && n_context_trained_ > 0 &&
-         map().next_position() + n_upcoming > n_context_trained_ && map().next_position() > map().n_held();
+  return setting_.positions == PositionMode::kAuto && setting_.n_context_trained > 0 &&
+         map().next_position() + n_upcoming > setting_.n_context_trained &&
+         map().next_position() > map().n_held();
 }
 
 CellChanges SequenceRecord::pack() {
   CellChanges changes;
-  if (layers_ || keeps_slots_) {
-    if (!layers_) layers_ = LayeredMap(map_, static_cast<std::size_t>(n_layers_));
+  if (layers_ || setting_.keeps_slots) {
+    if (!layers_) layers_ = LayeredMap(map_, static_cast<std::size_t>(setting_.n_layers));
     changes.arrangement = layers_->retain(layers_->held(), true);
     ++n_packs_;
     return changes;
@@ -78,16 +79,16 @@ CellChanges SequenceRecord::pack() {
 CellChanges SequenceRecord::trim(std::int64_t n_tokens) {
   CellChanges changes;
   changes.removed = layers_ ? layers_->trim(n_tokens) : map_.trim(n_tokens);
-  // What a policy remembers of the tokens that are gone would be laid over those that come in their place.
-  if (auto& middle = policy_state_.frozen_middle) {
-    middle = middle->intersect(KeepSet::all(n_tokens));
-    if (middle->empty()) middle.reset();
-  }
-  if (auto& ladder = policy_state_.ladder; ladder && ladder->n_tokens_seen > n_tokens) {
-    ladder->kept = held();
-    ladder->n_tokens_seen = n_tokens;
-  }
+  if (state_.memory) state_.memory->trim(n_tokens, held());
   return changes;
+}
+
+void SequenceRecord::prepare_written() {
+  if (layers_) {
+    layers_->prepare_append();
+  } else {
+    map_.prepare_append();
+  }
 }
 
 void SequenceRecord::written(std::int64_t n_tokens) {
@@ -100,16 +101,14 @@ void SequenceRecord::written(std::int64_t n_tokens) {
 }
 
 void SequenceRecord::clear() {
-  *this = SequenceRecord(positions_, n_slack_, n_context_trained_, n_layers_, keeps_slots_);
+  *this = SequenceRecord(policy_, setting_);
 }
 
-void SequenceRecord::restore(CacheMap map, std::optional<LayeredMap> layers, std::string policy_name,
-                             PolicyState policy_state) {
+void SequenceRecord::restore(CacheMap map, std::optional<LayeredMap> layers, PolicyState state) {
   map_ = std::move(map);
   layers_ = std::move(layers);
-  policy_name_ = std::move(policy_name);
-  policy_state_ = std::move(policy_state);
-  policy_state_.n_layers = n_layers_;
+  state_ = std::move(state);
+  state_.n_layers = setting_.n_layers;
   n_held_peak_ = this->map().n_held();
 }
 

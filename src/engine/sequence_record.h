@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,12 +13,12 @@
 
 namespace kvevict {
 
-/// What is to be done to the cells of a sequence: first the removals, then the shifts; or, where
-/// layers differ, all rows anew.
+/// What is to be done to the cells of a sequence: first the removals, then the shifts. If layers differ, all
+/// rows are arranged anew instead.
 struct CellChanges {
-  std::vector<PositionRange> removed;
-  std::vector<PositionShift> shifts;
-  std::optional<CellArrangement> arrangement;
+  std::vector<PositionRange> removed{};
+  std::vector<PositionShift> shifts{};
+  std::optional<CellArrangement> arrangement{};
 };
 
 /// One sequence as the engine knows it: what its cells hold, what its policy remembers, how its
@@ -25,19 +26,22 @@ struct CellChanges {
 /// A value: a fork's record is a copy.
 class SequenceRecord {
  public:
-  /// `n_slack`: tokens by which the cache may outgrow its budget where evictions are dear.
-  /// `n_context_trained`: tokens, 0 where the model does not say. `n_layers`: of the model.
-  /// `keeps_slots`: cells stay in the order of their slots, as recorded attention needs.
-  SequenceRecord(PositionMode positions, std::int64_t n_slack, std::int64_t n_context_trained,
-                 std::int64_t n_layers, bool keeps_slots = false)
-      : positions_(positions),
-        n_slack_(n_slack),
-        n_context_trained_(n_context_trained),
-        n_layers_(n_layers),
-        keeps_slots_(keeps_slots) {}
+  /// What does not change while the sequence lives.
+  struct Setting {
+    PositionMode positions = PositionMode::kAbsolute;
+    std::int64_t n_slack = 0;  ///< Tokens by which the cache may outgrow its budget if evictions cost more.
+    std::int64_t n_context_trained = 0;  ///< Tokens; 0 if the model does not say.
+    std::int64_t n_layers = 0;           ///< Of the model.
+    bool keeps_slots = false;  ///< Cells stay in the order of their slots, as recorded attention needs.
+  };
 
-  /// The record of `layer`. All have seen and hold equally many tokens; where the cache has not been
-  /// evicted by a plan for each layer, all are the same.
+  SequenceRecord(std::shared_ptr<const Policy> policy, const Setting& setting)
+      : policy_(std::move(policy)), setting_(setting) {
+    state_.n_layers = setting.n_layers;
+  }
+
+  /// The record of `layer`. All have seen equally many tokens and hold equally many. They are all the same
+  /// until a plan for each layer has evicted the cache.
   [[nodiscard]] const CacheMap& map(std::size_t layer = 0) const {
     return layers_ ? layers_->layer(layer) : map_;
   }
@@ -46,34 +50,43 @@ class SequenceRecord {
   [[nodiscard]] std::int64_t n_held_peak() const noexcept { return n_held_peak_; }
   [[nodiscard]] std::int64_t n_evictions() const noexcept { return n_evictions_; }
   [[nodiscard]] std::int64_t n_packs() const noexcept { return n_packs_; }
-  [[nodiscard]] const std::string& policy_name() const noexcept { return policy_name_; }
-  [[nodiscard]] const PolicyState& policy_state() const noexcept { return policy_state_; }
+  [[nodiscard]] const Policy& policy() const noexcept { return *policy_; }
+  [[nodiscard]] const std::shared_ptr<const Policy>& shared_policy() const noexcept { return policy_; }
 
-  /// The memory of `policy`: that of another policy is forgotten.
-  [[nodiscard]] PolicyState& state_of(const Policy& policy);
+  /// What the policy remembers of this sequence.
+  [[nodiscard]] PolicyState& state() noexcept { return state_; }
+  [[nodiscard]] const PolicyState& state() const noexcept { return state_; }
 
-  /// The same, streaming from now on unless a one-shot eviction has frozen the middle.
-  [[nodiscard]] PolicyState& stream_of(const Policy& policy);
+  /// The state as it would be after `begin_stream`.
+  [[nodiscard]] PolicyState streaming_state() const;
+
+  /// The policy streams from now on, unless a one-shot eviction has chosen tokens for good.
+  void begin_stream();
+
+  /// Another policy decides from now on, in its own positions; nothing is remembered of the one before.
+  void rebind(std::shared_ptr<const Policy> policy, PositionMode positions);
 
   /// `decode_slack` of this sequence.
-  [[nodiscard]] std::int64_t slack(const Policy& policy) const noexcept {
-    return decode_slack(policy, positions_, n_slack_);
+  [[nodiscard]] std::int64_t slack() const noexcept {
+    return decode_slack(*policy_, setting_.positions, setting_.n_slack);
   }
 
-  /// Whether `n_upcoming` more tokens would pass the budget of `policy` and the slack.
-  [[nodiscard]] bool outgrows(const Policy& policy, std::int64_t n_upcoming);
+  /// Whether `n_upcoming` more tokens would pass the policy's budget and the slack.
+  [[nodiscard]] bool outgrows(std::int64_t n_upcoming) const;
 
   /// Whether `retain(keep)` arranges all rows anew instead of removing cells.
   [[nodiscard]] bool is_arranged_by(const KeepPlan& keep) const noexcept {
-    return layers_ || keeps_slots_ || !keep.is_shared();
+    return layers_ || setting_.keeps_slots || !keep.is_shared();
   }
 
   /// Whether `retain(keep)` removes tokens / and moves positions.
   [[nodiscard]] bool drops_tokens(const KeepPlan& keep) const;
-  [[nodiscard]] bool shifts_when_dropping() const noexcept { return positions_ == PositionMode::kPacked; }
+  [[nodiscard]] bool shifts_when_dropping() const noexcept {
+    return setting_.positions == PositionMode::kPacked;
+  }
 
-  /// Removes what `keep` lacks and, in packed mode, closes the gaps. Keeps the newest token where
-  /// llama.cpp needs it: it takes the next one only right behind the newest position.
+  /// Removes what `keep` lacks and, in packed mode, closes the gaps. Keeps the newest token while llama.cpp
+  /// needs it: it takes the next one only right behind the newest position.
   /// A plan for each layer, or any plan after one: as `LayeredMap::retain`.
   [[nodiscard]] CellChanges retain(const KeepPlan& keep);
 
@@ -84,27 +97,24 @@ class SequenceRecord {
   /// `CacheMap::trim`, `LayeredMap::trim`.
   [[nodiscard]] CellChanges trim(std::int64_t n_tokens);
 
+  /// Makes room in the record for tokens that are decoded next, so that `written` cannot fail.
+  void prepare_written();
   void written(std::int64_t n_tokens);
 
   /// Forgets tokens, plans and counts.
   void clear();
 
   /// Takes over what was saved.
-  void restore(CacheMap map, std::optional<LayeredMap> layers, std::string policy_name,
-               PolicyState policy_state);
+  void restore(CacheMap map, std::optional<LayeredMap> layers, PolicyState state);
 
  private:
   [[nodiscard]] KeepSet with_predecessor(const KeepSet& keep) const;
 
-  PositionMode positions_;
-  std::int64_t n_slack_;
-  std::int64_t n_context_trained_;
-  std::int64_t n_layers_;
-  bool keeps_slots_;
+  std::shared_ptr<const Policy> policy_;
+  Setting setting_;
+  PolicyState state_;
   CacheMap map_;                      // while all layers hold the same
   std::optional<LayeredMap> layers_;  // from the first plan for each layer on
-  std::string policy_name_;           // whose memory policy_state_ is
-  PolicyState policy_state_;
   std::int64_t n_held_peak_ = 0;
   std::int64_t n_evictions_ = 0;
   std::int64_t n_packs_ = 0;

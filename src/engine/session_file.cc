@@ -1,11 +1,17 @@
-// Saved sessions: a line with the format's version, a line with the checksum of all that follows, the
-// length of a JSON header, the header, and then the bytes whose lengths the header gives.
+// Saved sessions. Two parts, each with its checksum, so that the header can be told without reading the rows:
+//
+//     kvevict session 3\n
+//     <SHA-256 of the header>\n  <its length, u64>  <the header, JSON>
+//     <the bytes whose lengths the header gives: logits, rows, application data>  <SHA-256 of them>
+//
+// Written and read as a stream: beside the rows, which llama.cpp hands out and takes in one piece, nothing is
+// held twice.
 #include "kvevict/session_file.h"
 
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 
 #include "base/atomic_file.h"
 #include "engine/session_snapshot.h"
@@ -19,72 +25,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::string_view kMagic = "kvevict session ";
-constexpr std::string_view kVersion = "2";
+constexpr std::string_view kVersion = "3";
 constexpr std::size_t kChecksumDigits = 64;
-
-json to_json(const KeepSet& set) {
-  json ranges = json::array();
-  for (const TokenRange& range : set.ranges()) ranges.push_back({range.begin, range.end});
-  return ranges;
-}
-
-KeepSet keep_set_from(const json& value) {
-  std::vector<TokenRange> ranges;
-  for (const json& range : value) ranges.push_back({range.at(0), range.at(1)});
-  return KeepSet::from_ranges(std::move(ranges));
-}
-
-/// `set_of_layer` is empty where all layers share the one set.
-json to_json(const KeepPlan& plan) {
-  json sets = json::array();
-  for (const KeepSet& set : plan.distinct_sets()) sets.push_back(to_json(set));
-  json set_of_layer = json::array();
-  for (std::size_t l = 0; l < plan.n_layers(); ++l) set_of_layer.push_back(plan.set_number(l));
-  return {{"sets", sets}, {"set_of_layer", set_of_layer}};
-}
-
-KeepPlan keep_plan_from(const json& value) {
-  std::vector<KeepSet> sets;
-  for (const json& set : value.at("sets")) sets.push_back(keep_set_from(set));
-  if (value.at("set_of_layer").empty() && sets.size() == 1) return KeepPlan(std::move(sets.front()));
-  return {std::move(sets), value.at("set_of_layer").get<std::vector<std::size_t>>()};
-}
-
-json to_json(const LadderRows& ladder) {
-  return {{"n_tokens_seen", ladder.n_tokens_seen}, {"cursor", ladder.cursor}, {"kept", to_json(ladder.kept)}};
-}
-
-LadderRows ladder_from(const json& value, std::int64_t n_layers) {
-  LadderRows ladder{.kept = keep_plan_from(value.at("kept")),
-                    .n_tokens_seen = value.at("n_tokens_seen"),
-                    .cursor = value.at("cursor")};
-  bool is_sound = ladder.n_tokens_seen >= 0 && ladder.cursor >= 0;
-  is_sound = is_sound && (ladder.kept.is_shared() || n_layers == 0 ||
-                          ladder.kept.n_layers() == static_cast<std::size_t>(n_layers));
-  for (const KeepSet& set : ladder.kept.distinct_sets()) {
-    is_sound = is_sound && set.end() <= ladder.n_tokens_seen && set.count() == ladder.kept.count();
-  }
-  if (!is_sound) throw Error(ErrorCode::kBadData, "the rows of its ladder contradict each other");
-  return ladder;
-}
-
-json to_json(const PolicyState& state) {
-  return {{"schedule", state.schedule == Schedule::kStreaming ? "streaming" : "one_shot"},
-          {"n_layers", state.n_layers},
-          {"frozen_middle", state.frozen_middle ? to_json(*state.frozen_middle) : json()},
-          {"ladder", state.ladder ? to_json(*state.ladder) : json()}};
-}
-
-PolicyState policy_state_from(const json& value) {
-  PolicyState state;
-  state.schedule = value.at("schedule") == "streaming" ? Schedule::kStreaming : Schedule::kOneShot;
-  state.n_layers = value.at("n_layers");
-  const json& middle = value.at("frozen_middle");
-  if (!middle.is_null()) state.frozen_middle = keep_set_from(middle);
-  const json& ladder = value.at("ladder");
-  if (!ladder.is_null()) state.ladder = ladder_from(ladder, state.n_layers);
-  return state;
-}
 
 json to_json(const std::vector<HeldRun>& list) {
   json runs = json::array();
@@ -112,32 +54,49 @@ json header_of(const SessionSnapshot& snapshot, const SessionExtras& extras,
                const std::string& model_sha256) {
   json runs = json::array();
   for (const std::vector<HeldRun>& list : snapshot.runs) runs.push_back(to_json(list));
+  json occupied = json::array();
+  for (const TokenRange& run : snapshot.occupied) occupied.push_back({run.begin, run.end});
   json shifts = json::array();
   for (const SavedShift& shift : snapshot.waiting_shifts)
     shifts.push_back({shift.begin, shift.end, shift.delta});
-  return {{"engine", snapshot.engine_version},
-          {"model", snapshot.model_identity},
-          {"model_sha256", model_sha256},
-          {"kv_type_k", to_string(snapshot.type_k)},
-          {"kv_type_v", to_string(snapshot.type_v)},
-          {"positions", to_string(snapshot.positions)},
-          {"n_tokens_seen", snapshot.n_tokens_seen},
-          {"next_position", snapshot.next_position},
-          {"runs", runs},
-          {"runs_of_layer", snapshot.runs_of_layer},
-          {"waiting_shifts", shifts},
-          {"policy", snapshot.policy},
-          {"policy_state", to_json(snapshot.policy_state)},
-          {"sampling", to_json(extras.sampling)},
-          {"n_logits", snapshot.logits.size()},
-          {"n_cell_bytes", snapshot.cells.size()},
-          {"n_application_bytes", extras.application_data.size()}};
+  return {
+      {"engine", snapshot.engine_version},
+      {"model", snapshot.model_identity},
+      {"model_sha256", model_sha256},
+      {"kv_type_k", to_string(snapshot.type_k)},
+      {"kv_type_v", to_string(snapshot.type_v)},
+      {"positions", to_string(snapshot.positions)},
+      {"n_tokens_seen", snapshot.n_tokens_seen},
+      {"next_position", snapshot.next_position},
+      {"runs", runs},
+      {"runs_of_layer", snapshot.runs_of_layer},
+      {"waiting_shifts", shifts},
+      {"strategy", snapshot.strategy},
+      {"policy", snapshot.policy},
+      {"schedule", snapshot.policy_state.schedule == Schedule::kStreaming ? "streaming" : "one_shot"},
+      {"policy_memory", snapshot.policy_state.memory ? json(snapshot.policy_state.memory->save()) : json()},
+      {"sampling", to_json(extras.sampling)},
+      {"n_cells", snapshot.n_cells},
+      {"n_outputs", snapshot.n_outputs},
+      {"occupied", occupied},
+      {"n_logits", snapshot.logits.size()},
+      {"n_cell_bytes", snapshot.cells.size()},
+      {"n_application_bytes", extras.application_data.size()}};
 }
 
 template <typename T>
 T required(std::optional<T> value) {
   if (!value) throw Error(ErrorCode::kBadData, "its header has an unknown value");
   return *value;
+}
+
+void require_ascending(const std::vector<TokenRange>& runs) {
+  std::int64_t end = 0;
+  for (const TokenRange& run : runs) {
+    if (run.begin < end || run.end <= run.begin)
+      throw Error(ErrorCode::kBadData, "its cells are out of order");
+    end = run.end;
+  }
 }
 
 SessionSnapshot snapshot_from(const json& header) {
@@ -157,71 +116,141 @@ SessionSnapshot snapshot_from(const json& header) {
   for (const json& shift : header.at("waiting_shifts")) {
     snapshot.waiting_shifts.push_back({shift.at(0), shift.at(1), shift.at(2)});
   }
+  for (const json& run : header.at("occupied")) snapshot.occupied.push_back({run.at(0), run.at(1)});
+  require_ascending(snapshot.occupied);
+  snapshot.n_cells = header.at("n_cells");
+  snapshot.n_outputs = header.at("n_outputs");
+  snapshot.strategy = header.at("strategy");
   snapshot.policy = header.at("policy");
-  snapshot.policy_state = policy_state_from(header.at("policy_state"));
+  snapshot.policy_state.schedule =
+      header.at("schedule") == "streaming" ? Schedule::kStreaming : Schedule::kOneShot;
   return snapshot;
 }
 
-/// Takes pieces off the front of a text.
-class Pieces {
- public:
-  explicit Pieces(std::string_view text) : text_(text) {}
+template <typename T>
+std::string_view bytes_of(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
 
-  std::string_view take(std::size_t n_bytes) {
-    if (n_bytes > text_.size()) throw Error(ErrorCode::kBadData, "it ends too early");
-    const std::string_view piece = text_.substr(0, n_bytes);
-    text_.remove_prefix(n_bytes);
-    return piece;
+/// A saved session that is read from front to back.
+class SessionReader {
+ public:
+  explicit SessionReader(const fs::path& path) {
+    std::error_code error;
+    if (!fs::exists(path, error))
+      throw Error(ErrorCode::kNotFound, "there is no saved session " + path.string());
+    if (fs::is_directory(path, error))
+      throw Error(ErrorCode::kIo, path.string() + " is a folder, not a saved session");
+    n_bytes_ = fs::file_size(path, error);
+    file_.open(path, std::ios::binary);
+    if (!file_ || error) throw Error(ErrorCode::kIo, "cannot read " + path.string());
   }
 
+  /// The header, its version, length and checksum verified, and the file's length held against it.
+  [[nodiscard]] json header() {
+    if (take(kMagic.size()) != kMagic) throw Error(ErrorCode::kBadData, "it is not a saved session");
+    require_version();
+    const std::string checksum = take(kChecksumDigits + 1).substr(0, kChecksumDigits);
+    std::uint64_t length = 0;
+    read_into({reinterpret_cast<char*>(&length), sizeof length});
+    const std::string text = take(length);
+    if (sha256_hex(text) != checksum)
+      throw Error(ErrorCode::kBadData, "it is damaged: its header's checksum does not hold");
+    json header = json::parse(text);
+    require_whole(header);
+    return header;
+  }
+
+  /// The next values of the payload. Errors: kBadData if it ends too early, before anything is allocated.
   template <typename T>
-  std::vector<T> take_values(std::size_t n) {
-    if (n > text_.size()) throw Error(ErrorCode::kBadData, "it ends too early");
+  [[nodiscard]] std::vector<T> take_values(std::size_t n) {
+    if (n > n_left() / sizeof(T)) throw Error(ErrorCode::kBadData, "it ends too early");
     std::vector<T> values(n);
-    if (n > 0) std::memcpy(values.data(), take(n * sizeof(T)).data(), n * sizeof(T));
+    const std::span<char> bytes(reinterpret_cast<char*>(values.data()), n * sizeof(T));
+    read_into(bytes);
+    payload_.add({bytes.data(), bytes.size()});
     return values;
   }
 
+  /// After the payload: its checksum must hold.
+  void require_sound_payload() {
+    if (payload_.hex() != take(kChecksumDigits))
+      throw Error(ErrorCode::kBadData, "it is damaged: its checksum does not hold");
+  }
+
  private:
-  std::string_view text_;
-};
+  [[nodiscard]] std::uintmax_t n_left() const { return n_bytes_ - n_read_; }
 
-template <typename T>
-void add_values(std::string& text, const std::vector<T>& values) {
-  text.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
-}
+  void read_into(std::span<char> bytes) {
+    if (bytes.size() > n_left()) throw Error(ErrorCode::kBadData, "it ends too early");
+    file_.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    if (!file_) throw Error(ErrorCode::kIo, "reading it failed");
+    n_read_ += bytes.size();
+  }
 
-std::string read_file(const fs::path& path) {
-  std::error_code error;
-  if (!fs::exists(path, error))
-    throw Error(ErrorCode::kNotFound, "there is no saved session " + path.string());
-  if (fs::is_directory(path, error))
-    throw Error(ErrorCode::kIo, path.string() + " is a folder, not a saved session");
-  std::ifstream file(path, std::ios::binary);
-  std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file) throw Error(ErrorCode::kIo, "cannot read " + path.string());
-  return content;
-}
+  [[nodiscard]] std::string take(std::size_t n_bytes) {
+    if (n_bytes > n_left()) throw Error(ErrorCode::kBadData, "it ends too early");
+    std::string piece(n_bytes, '\0');
+    read_into(piece);
+    return piece;
+  }
 
-/// The body of a saved session, its version and checksum verified.
-std::string_view checked_body(std::string_view content) {
-  if (content.substr(0, kMagic.size()) != kMagic)
-    throw Error(ErrorCode::kBadData, "it is not a saved session");
-  const std::size_t line_end = content.find('\n');
-  const std::string_view version =
-      content.substr(kMagic.size(), std::min(line_end, content.size()) - kMagic.size());
-  if (version != kVersion) {
-    throw Error(ErrorCode::kInvalidArgument, "it is in version \"" + std::string(version.substr(0, 16)) +
+  void require_version() {
+    std::string version;
+    for (std::string c = take(1); c != "\n" && version.size() < 16; c = take(1)) version += c;
+    if (version == kVersion) return;
+    throw Error(ErrorCode::kInvalidArgument, "it is in version \"" + version +
                                                  "\" of the format, this program reads version " +
                                                  std::string(kVersion));
   }
-  Pieces pieces(content.substr(line_end + 1));
-  const std::string_view checksum = pieces.take(kChecksumDigits + 1);
-  const std::string_view body = content.substr(line_end + 1 + checksum.size());
-  if (sha256_hex(body) != checksum.substr(0, kChecksumDigits)) {
-    throw Error(ErrorCode::kBadData, "it is damaged or was cut short: its checksum does not hold");
+
+  void require_whole(const json& header) const {
+    const std::uint64_t n_payload = header.at("n_logits").get<std::uint64_t>() * sizeof(float) +
+                                    header.at("n_cell_bytes").get<std::uint64_t>() +
+                                    header.at("n_application_bytes").get<std::uint64_t>();
+    if (n_left() == n_payload + kChecksumDigits) return;
+    throw Error(ErrorCode::kBadData, n_left() < n_payload + kChecksumDigits
+                                         ? "it was cut short"
+                                         : "something follows behind its end");
   }
-  return body;
+
+  std::ifstream file_;
+  std::uintmax_t n_bytes_ = 0;
+  std::uintmax_t n_read_ = 0;
+  Sha256 payload_;
+};
+
+/// Runs `read` and puts the file's name and `what` in front of its errors.
+template <typename Read>
+auto with_name(const char* what, const fs::path& path, Read read) {
+  const auto sentence = [&](const std::string& why) {
+    return std::string(what) + " " + path.string() + ": " + why;
+  };
+  try {
+    return read();
+  } catch (const Error& error) {
+    const bool is_named = std::string_view(error.what()).find(path.string()) != std::string_view::npos;
+    throw Error(error.code(), is_named ? std::string(error.what()) : sentence(error.what()), error.field());
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::kBadData, sentence(std::string("its header is broken (") + error.what() + ")"));
+  }
+}
+
+void require_model(const json& header, const SessionSnapshot& snapshot, const Model& model,
+                   const std::string& model_sha256) {
+  if (header.at("model_sha256") == model_sha256) return;
+  throw Error(ErrorCode::kInvalidArgument, "it was saved for another model file (" + snapshot.model_identity +
+                                               ") than " + model.path().string() + ": the checksums differ");
+}
+
+/// The policy that was saved, and in `snapshot` what it remembered.
+std::shared_ptr<const Policy> policy_of(const json& header, SessionSnapshot& snapshot,
+                                        std::int64_t n_layers) {
+  std::shared_ptr<const Policy> policy = make_policy(snapshot.strategy);
+  const json& memory = header.at("policy_memory");
+  if (!memory.is_null())
+    snapshot.policy_state.memory = policy->load_memory(memory.get<std::string>(), n_layers);
+  return policy;
 }
 
 }  // namespace
@@ -232,53 +261,46 @@ void save_session(Session& session, const fs::path& path, const SessionExtras& e
   if (model_sha256.empty()) model_sha256 = sha256_of_file(session.model().path());
   const SessionSnapshot snapshot = session.snapshot();
   const std::string header = header_of(snapshot, extras, model_sha256).dump();
-  std::string body;
-  body.reserve(header.size() + snapshot.cells.size() + snapshot.logits.size() * 4 +
-               extras.application_data.size() + 8);
-  add_values(body, std::vector<std::uint64_t>{header.size()});
-  body += header;
-  add_values(body, snapshot.logits);
-  add_values(body, snapshot.cells);
-  body += extras.application_data;
-  std::string content = std::string(kMagic) + std::string(kVersion) + "\n" + sha256_hex(body) + "\n";
-  content += body;
-  body = {};
-  write_file_atomically(path, content);
+  AtomicFile file(path);
+  file.write(std::string(kMagic) + std::string(kVersion) + "\n" + sha256_hex(header) + "\n");
+  file.write(bytes_of(std::vector<std::uint64_t>{header.size()}));
+  file.write(header);
+  Sha256 payload;
+  for (const std::string_view part :
+       {bytes_of(snapshot.logits), bytes_of(snapshot.cells), std::string_view(extras.application_data)}) {
+    payload.add(part);
+    file.write(part);
+  }
+  file.write(payload.hex());
+  file.commit();
 }
 
-LoadedSession load_session(std::shared_ptr<const Model> model, const SessionOptions& options,
-                           const fs::path& path, std::string model_sha256) {
-  const std::string content = read_file(path);
-  try {
-    Pieces pieces(checked_body(content));
-    const json header = json::parse(pieces.take(pieces.take_values<std::uint64_t>(1).front()));
+LoadedSession load_session(std::shared_ptr<const Model> model, const fs::path& path, SessionOptions options,
+                           std::string model_sha256) {
+  return with_name("cannot load", path, [&] {
+    SessionReader reader(path);
+    const json header = reader.header();
     SessionSnapshot snapshot = snapshot_from(header);
     if (model_sha256.empty()) model_sha256 = sha256_of_file(model->path());
-    if (header.at("model_sha256") != model_sha256) {
-      throw Error(ErrorCode::kInvalidArgument, "it was saved for another model file (" +
-                                                   snapshot.model_identity + ") than " +
-                                                   model->path().string() + ": the checksums differ");
-    }
-    snapshot.logits = pieces.take_values<float>(header.at("n_logits"));
-    snapshot.cells = pieces.take_values<std::uint8_t>(header.at("n_cell_bytes"));
+    require_model(header, snapshot, *model, model_sha256);
+    std::shared_ptr<const Policy> policy = policy_of(header, snapshot, model->info().n_layers);
+    snapshot.logits = reader.take_values<float>(header.at("n_logits"));
+    snapshot.cells = reader.take_values<std::uint8_t>(header.at("n_cell_bytes"));
     SessionExtras extras{.sampling = sampling_from(header.at("sampling")), .application_data = {}};
-    extras.application_data = std::string(pieces.take(header.at("n_application_bytes")));
-    return {Session::restore(std::move(model), options, snapshot), std::move(extras)};
-  } catch (const Error& error) {
-    throw Error(error.code(), "cannot load " + path.string() + ": " + error.what());
-  } catch (const json::exception& error) {
-    throw Error(ErrorCode::kBadData,
-                "cannot load " + path.string() + ": its header is broken (" + error.what() + ")");
-  }
+    const std::vector<char> data = reader.take_values<char>(header.at("n_application_bytes"));
+    extras.application_data.assign(data.begin(), data.end());
+    reader.require_sound_payload();
+    if (!options.positions) options.positions = snapshot.positions;
+    return LoadedSession{Session::restore(std::move(model), std::move(policy), options, snapshot),
+                         std::move(extras)};
+  });
 }
 
 SavedSession inspect_session(const fs::path& path) {
-  const std::string content = read_file(path);
-  try {
-    Pieces pieces(checked_body(content));
-    const SessionSnapshot snapshot =
-        snapshot_from(json::parse(pieces.take(pieces.take_values<std::uint64_t>(1).front())));
+  return with_name("cannot read", path, [&] {
+    const SessionSnapshot snapshot = snapshot_from(SessionReader(path).header());
     SavedSession saved{.model = snapshot.model_identity,
+                       .strategy = snapshot.strategy,
                        .policy = snapshot.policy,
                        .positions = snapshot.positions,
                        .n_tokens_seen = snapshot.n_tokens_seen,
@@ -292,12 +314,7 @@ SavedSession inspect_session(const fs::path& path) {
     saved.held =
         snapshot.runs_of_layer.empty() ? KeepPlan(sets.front()) : KeepPlan(sets, snapshot.runs_of_layer);
     return saved;
-  } catch (const Error& error) {
-    throw Error(error.code(), "cannot read " + path.string() + ": " + error.what());
-  } catch (const json::exception& error) {
-    throw Error(ErrorCode::kBadData,
-                "cannot read " + path.string() + ": its header is broken (" + error.what() + ")");
-  }
+  });
 }
 
 bool is_session_file(const fs::path& path) {

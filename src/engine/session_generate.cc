@@ -23,8 +23,8 @@ Generation Session::generate(const GenerateOptions& options) {
     generation.tokens.push_back(token);
     if (options.on_token && !options.on_token(token, stream.add(token))) break;
     if (i + 1 == options.max_new_tokens) break;
-    if (options.policy) make_room(*options.policy, 1);
-    append({&token, 1});
+    make_room(1);
+    append({&token, 1}, {.prefill = PrefillMode::kFull});
   }
   generation.text = impl_->model->detokenize(generation.tokens);
   return generation;

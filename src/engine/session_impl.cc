@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <string>
 
-#include "engine/key_turner_check.h"
+#include "base/scope_guard.h"
+#include "engine/cell_needs.h"
+#include "engine/key_rotator_check.h"
 #include "engine/log_probability.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
@@ -12,18 +14,20 @@
 namespace kvevict {
 namespace {
 
-/// Tokens whose logits are computed at once where all are wanted: n_vocab f32 each, held twice.
+/// Tokens whose logits are computed at once if all are wanted: n_vocab f32 each, held twice.
 constexpr int kScoredTokens = 64;
 
 }  // namespace
 
-Session::Impl::Impl(std::shared_ptr<const Model> model_in, const SessionOptions& options_in)
+Session::Impl::Impl(std::shared_ptr<const Model> model_in, std::shared_ptr<const Policy> policy,
+                    const SessionOptions& options_in)
     : model(std::move(model_in)),
       options(options_in),
-      record(options.positions, options.n_decode_slack, model->info().n_context_trained,
-             model->info().n_layers, options.scores.has_value()) {
-  options.n_ubatch = std::min(options.n_ubatch, options.n_batch);
-}
+      record(policy, {.positions = *options.positions,
+                      .n_slack = options.n_decode_slack,
+                      .n_context_trained = model->info().n_context_trained,
+                      .n_layers = model->info().n_layers,
+                      .keeps_slots = policy->score_request().has_value()}) {}
 
 Session::Impl::~Impl() {
   if (context) context->release_sequence(sequence);
@@ -38,7 +42,7 @@ void Session::Impl::ensure_cells(std::int64_t n_tokens_held) {
                                                  ": shorten the text or evict earlier");
   }
   if (!context) {
-    context = std::make_shared<KvContext>(model, options, n_tokens_held);
+    context = std::make_shared<KvContext>(model, options, n_tokens_held, policy().score_request());
     sequence = context->take_sequence();
     return;
   }
@@ -57,31 +61,26 @@ bool Session::Impl::retain(const KeepPlan& keep) {
 }
 
 void Session::Impl::change(const std::function<CellChanges()>& change_record) {
-  SequenceRecord before = record;
-  try {
-    const CellChanges changes = change_record();
-    const bool is_shifted = context && !context->waiting_shifts().empty();
-    if (changes.arrangement && (is_shifted || turns_keys(*changes.arrangement))) require_key_turner();
-    if (changes.arrangement) context->arrange(sequence, *changes.arrangement, key_turner.get());
-    context->remove(sequence, changes.removed);
-    context->shift(sequence, changes.shifts);
-  } catch (const Error&) {
-    record = std::move(before);
-    throw;
-  }
+  const OnFailure undo([this, before = record]() mutable { record = std::move(before); });
+  const CellChanges changes = change_record();
+  if (!context) return;
+  const bool is_shifted = !context->waiting_shifts().empty();
+  if (changes.arrangement && (is_shifted || rotates_keys(*changes.arrangement))) require_key_rotator();
+  context->carry_out(sequence, changes, key_rotator.get());
 }
 
-void Session::Impl::require_key_turner() {
-  if (!key_turner) key_turner = checked_key_turner(model, options);
+void Session::Impl::require_key_rotator() {
+  if (!key_rotator) key_rotator = checked_key_rotator(model, options);
 }
 
-KeepPlan Session::Impl::plan(const Policy& policy, std::int64_t n_upcoming) {
-  PolicyState& state = record.state_of(policy);
+KeepPlan Session::Impl::plan(std::int64_t n_upcoming) {
+  const Policy& policy = this->policy();
+  PolicyState& state = record.state();
   const std::int64_t n_seen = record.map().n_seen();
   const bool is_arranged = policy.is_per_layer() || policy.score_request() || record.layers();
-  // Where rows are arranged anew and positions stay, the newest token must stay in every layer.
+  // If rows are arranged anew and positions stay, the newest token must stay in every layer.
   const bool needs_newest =
-      is_arranged && !record.shifts_when_dropping() && policy.spec().config.recent_tokens <= n_upcoming;
+      is_arranged && !record.shifts_when_dropping() && policy.n_newest_kept() <= n_upcoming;
   const std::int64_t n_planned = n_seen + (needs_newest ? 0 : n_upcoming);
   KeepPlan plan;
   if (policy.score_request() && context) {
@@ -98,23 +97,9 @@ KeepPlan Session::Impl::plan(const Policy& policy, std::int64_t n_upcoming) {
   return plan;
 }
 
-void Session::Impl::require_fitting(const Policy& policy) {
-  if (const auto request = policy.score_request(); request && options.scores != request) {
-    throw Error(ErrorCode::kInvalidArgument,
-                policy.spec().name +
-                    " chooses by attention, which this session does not record: make it with "
-                    "options_for(policy, options)");
-  }
-  const bool turns_by_layer = policy.is_per_layer() || policy.score_request();
-  if (turns_by_layer && options.positions != PositionMode::kAbsolute) require_key_turner();
-  if (!policy.is_per_layer() && !policy.score_request()) return;
-  if (!can_shift_positions(model->handle())) {
-    throw Error(ErrorCode::kUnsupported,
-                policy.spec().name + " arranges the rows of each layer anew, which the cache of " +
-                    model->info().name +
-                    " does not allow (sliding windows, or several positions for each token): choose a "
-                    "strategy that goes by position and keeps the same tokens in all layers");
-  }
+void Session::Impl::require_rotations() {
+  const bool rotates_by_layer = policy().is_per_layer() || policy().score_request();
+  if (rotates_by_layer && options.positions != PositionMode::kAbsolute) require_key_rotator();
 }
 
 void Session::Impl::pack_if_needed(std::int64_t n_upcoming, std::int64_t n_reserve) {
@@ -124,10 +109,10 @@ void Session::Impl::pack_if_needed(std::int64_t n_upcoming, std::int64_t n_reser
 }
 
 void Session::Impl::move_out(std::int64_t n_cells) {
-  auto own = std::make_shared<KvContext>(model, options, std::max(n_cells, record.map().n_held()));
+  auto own = std::make_shared<KvContext>(model, options, std::max(n_cells, record.map().n_held()),
+                                         policy().score_request());
   const llama_seq_id own_sequence = own->take_sequence();
-  own->put(own_sequence, context->copy(sequence));
-  own->shift(own_sequence, context->waiting_shifts());
+  own->put(own_sequence, context->copy(sequence), context->waiting_shifts());
   context->release_sequence(sequence);
   context = std::move(own);
   sequence = own_sequence;
@@ -154,19 +139,24 @@ void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last,
                      bool{on_log_probability}});
   }
   batch.back().wants_logits = is_last || on_log_probability;
-  context->decode(batch);
-  record.written(static_cast<std::int64_t>(tokens.size()));
-  if (on_log_probability) {
-    if (!logits.empty()) on_log_probability(first_index, log_probability(logits, tokens.front()));
-    for (std::size_t i = 1; i < tokens.size(); ++i) {
-      on_log_probability(first_index + static_cast<std::int64_t>(i),
-                         log_probability(context->logits(i - 1), tokens[i]));
-    }
+  record.prepare_written();
+  std::vector<float> before = std::move(logits);  // of an earlier token: not what comes after this batch
+  logits.clear();
+  {
+    const OnFailure undo([&] { logits = std::move(before); });
+    context->decode(batch);
   }
-  logits.clear();  // of an earlier token; empty until the end of what is appended
+  record.written(static_cast<std::int64_t>(tokens.size()));
   if (!batch.back().wants_logits) return;
+  // Before any callback: if one throws, what was appended stays, with the logits that belong to it.
   const std::span<const float> row = context->logits(tokens.size() - 1);
   logits.assign(row.begin(), row.end());
+  if (!on_log_probability) return;
+  if (!before.empty()) on_log_probability(first_index, log_probability(before, tokens.front()));
+  for (std::size_t i = 1; i < tokens.size(); ++i) {
+    on_log_probability(first_index + static_cast<std::int64_t>(i),
+                       log_probability(context->logits(i - 1), tokens[i]));
+  }
 }
 
 void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability& on_log_probability) {
@@ -183,40 +173,48 @@ void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability
   }
 }
 
-void Session::Impl::append_bounded(std::span<const Token> tokens, const Policy& policy,
-                                   const OnLogProbability& on_log_probability) {
-  PolicyState& state = record.stream_of(policy);
-  const std::int64_t n_spare = std::max<std::int64_t>(options.n_chunk, record.slack(policy));
-  const std::optional<std::int64_t> bound = bounded_tokens(policy, state, n_spare);
+std::int64_t Session::Impl::cells_for_bounded(std::int64_t n_tokens, const AppendOptions& append) const {
+  const Policy& policy = this->policy();
   const std::int64_t n_trained = model->info().n_context_trained;
-  if (bound && n_trained > 0 && *bound > n_trained) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "a budget of " + std::to_string(*bound - n_spare) + " tokens and a chunk of " +
-                    std::to_string(n_spare) + " do not fit the context of " + std::to_string(n_trained) +
-                    " that " + model->info().name + " was trained on: lower the budget or the chunk");
+  const std::int64_t n_now = record.map().n_held() + n_tokens;
+  const std::optional<std::int64_t> budget = policy.budget_tokens(record.streaming_state());
+  if (!budget) {
+    require_bound(policy, model->info().n_layers);
+    const std::int64_t n_all = n_now + append.n_to_come.value_or(0);
+    return n_trained > 0 ? std::min(n_all, std::max(n_now, n_trained)) : n_all;
   }
-  ensure_cells(bound ? *bound : record.map().n_held() + static_cast<std::int64_t>(tokens.size()));
-  require_fitting(policy);
+  const std::int64_t n_bound = cells_in_stream(*budget, options.n_chunk, record.slack());
+  if (n_trained > 0 && n_bound > n_trained) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a budget of " + std::to_string(*budget) + " tokens and a chunk of " +
+                    std::to_string(n_bound - *budget) + " do not fit the context of " +
+                    std::to_string(n_trained) + " that " + model->info().name +
+                    " was trained on: lower the budget or the chunk");
+  }
+  return append.n_to_come ? std::min(n_bound, n_now + *append.n_to_come) : n_bound;
+}
+
+void Session::Impl::append_bounded(std::span<const Token> tokens, const AppendOptions& append) {
+  const Policy& policy = this->policy();
+  const std::int64_t n_spare = std::max<std::int64_t>(options.n_chunk, record.slack());
+  ensure_cells(cells_for_bounded(static_cast<std::int64_t>(tokens.size()), append));
+  record.begin_stream();
   for (std::size_t from = 0; from < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));
     if (policy.score_request()) {
-      retain(plan(policy, 0));
+      retain(plan(0));
     } else {
-      retain(keep_before_chunk(policy, state, record.held(), record.map().n_seen()));
+      retain(keep_before_chunk(policy, record.state(), record.held(), record.map().n_seen()));
     }
     pack_if_needed(static_cast<std::int64_t>(n), n_spare);
-    decode(tokens.subspan(from, n), on_log_probability);
+    decode(tokens.subspan(from, n), append.on_log_probability);
     from += n;
   }
 }
 
-std::int64_t Session::Impl::cells_needed(const Policy& policy, const EvictOptions& evict) const {
+std::int64_t Session::Impl::cells_needed(const EvictOptions& evict) const {
   const std::int64_t n_now = record.map().n_held() + evict.n_upcoming;
-  const std::int64_t n_unbounded = n_now + evict.n_reserve;
-  const std::optional<std::int64_t> budget = policy.budget_tokens(record.policy_state());
-  const std::int64_t n_predecessors = policy.spec().config.recent_tokens == 1 ? 1 : 0;  // see Session::evict
-  return budget ? std::max(n_now, std::min(n_unbounded, *budget + record.slack(policy) + n_predecessors))
-                : n_unbounded;
+  return cells_after_eviction(policy(), record.state(), record.slack(), n_now, evict.n_reserve);
 }
 
 }  // namespace kvevict

@@ -12,18 +12,21 @@
 namespace kvevict {
 
 /// A session: its record, and its sequence in a context that forks share.
-struct Session::Impl {
-  Impl(std::shared_ptr<const Model> model_in, const SessionOptions& options_in);
+struct KVEVICT_PRIVATE Session::Impl {
+  /// `options_in`: resolved.
+  Impl(std::shared_ptr<const Model> model_in, std::shared_ptr<const Policy> policy,
+       const SessionOptions& options_in);
   ~Impl();
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
   std::shared_ptr<const Model> model;
-  SessionOptions options;
+  SessionOptions options;                         // resolved
+  std::optional<PositionMode> asked_positions{};  // of the options as they were given
   SequenceRecord record;
   std::shared_ptr<KvContext> context;  // empty until the first token
   llama_seq_id sequence = 0;
-  std::shared_ptr<const KeyTurner> key_turner;  // empty until keys of single layers must turn
+  std::unique_ptr<KeyRotator> key_rotator;  // empty until keys of single layers must rotate
   std::vector<float> logits;
 
   [[nodiscard]] bool is_alone() const { return context->n_sequences_in_use() == 1; }
@@ -32,22 +35,24 @@ struct Session::Impl {
   /// `Session::reserve`.
   void ensure_cells(std::int64_t n_tokens_held);
 
-  /// What `policy` keeps once `n_upcoming` more tokens have been seen, with the attention that it asks for.
-  /// Errors: those of the policy.
-  [[nodiscard]] KeepPlan plan(const Policy& policy, std::int64_t n_upcoming);
+  [[nodiscard]] const Policy& policy() const noexcept { return record.policy(); }
 
-  /// Removes what `keep` lacks and closes the gaps where positions are packed. Returns whether
+  /// What the policy keeps once `n_upcoming` more tokens have been seen, with the attention that it asks for.
+  /// Errors: those of the policy.
+  [[nodiscard]] KeepPlan plan(std::int64_t n_upcoming);
+
+  /// Removes what `keep` lacks and closes the gaps if positions are packed. Returns whether
   /// tokens went.
   bool retain(const KeepPlan& keep);
 
   /// Changes the record and then the cells as it says; on an error the record is as it was.
   void change(const std::function<CellChanges()>& change_record);
 
-  /// Makes sure that keys can be turned layer by layer. Errors: as `checked_key_turner`.
-  void require_key_turner();
+  /// Makes sure that keys can be rotated layer by layer. Errors: as `checked_key_rotator`.
+  void require_key_rotator();
 
-  /// Checks what `policy` needs of this session before anything is changed. Errors: kUnsupported.
-  void require_fitting(const Policy& policy);
+  /// Makes sure of the rotator if the policy will need it. Errors: as `checked_key_rotator`.
+  void require_rotations();
 
   /// Packs automatic positions if `n_upcoming` tokens would pass the trained context. What must move out of a
   /// shared context for it has cells for `n_reserve` >= n_upcoming more tokens afterwards.
@@ -62,11 +67,13 @@ struct Session::Impl {
   using OnLogProbability = std::function<void(std::int64_t, double)>;
   void decode(std::span<const Token> tokens, const OnLogProbability& on_log_probability);
 
-  void append_bounded(std::span<const Token> tokens, const Policy& policy,
-                      const OnLogProbability& on_log_probability);
+  void append_bounded(std::span<const Token> tokens, const AppendOptions& append);
 
-  /// Cells that are needed from now on, after an eviction by `policy`.
-  [[nodiscard]] std::int64_t cells_needed(const Policy& policy, const EvictOptions& evict) const;
+  /// Cells that are needed to append `tokens` bounded. Errors: as `append_bounded`.
+  [[nodiscard]] std::int64_t cells_for_bounded(std::int64_t n_tokens, const AppendOptions& append) const;
+
+  /// Cells that are needed from now on, after an eviction.
+  [[nodiscard]] std::int64_t cells_needed(const EvictOptions& evict) const;
 
  private:
   void decode_batch(std::span<const Token> tokens, bool is_last, const OnLogProbability& on_log_probability);

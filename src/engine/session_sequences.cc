@@ -9,11 +9,25 @@
 
 namespace kvevict {
 
-Session Session::fork() {
-  auto twin = std::make_unique<Impl>(impl_->model, impl_->options);
+Session Session::fork(std::shared_ptr<const Policy> policy) {
+  const bool is_rebound = policy != nullptr && policy != impl_->record.shared_policy();
+  if (is_rebound && policy->score_request()) {
+    throw Error(
+        ErrorCode::kUnsupported,
+        policy->spec().name + " chooses by attention, which is recorded only for a session of its own");
+  }
+  SessionOptions options = impl_->options;
+  if (is_rebound) options.positions = impl_->asked_positions;
+  if (is_rebound) options = resolved_options(*impl_->model, *policy, options);
+  auto twin = std::make_unique<Impl>(impl_->model, impl_->record.shared_policy(), options);
   twin->record = impl_->record;
+  twin->asked_positions = impl_->asked_positions;
+  if (is_rebound) {
+    twin->record.rebind(std::move(policy), *options.positions);
+    twin->require_rotations();
+  }
   twin->logits = impl_->logits;
-  twin->key_turner = impl_->key_turner;
+  if (impl_->key_rotator) twin->key_rotator = std::make_unique<KeyRotator>(*impl_->key_rotator);
   if (impl_->context) {
     twin->sequence = impl_->context->take_sequence();
     twin->context = impl_->context;
@@ -28,8 +42,7 @@ void Session::detach(std::int64_t n_reserve) {
 
 void Session::trim(std::int64_t n_tokens) {
   if (n_tokens == impl_->record.map().n_seen()) return;
-  const CellChanges changes = impl_->record.trim(n_tokens);
-  if (impl_->context) impl_->context->remove(impl_->sequence, changes.removed);
+  impl_->change([&] { return impl_->record.trim(n_tokens); });
   impl_->logits.clear();
 }
 
@@ -84,6 +97,11 @@ void Session::append_each(std::span<Session* const> sessions, std::span<const To
       for (const Line& line : part) {
         const Impl& impl = *sessions[line.session]->impl_;
         batch.push_back({line.token, impl.record.map().next_position(), impl.sequence, true});
+      }
+      for (const Line& line : part) {  // so that nothing fails once the tokens are decoded
+        Impl& impl = *sessions[line.session]->impl_;
+        impl.record.prepare_written();
+        impl.logits.reserve(static_cast<std::size_t>(impl.model->info().n_vocab));
       }
       context->decode(batch);
       for (std::size_t i = 0; i < part.size(); ++i) {

@@ -10,6 +10,8 @@
 namespace kvevict {
 namespace {
 
+constexpr std::int64_t kMostOutputs = 4096;
+
 std::string engine_version() {
   const EngineInfo info = engine_info();
   return fmt::format("llama.cpp {}, ggml {} {}", info.llama_version, info.ggml_version, info.ggml_commit);
@@ -27,8 +29,9 @@ void require_same(const char* what, std::string_view saved, std::string_view now
       fmt::format("the session was saved with {} {}, and this is {}: the same is needed", what, saved, now));
 }
 
-void require_fitting(const Model& model, const SessionOptions& options, const SessionSnapshot& snapshot) {
-  if (options.scores) {
+void require_fitting(const Model& model, const Policy& policy, const SessionOptions& options,
+                     const SessionSnapshot& snapshot) {
+  if (policy.score_request()) {
     throw Error(ErrorCode::kUnsupported,
                 "a saved session has no attention that a strategy could go on from: use one that goes by "
                 "position");
@@ -37,7 +40,9 @@ void require_fitting(const Model& model, const SessionOptions& options, const Se
   require_same("the engine", snapshot.engine_version, engine_version());
   require_same("K of type", to_string(snapshot.type_k), to_string(options.type_k));
   require_same("V of type", to_string(snapshot.type_v), to_string(options.type_v));
-  require_same("positions", to_string(snapshot.positions), to_string(options.positions));
+  require_same("positions", to_string(snapshot.positions), to_string(*options.positions));
+  require_same("the strategy", snapshot.strategy, to_string(policy.spec()));
+  require_same("the policy", snapshot.policy, policy.versioned_name());
   const std::size_t n_logits = snapshot.logits.size();
   if (n_logits != 0 && n_logits != static_cast<std::size_t>(model.info().n_vocab)) {
     throw Error(ErrorCode::kBadData, fmt::format("the saved session has {} logits, the vocabulary {} tokens",
@@ -54,14 +59,14 @@ void restore_record(SequenceRecord& record, const SessionSnapshot& snapshot) {
   std::optional<LayeredMap> layers;
   CacheMap map = maps.front();
   if (!snapshot.runs_of_layer.empty()) layers = LayeredMap(std::move(maps), snapshot.runs_of_layer);
-  record.restore(std::move(map), std::move(layers), snapshot.policy, snapshot.policy_state);
+  record.restore(std::move(map), std::move(layers), snapshot.policy_state);
 }
 
 }  // namespace
 
 SessionSnapshot Session::snapshot() {
   const SequenceRecord& record = impl_->record;
-  if (impl_->options.scores) {
+  if (impl_->policy().score_request()) {
     throw Error(ErrorCode::kUnsupported,
                 "a session that records attention cannot be saved: use a strategy "
                 "that goes by position");
@@ -71,7 +76,7 @@ SessionSnapshot Session::snapshot() {
   snapshot.model_identity = identity_of(impl_->model->info());
   snapshot.type_k = impl_->options.type_k;
   snapshot.type_v = impl_->options.type_v;
-  snapshot.positions = impl_->options.positions;
+  snapshot.positions = *impl_->options.positions;
   snapshot.n_tokens_seen = record.map().n_seen();
   snapshot.next_position = record.map().next_position();
   const auto add_runs = [&](const CacheMap& map) {
@@ -83,12 +88,21 @@ SessionSnapshot Session::snapshot() {
   } else {
     add_runs(record.map());
   }
-  snapshot.policy = record.policy_name();
-  snapshot.policy_state = record.policy_state();
+  snapshot.strategy = to_string(record.policy().spec());
+  snapshot.policy = record.policy().versioned_name();
+  snapshot.policy_state = record.state();
   snapshot.logits = impl_->logits;
   if (impl_->context) {
-    if (impl_->is_alone()) impl_->context->close_holes();
-    snapshot.cells = impl_->context->copy(impl_->sequence);
+    KvContext& context = *impl_->context;
+    snapshot.cells = context.copy(impl_->sequence);
+    if (impl_->is_alone()) {
+      snapshot.occupied = context.occupied_cells(snapshot.cells);
+      // Cells whose places are not known are moved together here, as they will be when they are loaded: so
+      // that both go on alike from now on, if not as a session that was never saved.
+      if (snapshot.occupied.empty() && !snapshot.cells.empty()) context.close_holes();
+    }
+    snapshot.n_cells = context.n_cells();
+    snapshot.n_outputs = context.n_outputs();
     const auto waiting = impl_->context->waiting_shifts();
     snapshot.waiting_shifts.clear();
     for (const PositionShift& s : waiting)
@@ -97,20 +111,23 @@ SessionSnapshot Session::snapshot() {
   return snapshot;
 }
 
-Session Session::restore(std::shared_ptr<const Model> model, const SessionOptions& options,
-                         const SessionSnapshot& snapshot) {
-  Session session(std::move(model), options);
+Session Session::restore(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
+                         const SessionOptions& options, const SessionSnapshot& snapshot) {
+  Session session(std::move(model), std::move(policy), options);
   Impl& impl = *session.impl_;
-  require_fitting(*impl.model, options, snapshot);
+  require_fitting(*impl.model, impl.policy(), impl.options, snapshot);
   restore_record(impl.record, snapshot);
   impl.logits = snapshot.logits;
   const std::int64_t n_held = impl.record.map().n_held();
   if (n_held == 0) return session;
-  impl.ensure_cells(n_held);
-  impl.context->put(impl.sequence, snapshot.cells);
+  if (snapshot.n_cells < n_held || snapshot.n_cells > kMaxTokens || snapshot.n_outputs > kMostOutputs)
+    throw Error(ErrorCode::kBadData, "the saved session's context has another size than its cells need");
+  impl.context = std::make_shared<KvContext>(impl.model, impl.options, snapshot.n_cells, std::nullopt,
+                                             static_cast<int>(snapshot.n_outputs));
+  impl.sequence = impl.context->take_sequence();
   std::vector<PositionShift> shifts;
   for (const SavedShift& s : snapshot.waiting_shifts) shifts.push_back({{s.begin, s.end}, s.delta});
-  impl.context->shift(impl.sequence, shifts);
+  impl.context->put_into(impl.sequence, snapshot.cells, snapshot.occupied, shifts);
   if (impl.context->count_occupied() != n_held) {
     throw Error(ErrorCode::kBadData,
                 fmt::format("the saved session's record says {} tokens, its cells hold {}", n_held,

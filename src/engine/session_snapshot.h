@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "kvevict/held_run.h"
-#include "kvevict/kv_type.h"
+#include "kvevict/model.h"
 #include "kvevict/policy.h"
+#include "kvevict/session_options.h"
 
 namespace kvevict {
 
@@ -30,10 +30,14 @@ struct SessionSnapshot {
   /// Ascending in indices and in positions: one list for all layers, or those that differ.
   std::vector<std::vector<HeldRun>> runs;
   std::vector<std::size_t> runs_of_layer;  ///< Empty: one list for all.
-  std::string policy;  ///< Version and values of the policy whose memory follows; or empty.
+  std::string strategy;                    ///< The policy's values in the grammar.
+  std::string policy;                      ///< Its versioned name.
   PolicyState policy_state;
-  std::vector<float> logits;               ///< `[n_vocab]`, or empty.
-  std::vector<std::uint8_t> cells;         ///< Empty for an empty cache.
+  std::vector<float> logits;         ///< `[n_vocab]`, or empty.
+  std::vector<std::uint8_t> cells;   ///< Rows in the order of their cells; empty for an empty cache.
+  std::vector<TokenRange> occupied;  ///< The cells that they lie in; empty if that is not known: from 0 on.
+  std::int64_t n_cells = 0;          ///< Of the context.
+  std::int64_t n_outputs = 0;        ///< Tokens of a batch whose logits it has room for.
   std::vector<SavedShift> waiting_shifts;  ///< Not yet carried out in `cells`, in order.
 };
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <string>
 
-#include "engine/key_turner.h"
+#include "engine/key_rotator.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -15,7 +15,9 @@ namespace {
               "the layers of this model's cache cannot be evicted differently: its state " + why);
 }
 
-/// Reads numbers off the state and refuses one that ends too early.
+/// Reads numbers off the state and refuses one that ends too early. Sizes come from the state itself, which
+/// may be of a file: each is held against the bytes that are left before it is used, so that no sum
+/// overflows.
 class StateReader {
  public:
   explicit StateReader(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
@@ -75,12 +77,13 @@ StateRows::StateRows(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes))
   in.read<std::int32_t>();
   if (in.read<std::uint32_t>() != 1) refuse("has several streams");
   const auto n_cells = in.read<std::uint32_t>();
-  if (n_cells > bytes_.size()) refuse("ends too early");
+  if (n_cells > bytes_.size()) refuse("ends too early");  // before room is made for so many
   for (std::size_t place = 0; place < n_cells; ++place) {
     cells_.push_back({in.read<std::int32_t>(), place});
     if (in.read<std::uint32_t>() != 1) refuse("has cells of several sequences, or of several positions");
     in.read<std::int32_t>();
   }
+  // Slots ascend in positions, cells need not: freed cells are filled with newer tokens.
   std::sort(cells_.begin(), cells_.end(),
             [](const Cell& a, const Cell& b) { return a.position < b.position; });
   layers_head_ = in.at();
@@ -94,6 +97,7 @@ StateRows::StateRows(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes))
     rows.data = in.skip(rows.row_bytes, n_cells);
     return rows;
   };
+  // Without flash attention llama.cpp keeps V transposed: a row is one element of every cell.
   const auto read_transposed = [&] {
     Rows rows{.head = in.at()};
     in.read<std::int32_t>();
@@ -105,6 +109,7 @@ StateRows::StateRows(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes))
   for (std::uint32_t l = 0; l < n_layers; ++l) keys_.push_back(read_rows());
   for (std::uint32_t l = 0; l < n_layers; ++l)
     values_.push_back(is_transposed ? read_transposed() : read_rows());
+  // Another version may add something behind: a state that is understood in part would be put back in part.
   if (!in.is_at_end()) refuse("goes on behind its last layer");
 }
 
@@ -138,21 +143,37 @@ void StateRows::add_rows(std::vector<std::uint8_t>& out, const Rows& rows,
   out.resize(to + rows.n_rows * source_slots.size() * rows.row_bytes);
   for (std::size_t r = 0; r < rows.n_rows; ++r) {
     for (const std::int32_t slot : source_slots) {
-      const std::size_t place = cells_[static_cast<std::size_t>(slot)].place;
-      std::memcpy(out.data() + to, bytes_.data() + rows.data + (r * n_cells() + place) * rows.row_bytes,
-                  rows.row_bytes);
+      if (slot >= 0) {  // else a stand-in's row of zeros, which it is already
+        const std::size_t place = cells_[static_cast<std::size_t>(slot)].place;
+        std::memcpy(out.data() + to, bytes_.data() + rows.data + (r * n_cells() + place) * rows.row_bytes,
+                    rows.row_bytes);
+      }
       to += rows.row_bytes;
     }
   }
 }
 
+void StateRows::add_head(std::vector<std::uint8_t>& out, std::span<const std::int64_t> positions) const {
+  add_bytes(out, std::span(bytes_).first(kHeadBytes));
+  add(out, static_cast<std::uint32_t>(positions.size()));
+  std::int32_t sequence = 0;
+  std::memcpy(&sequence, bytes_.data() + sizeof(std::uint32_t), sizeof sequence);
+  for (const std::int64_t position : positions) {
+    add(out, static_cast<std::int32_t>(position));
+    add(out, std::uint32_t{1});
+    add(out, sequence);
+  }
+  add_bytes(out, std::span(bytes_).subspan(layers_head_, 2 * sizeof(std::uint32_t)));
+}
+
 std::vector<std::uint8_t> StateRows::arranged(const CellArrangement& arrangement,
-                                              const KeyTurner* turner) const {
+                                              const KeyRotator* rotator) const {
   if (arrangement.rows_of_layer.size() != n_layers()) {
     throw Error(ErrorCode::kInvalidArgument,
                 "the plan has " + std::to_string(arrangement.rows_of_layer.size()) +
                     " layers and the model's cache " + std::to_string(n_layers()));
   }
+  // Checked before anything is copied: `add_rows` takes a slot below 0 for a stand-in.
   for (const LayerRows& rows : arrangement.rows) {
     for (const std::int32_t slot : rows.source_slots) {
       if (slot >= 0 && static_cast<std::size_t>(slot) < n_cells()) continue;
@@ -162,26 +183,73 @@ std::vector<std::uint8_t> StateRows::arranged(const CellArrangement& arrangement
   }
   std::vector<std::uint8_t> out;
   out.reserve(bytes_.size() / std::max<std::size_t>(1, n_cells()) * (arrangement.positions.size() + 1));
-  add_bytes(out, std::span(bytes_).first(kHeadBytes));
-  add(out, static_cast<std::uint32_t>(arrangement.positions.size()));
-  std::int32_t sequence = 0;
-  std::memcpy(&sequence, bytes_.data() + sizeof(std::uint32_t), sizeof sequence);
-  for (const std::int64_t position : arrangement.positions) {
-    add(out, static_cast<std::int32_t>(position));
-    add(out, std::uint32_t{1});
-    add(out, sequence);
-  }
-  add_bytes(out, std::span(bytes_).subspan(layers_head_, 2 * sizeof(std::uint32_t)));
+  add_head(out, arrangement.positions);
   for (std::size_t l = 0; l < n_layers(); ++l) {
     const LayerRows& rows = arrangement.rows[arrangement.rows_of_layer[l]];
     add_rows(out, keys_[l], rows.source_slots);
+    // Keys are never transposed, so the layer's rows are the last bytes; values hold no position.
     const std::size_t n_bytes = rows.source_slots.size() * keys_[l].row_bytes;
-    if (turner != nullptr && !rows.turns.empty()) turner->turn(std::span(out).last(n_bytes), rows.turns);
+    if (rotator != nullptr && !rows.rotations.empty())
+      rotator->rotate(std::span(out).last(n_bytes), rows.rotations);
   }
   for (std::size_t l = 0; l < n_layers(); ++l) {
     add_rows(out, values_[l], arrangement.rows[arrangement.rows_of_layer[l]].source_slots);
   }
   return out;
+}
+
+std::optional<std::vector<std::int64_t>> positions_of_rows(std::span<const std::uint8_t> rows) {
+  std::vector<std::int64_t> positions;
+  if (rows.empty()) return positions;
+  try {
+    StateReader in(rows);
+    if (in.read<std::uint32_t>() != kMark) return std::nullopt;
+    in.read<std::int32_t>();
+    if (in.read<std::uint32_t>() != 1) return std::nullopt;
+    const auto n_cells = in.read<std::uint32_t>();
+    for (std::uint32_t i = 0; i < n_cells; ++i) {
+      positions.push_back(in.read<std::int32_t>());
+      if (in.read<std::uint32_t>() != 1) return std::nullopt;
+      in.read<std::int32_t>();
+    }
+  } catch (const Error&) {  // it ends too early
+    return std::nullopt;
+  }
+  return positions;
+}
+
+StateWithHoles with_holes(std::span<const std::uint8_t> rows, std::span<const TokenRange> occupied) {
+  const StateRows state({rows.begin(), rows.end()});
+  // Rows by their places in the state: `slot_at[i]` is the slot of the i-th.
+  std::vector<std::int32_t> slot_at(state.n_cells());
+  for (std::size_t slot = 0; slot < state.n_cells(); ++slot)
+    slot_at[state.cells_[slot].place] = static_cast<std::int32_t>(slot);
+  StateWithHoles result;
+  // Stand-ins get positions behind all others: they are removed by position, which must not free a real cell.
+  std::vector<std::int32_t> source_slots;  // of each cell; a stand-in's source is -1
+  std::int64_t stand_in = state.n_cells() == 0 ? 0 : std::int64_t{state.cells_.back().position} + 1;
+  result.stand_ins.begin = stand_in;
+  std::size_t next = 0;
+  for (const TokenRange& run : occupied) {
+    while (static_cast<std::int64_t>(source_slots.size()) < run.begin) {
+      source_slots.push_back(-1);
+      result.positions.push_back(stand_in++);
+    }
+    for (std::int64_t i = run.begin; i < run.end && next < slot_at.size(); ++i, ++next) {
+      source_slots.push_back(slot_at[next]);
+      result.positions.push_back(state.cells_[static_cast<std::size_t>(slot_at[next])].position);
+    }
+  }
+  result.stand_ins.end = stand_in;
+  if (next != slot_at.size() || static_cast<std::int64_t>(source_slots.size()) != occupied.back().end)
+    throw Error(ErrorCode::kBadData, "the saved places of the cells do not fit their rows");
+  result.bytes.reserve(rows.size() / std::max<std::size_t>(1, state.n_cells()) * (source_slots.size() + 1));
+  state.add_head(result.bytes, result.positions);
+  for (std::size_t l = 0; l < state.n_layers(); ++l)
+    state.add_rows(result.bytes, state.keys_[l], source_slots);
+  for (std::size_t l = 0; l < state.n_layers(); ++l)
+    state.add_rows(result.bytes, state.values_[l], source_slots);
+  return result;
 }
 
 }  // namespace kvevict

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -9,11 +10,18 @@
 
 namespace kvevict {
 
-class KeyTurner;
+class KeyRotator;
 
-/// The cells of one sequence as llama.cpp's session state holds them, taken apart. Strict: what is not
-/// exactly the known form is refused (several streams, positions of several dimensions, a length
-/// that does not add up), so that no row is ever taken for another.
+/// A state whose rows lie in chosen cells.
+struct StateWithHoles {
+  std::vector<std::uint8_t> bytes;
+  std::vector<std::int64_t> positions;  ///< Of all cells, stand-ins included.
+  PositionRange stand_ins;              ///< Positions of the rows that stand in for holes; behind all others.
+};
+
+/// The cells of one sequence as llama.cpp's session state holds them, taken apart. Strict: it refuses what is
+/// not exactly the known form (several streams, positions of several dimensions, a length that does not add
+/// up), so that it never takes one row for another.
 ///
 /// Form, little-endian (llama.cpp, `llama_kv_cache::state_write`): u32 mark, i32 sequence, u32 streams (1),
 /// u32 cells; for each cell i32 position, u32 sequences (1), i32 sequence; u32 whether V is transposed, u32
@@ -37,10 +45,10 @@ class StateRows {
   [[nodiscard]] std::vector<std::uint8_t> key(std::size_t layer, std::size_t slot) const;
   [[nodiscard]] std::vector<std::uint8_t> value(std::size_t layer, std::size_t slot) const;
 
-  /// The state in which the slots are arranged anew, for `put_rows`. `turner` may be null where no key
-  /// turns. Errors: kInvalidArgument where the arrangement has other layers than the state.
+  /// The state in which the slots are arranged anew, for `put_rows`. `rotator` may be null if no key
+  /// rotates. Errors: kInvalidArgument if the arrangement has other layers than the state.
   [[nodiscard]] std::vector<std::uint8_t> arranged(const CellArrangement& arrangement,
-                                                   const KeyTurner* turner) const;
+                                                   const KeyRotator* rotator) const;
 
  private:
   struct Cell {
@@ -54,7 +62,10 @@ class StateRows {
     std::size_t row_bytes = 0;  // of a cell; transposed: of an element
   };
 
+  friend StateWithHoles with_holes(std::span<const std::uint8_t> rows, std::span<const TokenRange> occupied);
+
   [[nodiscard]] std::vector<std::uint8_t> row(const Rows& rows, std::size_t slot) const;
+  void add_head(std::vector<std::uint8_t>& out, std::span<const std::int64_t> positions) const;
   void add_rows(std::vector<std::uint8_t>& out, const Rows& rows,
                 const std::vector<std::int32_t>& source_slots) const;
 
@@ -63,5 +74,14 @@ class StateRows {
   std::size_t layers_head_ = 0;
   std::vector<Rows> keys_, values_;
 };
+
+/// The positions of a state's cells in the order of the cells; nothing for a state that this build does not
+/// know, or of cells that several sequences share. An empty state has none. O(cells).
+[[nodiscard]] std::optional<std::vector<std::int64_t>> positions_of_rows(std::span<const std::uint8_t> rows);
+
+/// `rows` in the cells `occupied`, with rows of zeros in the cells between them. Errors: kUnsupported as
+/// StateRows; kBadData if there are not as many cells as rows.
+[[nodiscard]] StateWithHoles with_holes(std::span<const std::uint8_t> rows,
+                                        std::span<const TokenRange> occupied);
 
 }  // namespace kvevict

@@ -13,7 +13,7 @@ class TextStream {
   /// `model` must outlive the stream.
   explicit TextStream(const Model& model) : model_(&model) {}
 
-  /// The text that `token` completes; empty where a character is unfinished.
+  /// The text that `token` completes; empty if a character is unfinished.
   [[nodiscard]] std::string add(Token token);
 
  private:

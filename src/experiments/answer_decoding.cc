@@ -6,7 +6,7 @@
 namespace kvevict::eval {
 namespace {
 
-/// The token that is drawn next; nothing where the model ends the answer.
+/// The token that is drawn next; nothing if the model ends the answer.
 std::optional<Token> draw(AnswerLine& line, const SamplingOptions& sampling) {
   const Generation one = line.session.generate({.max_new_tokens = 1, .sampling = sampling});
   return one.tokens.empty() ? std::nullopt : std::optional(one.tokens.front());
@@ -47,7 +47,7 @@ void decode_answers(std::span<AnswerLine> lines, const AnswerSettings& settings)
       if (line.is_done) continue;
       line.is_done = !advance(line, settings, newline);
       if (line.is_done) continue;
-      line.session.make_room(*line.policy);
+      line.session.make_room();
       sessions.push_back(&line.session);
       tokens.push_back(line.tokens.back());
     }

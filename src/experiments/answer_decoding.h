@@ -16,10 +16,9 @@ struct AnswerSettings {
   bool stops_at_newline = false;
 };
 
-/// An answer that is being decoded: a session whose logits are those after the prompt, and its policy.
+/// An answer that is being decoded: a session whose logits are those after the prompt.
 struct AnswerLine {
   Session session;
-  std::shared_ptr<const Policy> policy;
   std::vector<Token> tokens{};  ///< Of the answer, without the one that ends it.
   bool is_done = false;
 };

@@ -2,10 +2,9 @@
 #include <algorithm>
 
 #include "base/stopwatch.h"
-#include "base/units.h"
 #include "experiments/answer_decoding.h"
 #include "experiments/longbench_runner.h"
-#include "kvevict/bounded_schedule.h"
+#include "kvevict/memory.h"
 #include "runtime/prompt_prefill.h"
 #include "text/hashes.h"
 
@@ -41,18 +40,15 @@ std::int64_t n_after_eviction(const ExampleSettings& settings) {
   return settings.first_token == FirstToken::kEvicted ? 1 : 0;
 }
 
-/// Cells that a session of its own would have after the eviction (`Session::evict`), before llama.cpp's
-/// padding.
-std::int64_t own_cells(const RunStrategy& strategy, const ExampleResult& result,
-                       const ExampleSettings& settings, const Model& model) {
-  PolicyState state{.n_layers = model.info().n_layers};
-  static_cast<void>(count_kept_at_once(*strategy.policy, state, result.n_prompt_tokens));  // freezes a middle
-  const auto budget = strategy.policy->budget_tokens(state);
-  const std::int64_t n_all = result.n_kept_tokens + settings.prompt.n_new_tokens;
-  const std::int64_t n_slack =
-      decode_slack(*strategy.policy, strategy.positions, settings.session.n_decode_slack);
-  const std::int64_t n_predecessors = strategy.policy->spec().config.recent_tokens == 1 ? 1 : 0;
-  return budget ? std::max(result.n_kept_tokens, std::min(n_all, *budget + n_slack + n_predecessors)) : n_all;
+/// K and V of a session of its own after the eviction.
+std::int64_t own_kv_bytes(const RunStrategy& strategy, const ExampleResult& result,
+                          const ExampleSettings& settings, const Model& model) {
+  SessionOptions options = settings.session;
+  options.positions = strategy.positions;
+  options.prefill = PrefillMode::kFull;
+  return memory_needed(model, *strategy.policy, options,
+                       {result.n_prompt_tokens, settings.prompt.n_new_tokens, n_after_eviction(settings)})
+      .kv_bytes_after;
 }
 
 /// A strategy's session right after its eviction, and what is known of it so far.
@@ -65,20 +61,16 @@ Begun begin(SharedPrefill& shared, const RunStrategy& strategy, ExampleResult re
             const ExampleSettings& settings) {
   const std::int64_t n_new = settings.prompt.n_new_tokens;
   const Stopwatch watch;
-  Begun begun{.line = {.session = shared.session(strategy.positions), .policy = strategy.policy},
-              .result = std::move(result)};
+  Begun begun{.line = {.session = shared.session(strategy.policy)}, .result = std::move(result)};
   Session& session = begun.line.session;
-  set_kept(
-      begun.result,
-      session.evict(*strategy.policy, {.n_upcoming = n_after_eviction(settings), .n_reserve = n_new}).kept);
-  const std::int64_t n_cells = own_cells(strategy, begun.result, settings, session.model());
+  set_kept(begun.result, session.evict({.n_upcoming = n_after_eviction(settings), .n_reserve = n_new}).kept);
+  const std::int64_t kv_bytes = own_kv_bytes(strategy, begun.result, settings, session.model());
+  const SessionOptions& options = settings.session;
+  const std::int64_t n_cells = kv_bytes / session.model().kv_bytes_per_token(options.type_k, options.type_v);
   if (is_single) session.detach(std::max<std::int64_t>(n_cells - session.stats().n_tokens_held, 0));
   begun.result.seconds_eviction = watch.seconds();
   const bool is_own = is_single || strategy.positions == PositionMode::kPacked;
-  begun.result.kv_bytes_after_eviction =
-      is_own ? session.stats().kv_bytes
-             : padded_cells(n_cells) *
-                   session.model().kv_bytes_per_token(settings.session.type_k, settings.session.type_v);
+  begun.result.kv_bytes_after_eviction = is_own ? session.stats().kv_bytes : kv_bytes;
   return begun;
 }
 
@@ -89,11 +81,12 @@ ExampleResult answer_alone(std::shared_ptr<const Model> model, const RunStrategy
   ExampleResult result = describe(prompt);
   SessionOptions options = settings.session;
   options.positions = strategy.positions;
-  options = options_for(*strategy.policy, options);
-  AnswerLine line{.session = Session(std::move(model), options), .policy = strategy.policy};
-  const PrefillReport prefill =
-      prefill_prompt(line.session, strategy.policy, prompt.tokens,
-                     {strategy.prefill, n_after_eviction(settings), settings.prompt.n_new_tokens});
+  options.prefill = strategy.prefill;
+  AnswerLine line{.session = Session(std::move(model), strategy.policy, options)};
+  const PrefillReport prefill = prefill_prompt(line.session, prompt.tokens,
+                                               {.n_after_eviction = n_after_eviction(settings),
+                                                .n_new_tokens = settings.prompt.n_new_tokens,
+                                                .is_last = true});
   set_kept(result, prefill.kept);
   result.kv_bytes_after_eviction = prefill.kv_bytes_after_eviction;
   result.seconds_prefill = prefill.seconds_prefill;

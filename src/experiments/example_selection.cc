@@ -23,7 +23,8 @@ Shard parse_shard(const std::string& text) {
   const auto n = whole_number(std::string_view(text).substr(std::min(slash + 1, text.size())));
   if (number && n && *number >= 1 && *number <= *n) return {*number, *n};
   throw Error(ErrorCode::kInvalidArgument,
-              "--shard is \"" + text + "\": i/n is needed, the i-th of n parts, such as 1/4 to 4/4");
+              "the shard is \"" + text + "\": i/n is needed, the i-th of n parts, such as 1/4 to 4/4",
+              "shard");
 }
 
 void keep_ids(std::vector<LongBenchExample>& examples, const std::vector<std::string>& ids,

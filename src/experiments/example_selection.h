@@ -18,7 +18,7 @@ struct Shard {
 /// "2/4". Errors: kInvalidArgument that says what a shard looks like.
 [[nodiscard]] Shard parse_shard(const std::string& text);
 
-/// Leaves the examples whose id is in `ids`, in the file's order; all where `ids` is empty. What it finds
+/// Leaves the examples whose id is in `ids`, in the file's order; all if `ids` is empty. What it finds
 /// is taken out of `missing` (which begins as all of the ids, over all data sets).
 void keep_ids(std::vector<LongBenchExample>& examples, const std::vector<std::string>& ids,
               std::vector<std::string>& missing);

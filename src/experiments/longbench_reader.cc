@@ -54,7 +54,8 @@ fs::path find_longbench_file(const fs::path& folder, const std::string& dataset)
               "the data set " + dataset + " has no file: looked for " + path.string() +
                   (fs::is_directory(folder, error) ? (listed.empty() ? "; the folder holds no .jsonl file"
                                                                      : "; the folder holds " + listed)
-                                                   : "; there is no such folder, give --data_dir"));
+                                                   : "; there is no such folder"),
+              "data_dir");
 }
 
 }  // namespace kvevict::eval

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/cancellation.h"
 #include "base/stopwatch.h"
 #include "kvevict/error.h"
 
@@ -89,7 +90,7 @@ class DatasetRun {
            dataset_.examples[i].context == dataset_.examples[other].context;
   }
 
-  /// A bounded prefill takes prompts of any length: they are cut only where that is asked for.
+  /// A bounded prefill takes prompts of any length: they are cut only if that is asked for.
   [[nodiscard]] PreparedPrompt prepare(const LongBenchExample& example, PrefillMode prefill) const {
     PromptSettings settings = settings_.prompt;
     settings.fits_trained_context = prefill == PrefillMode::kFull;
@@ -143,8 +144,8 @@ void run_longbench(const LongBenchJob& job, Results& results, const ExampleDone&
   };
   try {
     run_all(job, results, count_time);
-  } catch (const Error& error) {
-    finish(error.code() == ErrorCode::kCancelled ? "interrupted" : "failed");
+  } catch (...) {
+    finish(is_cancellation_under_way() ? "interrupted" : "failed");
     throw;
   }
   finish("complete");

@@ -9,9 +9,9 @@
 #include "experiments/prompt_builder.h"
 #include "experiments/shared_prefill.h"
 #include "kvevict/policy.h"
-#include "kvevict/results.h"
-#include "kvevict/scorer.h"
 #include "kvevict/session.h"
+#include "results/results.h"
+#include "results/scorer.h"
 
 namespace kvevict::eval {
 
@@ -36,8 +36,8 @@ struct RunStrategy {
   PrefillMode prefill = PrefillMode::kFull;
   PositionMode positions = PositionMode::kAbsolute;
 
-  /// Whether it can be judged from a prefill that others share: not where its prefill is bounded, and not
-  /// where attention has to be recorded, for which all would pay.
+  /// Whether it can be judged from a prefill that others share: not if its prefill is bounded, and not
+  /// if attention has to be recorded, for which all would pay.
   [[nodiscard]] bool can_share_prefill() const {
     return prefill == PrefillMode::kFull && !policy->score_request();
   }

@@ -41,7 +41,7 @@ struct NeedleMap {
 };
 
 /// The prompt: the instruction, filler with the passkey at `depth_percent` of it, the question; at most
-/// `n_tokens` tokens and within a filler sentence of them. Errors: kInvalidArgument where not even the frame
+/// `n_tokens` tokens and within a filler sentence of them. Errors: kInvalidArgument if not even the frame
 /// fits.
 [[nodiscard]] PreparedPrompt needle_prompt(const Model& model, std::int64_t n_tokens,
                                            std::int64_t depth_percent, const std::string& key);

@@ -42,7 +42,7 @@ struct OverheadSamples {
 [[nodiscard]] OverheadSamples run_overhead(const OverheadJob& job,
                                            const std::function<void(const std::string&)>& on_step);
 
-/// Least and median; the lower of the two middle ones where the number is even. REQUIRES: not empty.
+/// Least and median; the lower of the two middle ones if the number is even. REQUIRES: not empty.
 struct Spread {
   double least = 0;
   double median = 0;

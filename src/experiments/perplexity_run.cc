@@ -40,30 +40,24 @@ class WindowedPerplexity {
   std::int64_t n_in_window_ = 0;
 };
 
-bool never_evicts(const Policy& policy) {
-  PolicyState state;
-  state.schedule = Schedule::kStreaming;
-  return !policy.budget_tokens(state);
-}
-
 }  // namespace
 
 void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& options,
                     std::shared_ptr<const Policy> policy, TokenStream& tokens,
                     const PerplexitySettings& settings, PerplexityRun& run) {
-  run.positions = to_string(options.positions);
   std::int64_t n_total = settings.n_total;
   const std::int64_t n_trained = model->info().n_context_trained;
-  const bool is_limited = never_evicts(*policy) && n_trained > 0 && n_total > n_trained;
+  const bool is_limited = policy->keeps_all() && n_trained > 0 && n_total > n_trained;
   if (is_limited) n_total = n_trained;
-  Session session(std::move(model), options);
+  Session session(std::move(model), std::move(policy), options);
+  run.positions = to_string(*session.options().positions);
   WindowedPerplexity perplexity(settings.n_window, run);
   const Stopwatch watch;
   while (run.n_tokens < n_total) {
     const auto chunk = tokens.take(
         static_cast<std::size_t>(std::min<std::int64_t>(options.n_chunk, n_total - run.n_tokens)));
     if (chunk.empty()) break;
-    session.append(chunk, {.policy = policy,
+    session.append(chunk, {.prefill = PrefillMode::kBounded,
                            .on_log_probability = [&](std::int64_t i, double p) { perplexity.add(i, p); }});
     const SessionStats stats = session.stats();
     run.n_tokens = stats.n_tokens_seen;

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "kvevict/results.h"
 #include "kvevict/session.h"
-#include "runtime/token_stream.h"
+#include "kvevict/token_stream.h"
+#include "results/results.h"
 
 namespace kvevict::eval {
 

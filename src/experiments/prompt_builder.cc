@@ -71,7 +71,8 @@ PreparedPrompt prepare_prompt(const Model& model, const PromptTemplates& templat
                     std::to_string(prompt.tokens.size()) + " tokens, which with " +
                     std::to_string(settings.n_new_tokens) + " new ones is more than the " +
                     std::to_string(model.info().n_context_trained) + " that " + model.info().name +
-                    " was trained on: lower --max_length or --max_new_tokens");
+                    " was trained on: cut the prompt shorter, or ask for fewer new tokens",
+                "max_length");
   }
   return prompt;
 }

@@ -7,13 +7,13 @@
 
 #include "experiments/longbench_reader.h"
 #include "experiments/prompt_templates.h"
-#include "kvevict/longbench_dataset.h"
 #include "kvevict/model.h"
+#include "results/longbench_dataset.h"
 
 namespace kvevict::eval {
 
 enum class ChatMode {
-  kAuto,  ///< LongBench's rule of the data set, where the model has a template.
+  kAuto,  ///< LongBench's rule of the data set, if the model has a template.
   kOn,
   kOff,
 };
@@ -40,7 +40,7 @@ struct PromptSettings {
 /// template, as LongBench's pred.py does: the first and the last half of `max_length` tokens are
 /// decoded without special tokens and joined; the chat template comes after the cut. Without a
 /// `max_length` the cut is such that prompt, chat template and answer fit the trained context.
-/// Errors: kInvalidArgument where prompt and answer cannot fit the trained context.
+/// Errors: kInvalidArgument if prompt and answer cannot fit the trained context.
 [[nodiscard]] PreparedPrompt prepare_prompt(const Model& model, const PromptTemplates& templates,
                                             const LongBenchDataset& dataset, const LongBenchExample& example,
                                             const PromptSettings& settings);

@@ -11,7 +11,7 @@ namespace kvevict::eval {
 namespace fs = std::filesystem;
 namespace {
 
-/// The object in the file; nothing where there is no file.
+/// The object in the file; nothing if there is no file.
 template <typename Value>
 std::optional<std::map<std::string, Value>> read_object(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -12,7 +12,7 @@ namespace kvevict::eval {
 /// `dataset2maxlen.json` in LongBench's layout.
 class PromptTemplates {
  public:
-  /// Reads the shipped folder, then, where it is not empty, `own`: what it has replaces the
+  /// Reads the shipped folder, then, if it is not empty, `own`: what it has replaces the
   /// shipped entries, what it lacks falls back to them. Either file may be missing from `own`.
   /// Errors: kNotFound (a folder that is not there, or `own` with neither file), kBadData.
   PromptTemplates(const std::filesystem::path& shipped, const std::filesystem::path& own);

@@ -9,15 +9,16 @@
 
 namespace kvevict::eval {
 
-/// A prompt in a cache from which several sessions go on, and the next prompt that begins alike: the common
-/// beginning is computed once.
+/// A prompt in a cache from which several sessions go on. If the next prompt begins alike, the common
+/// beginning is not computed again.
 ///
 /// Sessions of absolute (or automatic) positions are forks: they share the cells. A session of packed
-/// positions gets a context of its own, since a shift would turn keys that others share. Owner: the sessions
-/// it gives may outlive it. Thread safety: one thread at a time for all of them.
+/// positions gets a context of its own, since a shift would rotate keys that others share. Owner: the
+/// sessions it gives may outlive it. Thread safety: one thread at a time for all of them.
 class SharedPrefill {
  public:
-  /// `n_most_sessions`: at one time; 1 … kMaxSequences − 1. `options.positions` is that of each session.
+  /// `n_most_sessions`: at one time; 1 … kMaxSequences − 1. `options.positions` is that of each session whose
+  /// policy is not defined by its own.
   SharedPrefill(std::shared_ptr<const Model> model, SessionOptions options, int n_most_sessions);
 
   /// Makes the cache hold `tokens`, keeping what it has of the same beginning, in whole batches, so that
@@ -25,8 +26,8 @@ class SharedPrefill {
   /// Returns the tokens that were there. REQUIRES: no session that it gave is alive.
   std::int64_t prefill(std::span<const Token> tokens, std::int64_t n_reserve);
 
-  /// A session that holds the prompt. Errors: those of Session::fork and Session::restore.
-  [[nodiscard]] Session session(PositionMode positions);
+  /// A session that holds the prompt and goes on by `policy`. Errors: those of Session::fork.
+  [[nodiscard]] Session session(std::shared_ptr<const Policy> policy);
 
   /// Of the shared context.
   [[nodiscard]] SessionStats stats() const { return trunk_.stats(); }

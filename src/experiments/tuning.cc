@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "kvevict/statistics.h"
+#include "kvevict/registry.h"
+#include "results/statistics.h"
 
 namespace kvevict::eval {
 namespace {
@@ -78,14 +79,6 @@ std::size_t best_run(const std::vector<RunResult>& runs) {
   return best;
 }
 
-StrategySpec spec_of(const std::string& name, std::int64_t sink, std::int64_t recent, std::int64_t middle) {
-  StrategySpec spec = parse_strategy(name);
-  spec.config.sink_tokens = sink;
-  spec.config.recent_tokens = recent;
-  spec.config.middle_budget_tokens = middle;
-  return spec;
-}
-
 }  // namespace
 
 SplitExamples split_examples(const std::vector<LongBenchExample>& examples, std::size_t& n_before) {
@@ -100,16 +93,9 @@ SplitExamples split_examples(const std::vector<LongBenchExample>& examples, std:
 std::vector<StrategySpec> tuning_grid(std::int64_t n_tokens) {
   std::vector<StrategySpec> grid;
   if (n_tokens < kLeastTuningTokens) return grid;
-  grid.push_back(spec_of("streaming_llm", 4, n_tokens - 4, 0));
-  for (const std::int64_t sink : {std::int64_t{4}, std::int64_t{64}}) {
-    const std::int64_t n_left = n_tokens - sink;
-    if (n_left < 2) continue;
-    grid.push_back(spec_of("sink_recent", sink, n_left, 0));
-    for (const std::int64_t quarters : {1, 2, 3}) {
-      const std::int64_t middle = n_left * quarters / 4 / kDefaultBlockTokens * kDefaultBlockTokens;
-      const StrategySpec spec = spec_of("sink_recent_uniform", sink, n_left - middle, middle);
-      if (middle > 0 && std::find(grid.begin(), grid.end(), spec) == grid.end()) grid.push_back(spec);
-    }
+  for (const PolicyInfo& info : all_policies()) {
+    if (!info.shapes) continue;
+    for (StrategySpec& spec : info.shapes(n_tokens)) grid.push_back(std::move(spec));
   }
   return grid;
 }

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "experiments/longbench_runner.h"
-#include "kvevict/results.h"
 #include "kvevict/strategy_spec.h"
+#include "results/results.h"
 
 namespace kvevict::eval {
 
@@ -24,8 +24,8 @@ struct SplitExamples {
 [[nodiscard]] SplitExamples split_examples(const std::vector<LongBenchExample>& examples,
                                            std::size_t& n_before);
 
-/// Strategies that hold at most `n_tokens` tokens a layer, sink and recent window of several shapes:
-/// sink_recent, streaming_llm and sink_recent_uniform. Empty where `n_tokens` is below kLeastTuningTokens.
+/// Strategies that hold at most `n_tokens` tokens a layer: the shapes that the registry's rows name. Empty if
+/// `n_tokens` is below kLeastTuningTokens.
 [[nodiscard]] std::vector<StrategySpec> tuning_grid(std::int64_t n_tokens);
 
 inline constexpr std::int64_t kLeastTuningTokens = 16;
@@ -37,8 +37,8 @@ struct TuningGoal {
   std::optional<double> least_score;
 };
 
-/// The stopping rule, over the examples that all of `runs` have answered. A run is hopeless where the 99.9 %
-/// paired bootstrap interval of its difference to the best run lies below 0; with a least score, where its
+/// The stopping rule, over the examples that all of `runs` have answered. A run is hopeless if the 99.9 %
+/// paired bootstrap interval of its difference to the best run lies below 0; with a least score, if its
 /// own interval lies below that score. Data sets weigh the same; examples are drawn from all of them
 /// together, since within a data set of one or two examples there is nothing to draw. Nothing is hopeless
 /// before kLeastPairs examples, and the best run never is. Errors: none.
@@ -47,7 +47,7 @@ struct TuningGoal {
 inline constexpr std::size_t kLeastPairs = 8;
 
 /// The run to recommend: the best score, and among equal ones the least memory; with a least score, the least
-/// memory among the runs that reach it, and among equal ones the best score, or nothing where none reaches
+/// memory among the runs that reach it, and among equal ones the best score, or nothing if none reaches
 /// it. Index in `runs`.
 [[nodiscard]] std::optional<std::size_t> winning_run(const std::vector<RunResult>& runs,
                                                      const TuningGoal& goal);

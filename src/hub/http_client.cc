@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "kvevict/error.h"
+#include "kvevict/version.h"
 
 namespace kvevict {
 namespace fs = std::filesystem;
@@ -258,7 +259,7 @@ void wait_before_retry(const HttpOptions& options, const Attempt& attempt, int n
 }
 
 /// Attempts until one is good; a failed attempt that brought new bytes does not count.
-/// `check_sink` throws where the sink itself failed; `restart` makes it begin anew.
+/// `check_sink` throws if the sink itself failed; `restart` makes it begin anew.
 void transfer(const std::string& url, const HttpOptions& options, Sink& sink,
               const std::function<void()>& check_sink, const std::function<void()>& restart) {
   for (int n_failed = 0;;) {

@@ -35,8 +35,8 @@ class HttpClient {
   [[nodiscard]] std::string get(const std::string& url);
 
   /// Writes `url` to `path`, whose `n_bytes` bytes must be there at the end. What the file holds already is
-  /// not transferred again where the server can go on behind it. Errors: as `get`, and kIo naming the file
-  /// where the disk is full; what was transferred stays in the file.
+  /// not transferred again if the server can go on behind it. Errors: as `get`, and kIo naming the file
+  /// if the disk is full; what was transferred stays in the file.
   void download(const std::string& url, const std::filesystem::path& path, std::int64_t n_bytes,
                 const TransferProgress& progress);
 

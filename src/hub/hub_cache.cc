@@ -21,7 +21,7 @@ void make_folders(const fs::path& folder) {
   if (error) throw_io(folder, error.message());
 }
 
-/// The commit that refs/main names, else the snapshot that was changed last; empty where there is none.
+/// The commit that refs/main names, else the snapshot that was changed last; empty if there is none.
 fs::path newest_folder(const fs::path& repository) {
   std::string commit;
   std::ifstream(repository / "refs" / "main") >> commit;

@@ -15,7 +15,7 @@ enum class HubKind { kModel, kDataset };
 class HubCache {
  public:
   /// `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else `$XDG_CACHE_HOME/huggingface/hub`, else
-  /// `$HOME/.cache/huggingface/hub`. Errors: kNotFound where none of the variables is set.
+  /// `$HOME/.cache/huggingface/hub`. Errors: kNotFound if none of the variables is set.
   [[nodiscard]] static HubCache from_environment();
 
   explicit HubCache(std::filesystem::path root) : root_(std::move(root)) {}

@@ -135,8 +135,8 @@ std::string no_gguf_sentence(const ModelName& name, const std::vector<std::strin
     return p.ends_with(".safetensors") || p.ends_with(".bin");
   });
   return fmt::format(
-      "{} holds no GGUF file{}: convert it with llama.cpp's convert_hf_to_gguf.py and give the file to "
-      "--model, or name a "
+      "{} holds no GGUF file{}: convert it with llama.cpp's convert_hf_to_gguf.py and name the file, or name "
+      "a "
       "repository of GGUF files (their names mostly end in -GGUF)",
       name.repository, has_weights ? ", but weights in another format" : "");
 }

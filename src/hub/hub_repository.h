@@ -31,11 +31,11 @@ struct ModelName {
   std::string quant;  ///< May be empty.
 };
 
-/// Nothing where `text` is not of that form.
+/// Nothing if `text` is not of that form.
 [[nodiscard]] std::optional<ModelName> parse_model_name(const std::string& text);
 
 /// The GGUF file (all parts of one that is split, in order) that `quant` names, compared without
-/// regard to case; without `quant`: Q4_K_M, else Q8_0, else the first. Empty where there is none.
+/// regard to case; without `quant`: Q4_K_M, else Q8_0, else the first. Empty if there is none.
 [[nodiscard]] std::vector<std::string> choose_gguf(const std::vector<std::string>& paths,
                                                    const std::string& quant);
 

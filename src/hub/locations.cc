@@ -68,10 +68,13 @@ fs::path find_model(const std::string& name) {
     if (fs::exists(name, ignored)) return name;
     if (const auto hub_name = parse_model_name(name); hub_name && !name.ends_with(".gguf"))
       return find_hub_model(*hub_name, name);
-    throw Error(ErrorCode::kNotFound,
-                fmt::format("there is no model \"{}\": --model takes the path of a GGUF file, "
-                            "\"default\", or a repository org/repo[:quant] (see kvevict models)",
-                            name));
+    throw Error(
+        ErrorCode::kNotFound,
+        fmt::format(
+            "there is no model \"{}\": the path of a GGUF file, "
+            "\"default\", or a repository org/repo[:quant] is needed (kvevict models lists what is there)",
+            name),
+        "model");
   }
   const std::vector<fs::path> places = default_model_places();
   for (const fs::path& place : places) {

@@ -10,7 +10,7 @@ namespace kvevict {
 inline constexpr const char* kDefaultModelFile = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
 /// This user's cache folder for kvevict: `$XDG_CACHE_HOME/kvevict`, else `$HOME/.cache/kvevict`; empty
-/// where neither variable is set.
+/// if neither variable is set.
 [[nodiscard]] std::filesystem::path cache_folder();
 
 /// Where the default model is looked for, in order: `$KVEVICT_MODEL`, the cache folder's `models`.

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "kvevict/error.h"
-#include "kvevict/policy.h"
+#include "kvevict/registry.h"
 #include "plot/colours.h"
 #include "plot/keep_cells.h"
 #include "plot/layout.h"

@@ -17,7 +17,7 @@ struct CachePicture {
   std::string title;            ///< The configuration.
   std::int64_t total_len = 0;   ///< >= 1
   std::vector<KeepSet> layers;  ///< One set for all layers, or one for each.
-  int n_layers = 1;  ///< 1 … kMaxDrawnLayers; where the number is unknown: 1, with `has_layer_count` false.
+  int n_layers = 1;  ///< 1 … kMaxDrawnLayers; if the number is unknown: 1, with `has_layer_count` false.
   bool has_layer_count = true;
   std::optional<std::int64_t> sink_end{};      ///< Where the sink tokens end.
   std::optional<std::int64_t> recent_begin{};  ///< Where the recent window begins.

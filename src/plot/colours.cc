@@ -5,24 +5,11 @@
 #include <cmath>
 #include <map>
 
+#include "kvevict/registry.h"
+
 namespace kvevict::plot {
 namespace {
 
-struct NamedColour {
-  std::string_view strategy;
-  Colour colour;
-};
-
-constexpr std::array kStrategyColours = {
-    NamedColour{"full", 0x6E6E6E},
-    NamedColour{"sink_recent", 0xE69F00},
-    NamedColour{"sink_recent_uniform", 0x0072B2},
-    NamedColour{"streaming_llm", 0xCC79A7},
-    NamedColour{"ladder", 0x009E73},
-    NamedColour{"h2o", 0xD55E00},
-    NamedColour{"snapkv", 0x56B4E9},
-    NamedColour{"tova", 0x8C510A},
-};
 constexpr std::array<Colour, 3> kOtherColours = {0xB8A900, 0x5E3C99, 0x1B1B1B};
 
 /// The same number for the same name everywhere: std::hash promises less.
@@ -35,8 +22,8 @@ std::size_t stable_hash(std::string_view text) {
 }  // namespace
 
 Colour strategy_colour(std::string_view strategy) {
-  for (const NamedColour& named : kStrategyColours) {
-    if (named.strategy == strategy) return named.colour;
+  for (const PolicyInfo& info : all_policies()) {
+    if (info.name == strategy && info.colour != 0) return info.colour;
   }
   return kOtherColours[stable_hash(strategy) % kOtherColours.size()];
 }

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "kvevict/comparison.h"
 #include "plot/colours.h"
 #include "plot/layout.h"
+#include "results/comparison.h"
 
 namespace kvevict::plot {
 
@@ -15,7 +15,7 @@ struct PlottedRuns {
   std::vector<RunStyle> styles;  ///< As in `runs`.
 };
 
-/// Errors: kInvalidArgument where no run has an example: there is nothing to draw.
+/// Errors: kInvalidArgument if no run has an example: there is nothing to draw.
 [[nodiscard]] PlottedRuns plotted_runs(const std::vector<eval::NamedRun>& runs);
 
 /// A part of a comparison plot that can stand alone or among others.

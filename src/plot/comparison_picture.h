@@ -15,7 +15,7 @@ namespace kvevict::plot {
 [[nodiscard]] GnuplotScript comparison_script(const PlottedRuns& runs, PictureSize& size);
 
 /// Draws the comparison of `runs` into a .png, .svg or .pdf file. Errors: kInvalidArgument for another ending
-/// and where there is nothing to draw, and those of `save_with_gnuplot`.
+/// and if there is nothing to draw, and those of `save_with_gnuplot`.
 void save_comparison_picture(const std::vector<eval::NamedRun>& runs, const std::filesystem::path& path);
 
 }  // namespace kvevict::plot

@@ -56,7 +56,7 @@ struct DrawOptions {
 };
 
 /// The picture's bytes, drawn by the program gnuplot with none of the user's own settings. Errors:
-/// kUnsupported where gnuplot is not installed (says what to install), kIo where it fails (its words).
+/// kUnsupported if gnuplot is not installed (says what to install), kIo if it fails (its words).
 [[nodiscard]] std::string draw_with_gnuplot(const GnuplotScript& script, PictureFormat format,
                                             PictureSize size, const DrawOptions& options = {});
 

@@ -16,9 +16,9 @@ struct KeepCell {
   friend bool operator==(const KeepCell&, const KeepCell&) = default;
 };
 
-/// What to draw for `kept` of `total_len` >= 1 tokens where the picture tells `n_columns` >= 2 columns apart:
+/// What to draw for `kept` of `total_len` >= 1 tokens if the picture tells `n_columns` >= 2 columns apart:
 /// the exact ranges while they are few enough to be seen (at most half as many as columns), else the columns,
-/// each with its share rounded to eighths (0 and 1 only where it is exactly that), neighbours of one
+/// each with its share rounded to eighths (0 and 1 only if it is exactly that), neighbours of one
 /// share joined. Parts beyond total_len are left out. O(ranges + columns).
 [[nodiscard]] std::vector<KeepCell> keep_cells(const KeepSet& kept, std::int64_t total_len, int n_columns);
 

@@ -34,11 +34,11 @@ struct Strip {
 /// Fixes the axes' place in a strip.
 void add_margins(GnuplotScript& script, const Margins& margins, const Strip& strip);
 
-/// A title and a quieter second line above the axes, each cut with "…" where the picture is too narrow.
+/// A title and a quieter second line above the axes, each cut with "…" if the picture is too narrow.
 void add_titles(GnuplotScript& script, std::string_view title, std::string_view second,
                 const Margins& margins, const Strip& strip);
 
-/// `text` as the label of a tick, where gnuplot would replace what begins with "%".
+/// `text` as the label of a tick, if gnuplot would replace what begins with "%".
 [[nodiscard]] std::string quoted_tick(std::string_view text);
 
 /// `text`, cut with "…" to at most `n` characters.
@@ -53,7 +53,7 @@ void add_plain_axes(GnuplotScript& script);
 /// A command that draws the data block's points as a dashed line.
 [[nodiscard]] std::string dashed_line(std::string_view data, Colour colour, std::string_view title);
 
-/// Errors: kInvalidArgument where there is no layer `layer` of `n_layers`.
+/// Errors: kInvalidArgument if there is no layer `layer` of `n_layers`.
 void require_layer(int layer, int n_layers);
 
 /// ", layer 3 of 30" for a strategy whose layers keep other tokens, else nothing.

@@ -49,7 +49,7 @@ struct MaskRows {
   double n_seen = 0;  ///< Pairs of tokens of which one sees the other.
 };
 
-/// Joins `n_joined` chunks into one row where that is more than 1.
+/// Joins `n_joined` chunks into one row if that is more than 1.
 class RowGatherer {
  public:
   RowGatherer(const MaskPicture& picture, int n_columns, std::int64_t n_joined)

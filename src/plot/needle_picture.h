@@ -9,7 +9,7 @@
 namespace kvevict::plot {
 
 /// Which share of the passkeys one run found, by depth and length: `found[length][depth]`, 0 … 1, and
-/// below 0 where nothing was asked.
+/// below 0 if nothing was asked.
 struct NeedlePanel {
   std::string name;
   std::vector<std::vector<double>> found;
@@ -28,7 +28,7 @@ struct NeedlePicture {
 [[nodiscard]] NeedlePicture read_needle_picture(const std::filesystem::path& path);
 
 /// A panel for each strategy, two in a row: lengths across, depths down, dark where the key was found.
-/// `size` is set to what they need. Errors: kInvalidArgument where there is nothing to draw.
+/// `size` is set to what they need. Errors: kInvalidArgument if there is nothing to draw.
 [[nodiscard]] GnuplotScript needle_script(const NeedlePicture& picture, PictureSize& size);
 
 /// Draws it into a file.

@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "kvevict/comparison.h"
 #include "plot/needle_picture.h"
+#include "results/comparison.h"
 
 namespace kvevict::plot {
 
-/// Where each token of a prompt ends, in bytes; nothing where the tokens are not known.
+/// Where each token of a prompt ends, in bytes; nothing if the tokens are not known.
 using TokenEnds = std::function<std::optional<std::vector<std::size_t>>(const eval::RunInfo& run,
                                                                         const std::string& prompt)>;
 
@@ -22,7 +22,7 @@ struct ReportOptions {
 
 /// One HTML page that needs nothing else, no network either: summary, tables that sort, the plots as SVG,
 /// every example with the kept parts of its prompt. `runs` view the files that they stand in.
-/// Errors: kInvalidArgument where there is nothing to show, and those of `draw_with_gnuplot`.
+/// Errors: kInvalidArgument if there is nothing to show, and those of `draw_with_gnuplot`.
 [[nodiscard]] std::string report_html(const std::vector<eval::NamedRun>& runs,
                                       const std::vector<NeedlePicture>& needles,
                                       const ReportOptions& options);

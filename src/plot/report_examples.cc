@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// An example and what each run answered; null where a run has not got it.
+/// An example and what each run answered; null if a run has not got it.
 struct JoinedExample {
   std::string dataset, id;
   std::vector<const eval::ExampleResult*> answers;

@@ -12,8 +12,8 @@ namespace kvevict::plot {
 struct StreamAnimation {
   StrategySpec spec;
   std::int64_t n_tokens = 0;
-  int n_frames = 60;  ///< 1 … 500; fewer where there are fewer tokens.
-  int n_layers = 1;   ///< >= 1; of the model, where layers keep other tokens.
+  int n_frames = 60;  ///< 1 … 500; fewer if there are fewer tokens.
+  int n_layers = 1;   ///< >= 1; of the model, if layers keep other tokens.
   int layer = 0;      ///< The layer that is drawn: 0 … n_layers - 1.
 };
 

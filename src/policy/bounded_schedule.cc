@@ -54,10 +54,12 @@ std::int64_t decode_slack(const Policy& policy, PositionMode positions, std::int
   return is_dear ? n_slack : 0;
 }
 
-std::optional<std::int64_t> bounded_tokens(const Policy& policy, const PolicyState& state,
-                                           std::int64_t n_chunk) {
-  const std::optional<std::int64_t> budget = policy.budget_tokens(state);
-  return budget ? std::optional(*budget + n_chunk) : std::nullopt;
+void require_bound(const Policy& policy, std::int64_t n_layers) {
+  const PolicyState state{.schedule = Schedule::kStreaming, .n_layers = n_layers};
+  if (policy.keeps_all() || policy.budget_tokens(state)) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              policy.spec().name + " has no bound while tokens stream in: use it with a full prefill",
+              "prefill");
 }
 
 }  // namespace kvevict

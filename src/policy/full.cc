@@ -15,6 +15,8 @@ class Full final : public Policy {
   [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState& /*state*/) const override {
     return std::nullopt;
   }
+  [[nodiscard]] bool keeps_all() const noexcept override { return true; }
+  [[nodiscard]] std::int64_t n_newest_kept() const noexcept override { return kMaxTokens; }
 
  private:
   StrategySpec spec_;

@@ -52,6 +52,10 @@ void KeepSet::append(std::int64_t begin, std::int64_t end) {
   }
 }
 
+void KeepSet::reserve(std::size_t n_ranges) {
+  if (n_ranges > ranges_.capacity()) ranges_.reserve(std::max(n_ranges, 2 * ranges_.size()));
+}
+
 std::int64_t KeepSet::count() const noexcept {
   std::int64_t n = 0;
   for (const TokenRange& range : ranges_) n += range.count();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,8 +12,8 @@
 namespace kvevict {
 namespace {
 
-[[noreturn]] void refuse(const std::string& why) {
-  throw Error(ErrorCode::kInvalidArgument, "the ladder " + why);
+[[noreturn]] void refuse(const std::string& why, const std::string& field = {}) {
+  throw Error(ErrorCode::kInvalidArgument, "the ladder " + why, field);
 }
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
@@ -48,6 +49,7 @@ struct Pass {
     KeepSet left;
     std::int64_t i = 0;
     std::int64_t row = 0;  // the first row of `tokens`
+    // Range by range, never row by row: a plan costs the number of ranges, however many tokens they hold.
     for (const TokenRange& tokens : rows.ranges()) {
       const std::int64_t row_end = row + tokens.count();
       for (;; ++i) {
@@ -55,7 +57,7 @@ struct Pass {
         const std::int64_t begin = std::max(kept.begin, row);
         const std::int64_t end = std::min(kept.end, row_end);
         if (begin < end) left.append(tokens.begin + (begin - row), tokens.begin + (end - row));
-        if (kept.end >= row_end) break;
+        if (kept.end >= row_end) break;  // it may reach into the next tokens: `i` stays
       }
       row = row_end;
     }
@@ -65,6 +67,7 @@ struct Pass {
 
 /// `rows` without the first `n` that stand behind the first `n_sink`.
 KeepSet without_oldest(const KeepSet& rows, std::int64_t n_sink, std::int64_t n) {
+  // One group of which nothing is kept: the walk over ranges is written once.
   const Pass cut{.shape = {.n_layers = 1, .group = n, .kept = 0}, .first = n_sink, .n_groups = 1};
   return n > 0 ? cut.thinned(rows, 0) : rows;
 }
@@ -84,7 +87,11 @@ class Ladder final : public Policy {
     return spec_.config.sink_tokens + spec_.config.recent_tokens + spec_.config.middle_budget_tokens;
   }
 
+  [[nodiscard]] std::int64_t n_newest_kept() const noexcept override { return spec_.config.recent_tokens; }
+
   [[nodiscard]] KeepPlan plan(std::int64_t n_tokens_seen, PolicyState& state) const override;
+  [[nodiscard]] std::unique_ptr<PolicyMemory> load_memory(std::string_view text,
+                                                          std::int64_t n_layers) const override;
 
  private:
   [[nodiscard]] LadderShape shape_for(const PolicyState& state) const;
@@ -135,6 +142,8 @@ void Ladder::cut(LadderRows& rows, const LadderShape& shape, std::int64_t n_toke
   rows.kept = rows.kept.intersect(KeepPlan(KeepSet::all(n_tokens)));
   rows.n_tokens_seen = n_tokens;
   if (rows.kept.is_shared()) return;
+  // Cut behind the beginning of the recent window, layers hold different numbers of tokens. A cache has as
+  // many rows in every layer, so those with more give up their oldest.
   std::vector<KeepSet> sets = sets_by_phase(rows.kept, shape);
   std::int64_t fewest = rows.kept.count();
   for (const KeepSet& set : sets) fewest = std::min(fewest, set.count());
@@ -148,6 +157,7 @@ void Ladder::thin(LadderRows& rows, const LadderShape& shape) const {
   std::int64_t n = rows.kept.count();
   if (n <= n_most) return;
   std::vector<KeepSet> sets = sets_by_phase(rows.kept, shape);
+  // Each pass saves at least one row in every layer, for the middle budget holds at least a group: it ends.
   while (n > n_most) {
     const std::int64_t end = n - spec_.config.recent_tokens;
     if (rows.cursor + shape.group > end) rows.cursor = spec_.config.sink_tokens;
@@ -159,6 +169,7 @@ void Ladder::thin(LadderRows& rows, const LadderShape& shape) const {
       KeepSet& set = sets[static_cast<std::size_t>(phase)];
       set = pass.thinned(set, phase);
     }
+    // Behind the rows that are left of the groups: the next pass thins newer rows before it returns to these.
     rows.cursor += shape.kept * pass.n_groups;
     n -= shape.saved() * pass.n_groups;
   }
@@ -171,18 +182,20 @@ KeepPlan Ladder::plan(std::int64_t n_tokens_seen, PolicyState& state) const {
            std::to_string(kMaxTokens) + " is needed");
   }
   const LadderShape shape = shape_for(state);
-  const std::int64_t n_new = n_tokens_seen - (state.ladder ? state.ladder->n_tokens_seen : 0);
+  LadderRows& rows = memory_in<LadderRows>(state);
+  const std::int64_t n_new = n_tokens_seen - rows.n_tokens_seen;
   if (n_new > kMaxLadderTokens) {
     refuse("was asked to thin " + std::to_string(n_new) + " tokens at once, at most " +
-           std::to_string(kMaxLadderTokens) + " are possible: let them come in chunks (--prefill bounded)");
+               std::to_string(kMaxLadderTokens) +
+               " are possible: let them come in chunks, with a bounded prefill",
+           "prefill");
   }
-  if (!state.ladder)
-    state.ladder = LadderRows{.kept = {}, .n_tokens_seen = 0, .cursor = spec_.config.sink_tokens};
-  LadderRows& rows = *state.ladder;
+  if (rows.cursor < 0) rows.cursor = spec_.config.sink_tokens;  // fresh: the memory does not know the sink
   if (!rows.kept.is_shared() && rows.kept.n_layers() != static_cast<std::size_t>(shape.n_layers)) {
     refuse("goes on with rows of " + std::to_string(rows.kept.n_layers()) + " layers, and the model has " +
            std::to_string(shape.n_layers) + ": the same number is needed");
   }
+  // A caller that holds its own tensors may go back without `PolicyMemory::trim`.
   if (n_tokens_seen < rows.n_tokens_seen) cut(rows, shape, n_tokens_seen);
   rows.kept.append(rows.n_tokens_seen, n_tokens_seen);
   rows.n_tokens_seen = n_tokens_seen;
@@ -190,7 +203,36 @@ KeepPlan Ladder::plan(std::int64_t n_tokens_seen, PolicyState& state) const {
   return rows.kept;
 }
 
+/// "seen cursor plan", as LadderRows::save writes it.
+std::unique_ptr<PolicyMemory> Ladder::load_memory(std::string_view text, std::int64_t n_layers) const {
+  auto rows = std::make_unique<LadderRows>();
+  std::istringstream in{std::string(text)};
+  std::string kept;
+  bool is_sound = static_cast<bool>(in >> rows->n_tokens_seen >> rows->cursor);
+  in >> kept;
+  if (is_sound) rows->kept = keep_plan_from_text(kept);
+  is_sound = is_sound && rows->n_tokens_seen >= 0 && rows->cursor >= -1;
+  is_sound = is_sound && (rows->kept.is_shared() || n_layers == 0 ||
+                          rows->kept.n_layers() == static_cast<std::size_t>(n_layers));
+  for (const KeepSet& set : rows->kept.distinct_sets()) {
+    is_sound = is_sound && set.end() <= rows->n_tokens_seen && set.count() == rows->kept.count();
+  }
+  if (!is_sound || rows->save() != text)
+    throw Error(ErrorCode::kBadData, "the saved rows of the ladder contradict each other");
+  return rows;
+}
+
 }  // namespace
+
+void LadderRows::trim(std::int64_t n_tokens, const KeepPlan& held) {
+  if (n_tokens_seen <= n_tokens) return;
+  kept = held;
+  n_tokens_seen = n_tokens;
+}
+
+std::string LadderRows::save() const {
+  return std::to_string(n_tokens_seen) + " " + std::to_string(cursor) + " " + to_text(kept);
+}
 
 LadderShape ladder_shape(std::int64_t n_layers, std::int64_t span, std::int64_t overlap) {
   if (n_layers < 2) {

@@ -25,8 +25,23 @@ struct LadderShape {
   [[nodiscard]] std::int64_t phase_of(std::int64_t layer) const noexcept { return layer % n_phases(); }
 };
 
+/// What the ladder has kept: the plan for `n_tokens_seen` tokens, and the row (a kept token's place among
+/// those that its layer keeps) at which the next thinning begins.
+class LadderRows final : public PolicyMemory {
+ public:
+  [[nodiscard]] std::unique_ptr<PolicyMemory> clone() const override {
+    return std::make_unique<LadderRows>(*this);
+  }
+  void trim(std::int64_t n_tokens, const KeepPlan& held) override;
+  [[nodiscard]] std::string save() const override;
+
+  KeepPlan kept;
+  std::int64_t n_tokens_seen = 0;
+  std::int64_t cursor = -1;  ///< -1: at the end of the sink.
+};
+
 /// The shape for `n_layers` layers; `span` 0: half of them, rounded up, which can always compress.
-/// Throws `Error(kInvalidArgument)` for fewer than 2 layers, an overlap that is not below the span, and where
+/// Throws `Error(kInvalidArgument)` for fewer than 2 layers, an overlap that is not below the span, and if
 /// nothing would be saved.
 [[nodiscard]] LadderShape ladder_shape(std::int64_t n_layers, std::int64_t span, std::int64_t overlap);
 
@@ -43,7 +58,7 @@ struct LadderShape {
 ///
 /// A row is a kept token's place among those that its layer keeps; all layers have the same number of rows n.
 /// With sink S, recent R, middle budget M and N = S + R + M: while n > N, groups are thinned from the row
-/// `cursor` on (first S). Where cursor + G > n - R, the cursor returns to S. One pass thins
+/// `cursor` on (first S). If cursor + G > n - R, the cursor returns to S. One pass thins
 /// min(ceil((n - N) / (G - A)), groups that fit in front of the last R rows) groups: layer l keeps the rows
 /// cursor + p … cursor + p + A - 1 of each, p = l mod (G - A + 1); then the cursor moves on by A for each
 /// group. Older rows are thinned again and again, the newest R never. M >= G is needed, so that there always
@@ -59,20 +74,20 @@ struct LadderShape {
 /// LongBench/lacache/kv_cache.py. G, A, the phases and the cursor are the code's.
 /// Deviations, and why:
 /// - The paper's text calls the span the number of *consecutive* layers that keep a token, and the overlap
-/// the
+///   the
 ///   tokens that a layer keeps. Its code spreads a token's layers by l mod (G - A + 1) instead. Ours does
 ///   what the code does, since the paper's results are the code's.
 /// - The code enlarges its cache by floor((G - A) / 2) once, to make up for rows that a pass saves beyond
 ///   what is needed. Ours keeps the budget that it was given: budgets are what strategies are compared at.
 /// - The code protects the n_layers newest rows and the sink; ours R of one's choice, at least 1: the same
 ///   recent window as the other strategies, so that they can be compared. R = n_layers is theirs.
-/// - Where one pass is not enough, the code begins again at the sink with a coarser stride, in groups of
+/// - If one pass is not enough, the code begins again at the sink with a coarser stride, in groups of
 ///   G + (k - 1)(G - 1) rows for k further rounds, and keeps rows k apart. Ours repeats the plain pass: one
 ///   rule, and every layer holds equally many rows after each pass.
 /// - The code counts the groups that fit by the rows that they leave, ours by the rows that they take: a
-///   group is thinned only where all of it lies in front of the recent window.
+///   group is thinned only if all of it lies in front of the recent window.
 /// - Sinks are 4 in the code for perplexity, 64 for passkeys, 128 for LongBench, and budgets are shares of
-/// the
+///   the
 ///   prompt; ours are `sink_tokens` and token counts.
 /// - Positions are whatever the session's are; the code numbers them within the cache (packed).
 [[nodiscard]] std::unique_ptr<const Policy> make_ladder(const StrategySpec& spec);

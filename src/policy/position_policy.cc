@@ -2,11 +2,27 @@
 
 #include <algorithm>
 
-#include "kvevict/ruler_order.h"
+#include "kvevict/error.h"
+#include "kvevict/simple_evict.h"
 
 namespace kvevict {
 
 PositionPolicy::PositionPolicy(StrategySpec spec, int version) : spec_(std::move(spec)), version_(version) {}
+
+void FrozenMiddle::trim(std::int64_t n_tokens, const KeepPlan& /*held*/) {
+  if (!tokens) return;
+  tokens = tokens->intersect(KeepSet::all(n_tokens));
+  if (tokens->empty()) tokens.reset();
+}
+
+std::unique_ptr<PolicyMemory> PositionPolicy::load_memory(std::string_view text,
+                                                          std::int64_t /*n_layers*/) const {
+  if (text == "none") return std::make_unique<FrozenMiddle>();
+  const KeepPlan plan = keep_plan_from_text(text);
+  if (!plan.is_shared())
+    throw Error(ErrorCode::kBadData, "the saved middle of " + spec_.name + " differs by layer");
+  return std::make_unique<FrozenMiddle>(plan.layer(0));
+}
 
 std::string PositionPolicy::versioned_name() const {
   return spec_.name + "/" + std::to_string(version_);
@@ -18,13 +34,14 @@ KeepPlan PositionPolicy::plan(std::int64_t n_tokens_seen, PolicyState& state) co
   }
   const std::int64_t sink_end = std::min(spec_.config.sink_tokens, n_tokens_seen);
   const std::int64_t recent_begin = std::max(sink_end, n_tokens_seen - spec_.config.recent_tokens);
-  if (state.frozen_middle) {
+  FrozenMiddle& middle = memory_in<FrozenMiddle>(state);
+  if (middle.tokens) {
     const KeepSet ends = KeepSet::from_ranges({{0, sink_end}, {recent_begin, n_tokens_seen}});
-    return KeepPlan(ends.unite(*state.frozen_middle));
+    return KeepPlan(ends.unite(*middle.tokens));
   }
   KeepSet kept = build_simple_keep_token_idx(n_tokens_seen, spec_.block_n, spec_.config);
   if (kept.count() < n_tokens_seen) {
-    state.frozen_middle = kept.intersect(KeepSet::from_ranges({{sink_end, recent_begin}}));
+    middle.tokens = kept.intersect(KeepSet::from_ranges({{sink_end, recent_begin}}));
   }
   return KeepPlan(std::move(kept));
 }
@@ -32,7 +49,8 @@ KeepPlan PositionPolicy::plan(std::int64_t n_tokens_seen, PolicyState& state) co
 std::optional<std::int64_t> PositionPolicy::budget_tokens(const PolicyState& state) const {
   const SimpleEvictConfig& config = spec_.config;
   const std::int64_t ends = config.sink_tokens + config.recent_tokens;
-  if (state.frozen_middle) return ends + state.frozen_middle->count();
+  const auto* const middle = dynamic_cast<const FrozenMiddle*>(state.memory.get());
+  if (middle != nullptr && middle->tokens) return ends + middle->tokens->count();
   if (state.schedule == Schedule::kStreaming) require_ruler_order(config);
   const bool by_budget = config.middle_strategy == "uniform" && config.uniform_stride == 0;
   return ends + (by_budget ? config.middle_budget_tokens : 0);

@@ -1,87 +1,111 @@
-#include <array>
+#include "kvevict/registry.h"
+
+#include <algorithm>
+#include <deque>
+#include <mutex>
+#include <shared_mutex>
 
 #include "kvevict/error.h"
-#include "kvevict/policy.h"
-#include "policy/full.h"
-#include "policy/h2o.h"
-#include "policy/ladder.h"
-#include "policy/sink_recent.h"
-#include "policy/sink_recent_uniform.h"
-#include "policy/snapkv.h"
-#include "policy/streaming_llm.h"
-#include "policy/tova.h"
+#include "policy/policies.h"
+#include "policy/strategy_keys.h"
 
 namespace kvevict {
 namespace {
 
-SimpleEvictConfig sink_and_recent(std::int64_t sink_tokens, std::int64_t recent_tokens,
-                                  std::string middle = "none") {
-  return {.sink_tokens = sink_tokens, .recent_tokens = recent_tokens, .middle_strategy = std::move(middle)};
+/// The rows of the process: a program may add to them, so this is the one place with a state of its own.
+struct Registry {
+  std::shared_mutex mutex;
+  std::deque<PolicyInfo> rows;  // never moved: references to them stay valid
+
+  Registry() {
+    for (PolicyInfo& info : built_in_policies()) rows.push_back(std::move(info));
+  }
+};
+
+Registry& registry() {
+  static Registry the_registry;
+  return the_registry;
 }
 
-SimpleEvictConfig with_budget(std::int64_t sink_tokens, std::int64_t recent_tokens, std::int64_t budget) {
-  SimpleEvictConfig config = sink_and_recent(sink_tokens, recent_tokens);
-  config.middle_budget_tokens = budget;
-  return config;
+[[noreturn]] void refuse(const std::string& why) {
+  throw Error(ErrorCode::kInvalidArgument, "the policy cannot be registered: " + why);
+}
+
+bool is_word(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+bool is_known(const std::vector<StrategyKey>& keys, std::string_view name) {
+  constexpr std::string_view kPrefill = "prefill";  // the command line's own, beside the strategy's keys
+  return name == kPrefill || std::any_of(keys.begin(), keys.end(), [&](const StrategyKey& key) {
+           return key.name == name || key.long_name == name;
+         });
+}
+
+std::vector<StrategyKey> keys_of(const std::deque<PolicyInfo>& rows) {
+  std::vector<StrategyKey> keys(built_in_keys().begin(), built_in_keys().end());
+  for (const PolicyInfo& info : rows) keys.insert(keys.end(), info.own_keys.begin(), info.own_keys.end());
+  return keys;
+}
+
+/// `rows`: those that are registered already.
+void require_sound(const PolicyInfo& info, const std::deque<PolicyInfo>& rows) {
+  for (const PolicyInfo& known : rows) {
+    if (known.name == info.name) refuse("there is a strategy " + info.name + " already");
+  }
+  if (!is_word(info.name)) refuse("its name \"" + info.name + "\" is not of letters, digits and \"_\"");
+  if (!info.make) refuse(info.name + " has no function that makes it");
+  std::vector<StrategyKey> keys = keys_of(rows);
+  for (const StrategyKey& key : info.own_keys) {
+    if (!is_word(key.name) || !is_word(key.long_name) || is_known(keys, key.name) ||
+        is_known(keys, key.long_name))
+      refuse("its key \"" + key.name + "\" has no name, or one that is taken");
+    if (key.member != nullptr) refuse("its key \"" + key.name + "\" names a member of StrategySpec");
+    keys.push_back(key);
+  }
+  for (const std::string& name : info.keys) {
+    if (std::none_of(keys.begin(), keys.end(), [&](const StrategyKey& key) { return key.name == name; }))
+      refuse("there is no key \"" + name + "\": declare it as a key of its own");
+  }
 }
 
 }  // namespace
 
-std::span<const PolicyInfo> all_policies() {
-  static const std::array kPolicies = {
-      PolicyInfo{"full", "keep every token", {}, {}, make_full},
-      PolicyInfo{"sink_recent",
-                 "keep the first and the last tokens",
-                 {"sink", "recent"},
-                 sink_and_recent(256, 512),
-                 make_sink_recent},
-      PolicyInfo{"sink_recent_uniform",
-                 "first and last tokens, and evenly spread blocks between them",
-                 {"sink", "recent", "budget", "stride", "block"},
-                 sink_and_recent(256, 512, "uniform"),
-                 make_sink_recent_uniform},
-      PolicyInfo{"streaming_llm",
-                 "few first and the last tokens, positions packed",
-                 {"sink", "recent"},
-                 sink_and_recent(4, 1020),
-                 make_streaming_llm},
-      PolicyInfo{"ladder",
-                 "first and last tokens, and different older ones in each layer",
-                 {"sink", "recent", "budget", "span", "overlap", "layers"},
-                 with_budget(4, 508, 512),
-                 make_ladder},
-      PolicyInfo{"h2o",
-                 "last tokens, and those that got the most attention so far",
-                 {"sink", "recent", "budget", "per_layer"},
-                 with_budget(0, 512, 512),
-                 make_h2o},
-      PolicyInfo{"snapkv",
-                 "last tokens, and those that the last queries look at most",
-                 {"sink", "recent", "budget", "per_layer", "window", "pool"},
-                 with_budget(0, 32, 992),
-                 make_snapkv},
-      PolicyInfo{"tova",
-                 "the tokens that the newest query looks at most",
-                 {"sink", "recent", "budget", "per_layer"},
-                 with_budget(0, 1, 1023),
-                 make_tova},
-  };
-  return kPolicies;
+std::vector<std::reference_wrapper<const PolicyInfo>> all_policies() {
+  const std::shared_lock lock(registry().mutex);
+  return {registry().rows.begin(), registry().rows.end()};
+}
+
+std::vector<StrategyKey> strategy_keys() {
+  const std::shared_lock lock(registry().mutex);
+  return keys_of(registry().rows);
 }
 
 const PolicyInfo& policy_info(std::string_view name) {
   std::string known;
   for (const PolicyInfo& info : all_policies()) {
     if (info.name == name) return info;
-    known += (known.empty() ? "" : ", ") + std::string(info.name);
+    known += (known.empty() ? "" : ", ") + info.name;
   }
   throw Error(ErrorCode::kInvalidArgument,
-              "there is no strategy \"" + std::string(name) + "\": known are " + known);
+              "there is no strategy \"" + std::string(name) + "\": known are " + known, "strategy");
 }
 
-std::unique_ptr<const Policy> make_policy(const StrategySpec& spec) {
+void register_policy(PolicyInfo info) {
+  const std::unique_lock lock(registry().mutex);
+  require_sound(info, registry().rows);
+  registry().rows.push_back(std::move(info));
+}
+
+std::shared_ptr<const Policy> make_policy(const StrategySpec& spec) {
   validate(spec);
   return policy_info(spec.name).make(spec);
+}
+
+std::shared_ptr<const Policy> make_policy(std::string_view strategy) {
+  return make_policy(parse_strategy(strategy));
 }
 
 }  // namespace kvevict

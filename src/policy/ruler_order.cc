@@ -1,4 +1,4 @@
-#include "kvevict/ruler_order.h"
+#include "kvevict/simple_evict.h"
 
 #include <bit>
 #include <string>

@@ -36,6 +36,7 @@ class ScorePolicy final : public Policy {
   [[nodiscard]] const StrategySpec& spec() const noexcept override { return spec_; }
   [[nodiscard]] std::optional<ScoreRequest> score_request() const noexcept override { return rule_.request; }
   [[nodiscard]] bool is_per_layer() const noexcept override { return spec_.per_layer == 1; }
+  [[nodiscard]] std::int64_t n_newest_kept() const noexcept override { return spec_.config.recent_tokens; }
   [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState& state) const override;
   [[nodiscard]] KeepPlan plan(std::int64_t n_tokens_seen, PolicyState& state) const override;
 

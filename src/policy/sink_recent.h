@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "kvevict/policy.h"
 
@@ -13,5 +15,8 @@ namespace kvevict {
 ///
 /// Bound: sink_tokens + recent_tokens. Nested over time.
 [[nodiscard]] std::unique_ptr<const Policy> make_sink_recent(const StrategySpec& spec);
+
+/// Shapes that hold `n_tokens` tokens, for `tune`.
+[[nodiscard]] std::vector<StrategySpec> sink_recent_shapes(std::int64_t n_tokens);
 
 }  // namespace kvevict

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "kvevict/policy.h"
 
@@ -16,5 +18,8 @@ namespace kvevict {
 ///
 /// Bound: sink + budget + recent tokens; with a stride: whatever the first plan keeps.
 [[nodiscard]] std::unique_ptr<const Policy> make_sink_recent_uniform(const StrategySpec& spec);
+
+/// Shapes that hold `n_tokens` tokens, for `tune`.
+[[nodiscard]] std::vector<StrategySpec> sink_recent_uniform_shapes(std::int64_t n_tokens);
 
 }  // namespace kvevict

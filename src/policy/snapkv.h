@@ -18,7 +18,7 @@ namespace kvevict {
 /// - Theirs pools and chooses for each head, ours averages over the heads first: a cell of llama.cpp's cache
 ///   holds all heads. By layer: as in h2o.
 /// - Theirs compresses the prompt once and lets the answer's tokens pile up; ours chooses again, by the
-/// newest
+///   newest
 ///   queries, whenever the cache outgrows its budget.
 /// - Theirs has no sink; ours has one of 0 tokens unless it is asked for.
 [[nodiscard]] std::unique_ptr<const Policy> make_snapkv(const StrategySpec& spec);

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kvevict/error.h"
-#include "kvevict/policy.h"
+#include "kvevict/registry.h"
 
 namespace kvevict {
 namespace {
@@ -35,63 +35,26 @@ std::int64_t parse_count(std::string_view text, std::string_view value) {
   return number;
 }
 
-const StrategyKey& known_key(std::string_view text, const PolicyInfo& info, std::string_view name) {
+const StrategyKey& known_key(std::string_view text, const std::vector<StrategyKey>& keys,
+                             const PolicyInfo& info, std::string_view name) {
   std::string known;
-  for (const StrategyKey& key : strategy_keys()) {
-    known += (known.empty() ? "" : ", ") + std::string(key.name);
+  for (const StrategyKey& key : keys) {
+    known += (known.empty() ? "" : ", ") + key.name;
     if (key.name != name) continue;
     if (info.uses(name)) return key;
-    refuse(text, "gives a value for \"" + std::string(name) + "\", which " + std::string(info.name) +
-                     " does not use");
+    refuse(text, "gives a value for \"" + std::string(name) + "\", which " + info.name + " does not use");
   }
   refuse(text, "has the unknown key \"" + std::string(name) + "\": known are " + known);
 }
 
-void require_in_range(std::string_view field, std::int64_t value, std::int64_t least, std::int64_t most) {
-  if (value >= least && value <= most) return;
-  throw Error(ErrorCode::kInvalidArgument, std::string(field) + " is " + std::to_string(value) +
-                                               ": a number from " + std::to_string(least) + " to " +
-                                               std::to_string(most) + " is needed");
-}
-
 }  // namespace
-
-std::span<const StrategyKey> strategy_keys() {
-  using Spec = StrategySpec;
-  static constexpr StrategyKey kKeys[] = {
-      {"sink", "sink_tokens", [](Spec& s) -> std::int64_t& { return s.config.sink_tokens; }},
-      {"recent", "recent_tokens", [](Spec& s) -> std::int64_t& { return s.config.recent_tokens; }},
-      {"budget", "middle_budget", [](Spec& s) -> std::int64_t& { return s.config.middle_budget_tokens; }},
-      {"stride", "uniform_stride", [](Spec& s) -> std::int64_t& { return s.config.uniform_stride; }},
-      {"block", "block_n", [](Spec& s) -> std::int64_t& { return s.block_n; }},
-      {"span", "span", [](Spec& s) -> std::int64_t& { return s.span; }},
-      {"overlap", "overlap", [](Spec& s) -> std::int64_t& { return s.overlap; }},
-      {"layers", "layers", [](Spec& s) -> std::int64_t& { return s.layers; }},
-      {"per_layer", "per_layer", [](Spec& s) -> std::int64_t& { return s.per_layer; }},
-      {"window", "window", [](Spec& s) -> std::int64_t& { return s.window; }},
-      {"pool", "pool", [](Spec& s) -> std::int64_t& { return s.pool; }}};
-  return kKeys;
-}
-
-void validate(const StrategySpec& spec) {
-  validate(spec.config, spec.block_n);
-  require_in_range("span", spec.span, 0, kMaxLayers);
-  require_in_range("overlap", spec.overlap, 0, kMaxLayers);
-  require_in_range("layers", spec.layers, 0, kMaxLayers);
-  require_in_range("per_layer", spec.per_layer, 0, 1);
-  require_in_range("window", spec.window, 1, kMaxTokens);
-  require_in_range("pool", spec.pool, 1, kMaxTokens);
-  if (spec.pool % 2 == 0) {
-    throw Error(ErrorCode::kInvalidArgument, "pool is " + std::to_string(spec.pool) +
-                                                 ": an odd number is needed, a token and as many neighbours "
-                                                 "on either side");
-  }
-}
 
 StrategySpec parse_strategy(std::string_view text) {
   const std::vector<std::string_view> parts = split_at_colons(text);
   const PolicyInfo& info = policy_info(parts.front());
-  StrategySpec spec{.name = std::string(info.name), .config = info.defaults};
+  const std::vector<StrategyKey> keys = strategy_keys();
+  StrategySpec spec{.name = info.name, .config = info.defaults};
+  for (const StrategyKey& key : info.own_keys) key.value(spec) = key.otherwise;
   constexpr std::size_t kMostPositional = 3;
   std::size_t n_positional = 0;
   for (std::size_t i = 1; i < parts.size(); ++i) {
@@ -101,12 +64,12 @@ StrategySpec parse_strategy(std::string_view text) {
       key = parts[i].substr(0, equals);
       n_positional = kMostPositional;
     } else if (n_positional < kMostPositional) {
-      key = strategy_keys()[n_positional++].name;
+      key = keys[n_positional++].name;
     } else {
       refuse(text, "has \"" + std::string(parts[i]) + "\" where key=value is needed (" +
                        std::string(kGrammar) + ")");
     }
-    known_key(text, info, key).value(spec) =
+    known_key(text, keys, info, key).value(spec) =
         parse_count(text, equals == std::string_view::npos ? parts[i] : parts[i].substr(equals + 1));
   }
   validate(spec);
@@ -120,7 +83,7 @@ std::string to_string(const StrategySpec& spec) {
   for (const StrategyKey& key : strategy_keys()) {
     if (!info.uses(key.name)) continue;
     const std::int64_t value = key.value_of(spec);
-    const std::string named = ":" + std::string(key.name) + "=" + std::to_string(value);
+    const std::string named = ":" + key.name + "=" + std::to_string(value);
     if (key.name == "sink" || key.name == "recent" || (key.name == "budget" && !has_stride)) {
       text += ":" + std::to_string(value);
     } else if (key.name != "budget" && value != key.value_of({})) {
@@ -128,6 +91,28 @@ std::string to_string(const StrategySpec& spec) {
     }
   }
   return text;
+}
+
+void set_total_budget(StrategySpec& spec, std::int64_t n_tokens) {
+  const PolicyInfo& info = policy_info(spec.name);
+  const bool has_middle = info.uses("budget");
+  if (!has_middle && !info.uses("recent")) {
+    throw Error(ErrorCode::kInvalidArgument,
+                spec.name + " has no count of tokens that a budget could set: it cannot be limited",
+                "budget");
+  }
+  SimpleEvictConfig& config = spec.config;
+  const std::int64_t n_fixed = config.sink_tokens + (has_middle ? config.recent_tokens : 0);
+  const std::int64_t n_least = n_fixed + (has_middle ? 0 : 1);
+  if (n_tokens < n_least) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a budget of " + std::to_string(n_tokens) + " tokens in all is too small for " + spec.name +
+                    ": its sink" + (has_middle ? " and recent window" : " and newest token") + " alone are " +
+                    std::to_string(n_least) + " tokens",
+                "budget");
+  }
+  (has_middle ? config.middle_budget_tokens : config.recent_tokens) = n_tokens - n_fixed;
+  if (has_middle) config.uniform_stride = 0;
 }
 
 }  // namespace kvevict

@@ -20,4 +20,10 @@ std::unique_ptr<const Policy> make_streaming_llm(const StrategySpec& spec) {
   return std::make_unique<StreamingLlm>(spec);
 }
 
+std::vector<StrategySpec> streaming_llm_shapes(std::int64_t n_tokens) {
+  StrategySpec spec = parse_strategy("streaming_llm");
+  spec.config.recent_tokens = n_tokens - spec.config.sink_tokens;
+  return {spec};
+}
+
 }  // namespace kvevict

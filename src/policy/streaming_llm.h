@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "kvevict/policy.h"
 
@@ -15,5 +17,8 @@ namespace kvevict {
 /// Deviation: theirs caches unrotated keys and rotates all of them at every step; ours rotates the
 /// cached keys by the difference when tokens move, which is the same rotation.
 [[nodiscard]] std::unique_ptr<const Policy> make_streaming_llm(const StrategySpec& spec);
+
+/// Shapes that hold `n_tokens` tokens, for `tune`.
+[[nodiscard]] std::vector<StrategySpec> streaming_llm_shapes(std::int64_t n_tokens);
 
 }  // namespace kvevict

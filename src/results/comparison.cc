@@ -1,4 +1,4 @@
-#include "kvevict/comparison.h"
+#include "results/comparison.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -6,8 +6,8 @@
 #include <set>
 
 #include "kvevict/error.h"
-#include "kvevict/scorer.h"
 #include "results/results_identity.h"
+#include "results/scorer.h"
 
 namespace kvevict::eval {
 namespace {
@@ -77,7 +77,8 @@ std::map<std::string, std::string> comparable(const NamedRun& run, const std::ve
 [[noreturn]] void refuse(const NamedRun& first, const NamedRun& other, const std::string& why) {
   throw Error(ErrorCode::kInvalidArgument,
               first.name + " and " + other.name + " cannot be compared: " + why +
-                  "; kvevict compare --allow_different compares them all the same");
+                  "; allow different runs to compare them all the same",
+              "allow_different");
 }
 
 void require_comparable(const std::vector<NamedRun>& runs, const std::vector<Common>& common) {

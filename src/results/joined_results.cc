@@ -45,7 +45,7 @@ bool can_join(const Results& into, const Results& from) {
   return have_same_runs(into, from);
 }
 
-/// A run is complete where all its parts are.
+/// A run is complete if all its parts are.
 void join(Results& into, Results from) {
   for (std::size_t i = 0; i < into.runs.size(); ++i) {
     RunInfo& info = into.runs[i].info;

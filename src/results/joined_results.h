@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "kvevict/results.h"
+#include "results/results.h"
 
 namespace kvevict::eval {
 

@@ -6,7 +6,7 @@
 
 namespace kvevict::eval {
 
-/// 1 / (number of class names found in `prediction`) where `answer` is one of them, else 0. Names that are
+/// 1 / (number of class names found in `prediction`) if `answer` is one of them, else 0. Names that are
 /// part of the answer are dropped from the matches the way Python's loop over a list that it shortens does
 /// it: the name behind a dropped one is passed over.
 /// Source: `classification_score` of LongBench (metrics.py at 2e00731).
@@ -18,7 +18,7 @@ namespace kvevict::eval {
 [[nodiscard]] double count_score(std::string_view prediction, std::string_view number);
 
 /// `count_score` with the digits that follow `label` in `answer` ("Paragraph ", "段落"): the first match.
-/// Errors: kBadData where the answer has none. Source: `retrieval_score` and `retrieval_zh_score` there.
+/// Errors: kBadData if the answer has none. Source: `retrieval_score` and `retrieval_zh_score` there.
 [[nodiscard]] double retrieval_score(std::string_view prediction, std::string_view answer,
                                      std::string_view label);
 

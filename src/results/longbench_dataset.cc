@@ -1,4 +1,4 @@
-#include "kvevict/longbench_dataset.h"
+#include "results/longbench_dataset.h"
 
 #include <algorithm>
 #include <array>

@@ -110,7 +110,8 @@ Results merge_results(const std::vector<std::string>& file_names, const std::vec
   if (!gaps.empty() && !allows_gaps) {
     throw Error(ErrorCode::kInvalidArgument,
                 "these examples are in none of the files: " + gaps.text() +
-                    "; run the missing shards, or --allow_gaps merges without them");
+                    "; run the missing shards, or allow gaps to merge without them",
+                "allow_gaps");
   }
   return merged;
 }

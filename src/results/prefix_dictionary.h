@@ -19,7 +19,7 @@ class PrefixDictionary {
   /// Lengths of the words that `text` begins with, ascending. O(longest match · log words).
   [[nodiscard]] std::vector<std::size_t> words_at_start(std::u32string_view text) const;
 
-  /// The frequency of `word`; 0 where it is no word.
+  /// The frequency of `word`; 0 if it is no word.
   [[nodiscard]] std::int64_t frequency(std::u32string_view word) const;
 
   /// log(frequency or 1), as jieba weighs a word.

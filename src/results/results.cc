@@ -1,11 +1,11 @@
-#include "kvevict/results.h"
+#include "results/results.h"
 
 #include <fstream>
 
 #include "base/atomic_file.h"
 #include "kvevict/error.h"
-#include "kvevict/scorer.h"
 #include "results/results_json.h"
+#include "results/scorer.h"
 
 namespace kvevict::eval {
 namespace {
@@ -52,7 +52,8 @@ void require_writable_results(const std::filesystem::path& path) {
   if (!old.is_object() || !old.contains("runs")) {
     throw Error(
         ErrorCode::kInvalidArgument,
-        path.string() + " exists and is not a results file: it is not overwritten, choose another --output");
+        path.string() + " exists and is not a results file: it is not overwritten, choose another name",
+        "output");
   }
 }
 

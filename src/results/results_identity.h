@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "kvevict/results.h"
+#include "results/results.h"
 
 namespace kvevict::eval {
 
@@ -15,7 +15,7 @@ namespace kvevict::eval {
 [[nodiscard]] std::map<std::string, std::string> run_identity(const RunInfo& info);
 
 /// The first key whose values differ, `ignored` ones apart, in words: "configuration.chat is auto there
-/// and off here"; nothing where all are equal.
+/// and off here"; nothing if all are equal.
 [[nodiscard]] std::optional<std::string> first_difference(const std::map<std::string, std::string>& there,
                                                           const std::map<std::string, std::string>& here,
                                                           const std::set<std::string>& ignored = {});

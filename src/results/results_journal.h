@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "kvevict/results.h"
+#include "results/results.h"
 
 namespace kvevict::eval {
 
@@ -20,14 +20,14 @@ class ResultsJournal {
   /// `<output>.journal`
   [[nodiscard]] static std::filesystem::path path_for(const std::filesystem::path& output);
 
-  /// Opens or makes the file and locks it. Errors: kIo, also where another process holds the lock.
+  /// Opens or makes the file and locks it. Errors: kIo, also if another process holds the lock.
   explicit ResultsJournal(std::filesystem::path path);
   /// Removes a file that nothing was written to.
   ~ResultsJournal();
   ResultsJournal(const ResultsJournal&) = delete;
   ResultsJournal& operator=(const ResultsJournal&) = delete;
 
-  /// What the file holds; nothing where it holds no whole line. A last line that was not finished is cut off.
+  /// What the file holds; nothing if it holds no whole line. A last line that was not finished is cut off.
   /// Errors: kIo, kBadData naming the line.
   [[nodiscard]] std::optional<Results> read();
 
@@ -37,7 +37,7 @@ class ResultsJournal {
   /// Makes `results` the first line. REQUIRES: `read` gave nothing.
   void start(const Results& results);
 
-  /// Adds an example of the run named `run`, and its prompt where no line has it yet. On an error the
+  /// Adds an example of the run named `run`, and its prompt if no line has it yet. On an error the
   /// file is as it was. Errors: kIo.
   void append(const std::string& run, const std::string& dataset, const ExampleResult& example,
               const std::string& prompt, double seconds_total);

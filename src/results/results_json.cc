@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "kvevict/longbench_dataset.h"
-#include "kvevict/scorer.h"
+#include "results/longbench_dataset.h"
 #include "results/run_json.h"
+#include "results/scorer.h"
 
 namespace kvevict::eval {
 namespace {
@@ -17,7 +17,7 @@ Json ranges_json(const KeepSet& set) {
   return ranges;
 }
 
-/// `[[b, e], …]` where the layers share a set, `{"layers": [[[b, e], …], …]}` where they differ.
+/// `[[b, e], …]` if the layers share a set, `{"layers": [[[b, e], …], …]}` if they differ.
 Json kept_ranges_json(const std::vector<KeepSet>& layers) {
   if (layers.size() == 1) return ranges_json(layers.front());
   Json per_layer = Json::array();

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "kvevict/results.h"
+#include "results/results.h"
 #include "text/json_reader.h"
 
 namespace kvevict::eval {

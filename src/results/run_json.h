@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "kvevict/results.h"
+#include "results/results.h"
 
 namespace kvevict::eval {
 

@@ -1,4 +1,4 @@
-#include "kvevict/scorer.h"
+#include "results/scorer.h"
 
 #include <fmt/format.h>
 
@@ -9,9 +9,9 @@
 #include <mutex>
 #include <optional>
 
-#include "kvevict/longbench_dataset.h"
 #include "results/code_similarity.h"
 #include "results/label_scores.h"
+#include "results/longbench_dataset.h"
 #include "results/rouge_l.h"
 #include "results/token_f1.h"
 

@@ -1,4 +1,4 @@
-#include "kvevict/statistics.h"
+#include "results/statistics.h"
 
 #include <algorithm>
 #include <cmath>
@@ -61,7 +61,7 @@ Interval bootstrap(Groups groups, const Resampling& resampling) {
   return percentiles(std::move(means), resampling.confidence);
 }
 
-/// Each pair's part of the difference of groups, where it is not 0.
+/// Each pair's part of the difference of groups, if it is not 0.
 std::vector<double> weighted_differences(Groups groups) {
   std::vector<double> parts;
   for (const auto& group : groups) {

@@ -34,7 +34,7 @@ std::size_t run_length(View text, std::size_t from, Predicate belongs) {
   return to - from;
 }
 
-/// Length of [a-zA-Z0-9]+(?:\.\d+)?%? at `from`; 0 where it does not match.
+/// Length of [a-zA-Z0-9]+(?:\.\d+)?%? at `from`; 0 if it does not match.
 std::size_t latin_token_length(View text, std::size_t from) {
   std::size_t to = from;
   while (to < text.size() && is_latin_or_digit(text[to])) ++to;

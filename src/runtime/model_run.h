@@ -11,7 +11,6 @@ struct ModelRun {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Policy> policy;
   SessionOptions options;
-  PrefillMode prefill = PrefillMode::kFull;
 };
 
 }  // namespace kvevict

@@ -1,8 +1,10 @@
 #include "runtime/prompt_prefill.h"
 
 #include <string>
+#include <utility>
 
 #include "base/stopwatch.h"
+#include "engine/cell_needs.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 
@@ -15,25 +17,37 @@ bool keeps_all(const Policy& policy, const Model& model, std::int64_t n_tokens) 
   return count_kept_at_once(policy, state, n_tokens) == n_tokens;
 }
 
+/// Tokens to make room for if all of the prompt stays: those of the answer too, as far as the policy lets
+/// the cache grow.
+std::int64_t room_if_all_stay(const Session& session, std::int64_t n_prompt, std::int64_t n_new) {
+  const SessionStats stats = session.stats();
+  if (stats.n_tokens_held < stats.n_tokens_seen) return n_prompt + n_new;
+  const SessionOptions& options = session.options();
+  const std::int64_t n_slack = decode_slack(session.policy(), *options.positions, options.n_decode_slack);
+  return cells_before_eviction(session.policy(), session.model().info().n_layers, n_slack,
+                               stats.n_tokens_held + n_prompt, n_new) -
+         stats.n_tokens_held;
+}
+
 void require_trained_context(const Model& model, std::int64_t n_needed) {
   const std::int64_t n_trained = model.info().n_context_trained;
   if (n_trained == 0 || n_needed <= n_trained) return;
-  throw Error(ErrorCode::kInvalidArgument, "a full prefill would hold " + std::to_string(n_needed) +
-                                               " tokens, but " + model.info().name +
-                                               " was trained on contexts of " + std::to_string(n_trained) +
-                                               ": use --prefill bounded with a strategy that evicts, which "
-                                               "never holds more than its budget and one chunk");
+  throw Error(ErrorCode::kInvalidArgument,
+              "a full prefill would hold " + std::to_string(n_needed) + " tokens, but " + model.info().name +
+                  " was trained on contexts of " + std::to_string(n_trained) +
+                  ": use a bounded prefill with a strategy that evicts, which "
+                  "never holds more than its budget and one chunk",
+              "prefill");
 }
 
-PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<const Token> prompt,
+PrefillReport prefill_in_full(Session& session, std::span<const Token> prompt,
                               const PrefillSettings& settings) {
   PrefillReport report;
-  session.make_room(policy, 0);  // refuses what this session cannot do before the prompt is paid for
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
   const std::int64_t n_first = n_prompt - settings.n_after_eviction;
   const SessionStats before = session.stats();
-  const std::int64_t n_needed = keeps_all(policy, session.model(), before.n_tokens_seen + n_prompt)
-                                    ? n_prompt + settings.n_new_tokens
+  const std::int64_t n_needed = keeps_all(session.policy(), session.model(), before.n_tokens_seen + n_prompt)
+                                    ? room_if_all_stay(session, n_prompt, settings.n_new_tokens)
                                     : n_first;
   require_trained_context(session.model(), before.n_tokens_held + n_needed);
   Stopwatch watch;
@@ -41,11 +55,14 @@ PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<
   session.append(prompt.first(static_cast<std::size_t>(n_first)));
   report.seconds_prefill = watch.seconds();
 
+  if (settings.on_filled) settings.on_filled();
   watch.restart();
-  report.kept =
-      session.evict(policy, {.n_upcoming = settings.n_after_eviction, .n_reserve = settings.n_new_tokens})
-          .kept;
+  EvictionReport eviction =
+      session.evict({.n_upcoming = settings.n_after_eviction, .n_reserve = settings.n_new_tokens});
   report.seconds_eviction = watch.seconds();
+  report.kept = std::move(eviction.kept);
+  report.seconds_plan = eviction.seconds_plan;
+  report.seconds_move = eviction.seconds_move;
   report.kv_bytes_after_eviction = session.stats().kv_bytes;
 
   watch.restart();
@@ -56,16 +73,15 @@ PrefillReport prefill_in_full(Session& session, const Policy& policy, std::span<
 
 }  // namespace
 
-PrefillReport prefill_prompt(Session& session, std::shared_ptr<const Policy> policy,
-                             std::span<const Token> prompt, const PrefillSettings& settings) {
+PrefillReport prefill_prompt(Session& session, std::span<const Token> prompt,
+                             const PrefillSettings& settings) {
   if (prompt.empty())
     throw Error(ErrorCode::kInvalidArgument, "the prompt is empty: there is nothing to go on from");
-  if (settings.mode == PrefillMode::kFull) return prefill_in_full(session, *policy, prompt, settings);
+  if (session.options().prefill == PrefillMode::kFull) return prefill_in_full(session, prompt, settings);
   PrefillReport report;
-  if (session.stats().n_tokens_seen == 0)
-    session.make_room(*policy, 0);  // checks what the session can do before the clock runs
   const Stopwatch watch;
-  session.append(prompt, {.policy = std::move(policy)});
+  session.append(prompt,
+                 {.n_to_come = settings.is_last ? std::optional(settings.n_new_tokens) : std::nullopt});
   report.seconds_prefill = watch.seconds();
   report.kept = session.held_by_layer();
   report.kv_bytes_after_eviction = session.stats().kv_bytes;

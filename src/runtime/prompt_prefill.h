@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <span>
 
 #include "kvevict/session.h"
@@ -9,11 +9,13 @@
 namespace kvevict {
 
 struct PrefillSettings {
-  PrefillMode mode = PrefillMode::kFull;
   /// Last prompt tokens that are decoded after the eviction (1), so that every answer token sees the
   /// evicted cache, or before it (0), as the Python demo does. Full prefill only.
   std::int64_t n_after_eviction = 1;
   std::int64_t n_new_tokens = 0;  ///< Room for the answer.
+  bool is_last = false;           ///< Whether nothing but the answer comes behind this prompt.
+  /// Called between the prefill and the eviction, outside of their times. Full prefill only.
+  std::function<void()> on_filled{};
 };
 
 struct PrefillReport {
@@ -21,13 +23,17 @@ struct PrefillReport {
   std::int64_t kv_bytes_after_eviction = 0;
   double seconds_prefill = 0;
   double seconds_eviction = 0;
+  double seconds_plan = 0;  ///< Of the eviction: the policy's plan, with the attention that it asks for.
+  double seconds_move = 0;  ///< Of the eviction: the rest.
   double seconds_last = 0;  ///< The tokens decoded after the eviction.
 };
 
-/// Puts a whole prompt behind what the session has seen and evicts: in full and then once, or bounded all
-/// along. Afterwards `session.logits()` is what the answer goes on from. Errors: those of Session; where a
-/// full prefill would pass the trained context the sentence says how to do without.
-PrefillReport prefill_prompt(Session& session, std::shared_ptr<const Policy> policy,
-                             std::span<const Token> prompt, const PrefillSettings& settings);
+/// Puts a whole prompt behind what the session has seen and evicts: once at its end, or all along in a
+/// bounded prefill, as the session's options say. Afterwards `session.logits()` is what the answer goes on
+/// from.
+/// Errors: those of Session. If a full prefill would pass the trained context, the sentence says what to do
+/// instead.
+PrefillReport prefill_prompt(Session& session, std::span<const Token> prompt,
+                             const PrefillSettings& settings);
 
 }  // namespace kvevict

@@ -27,7 +27,7 @@ std::string StreamCheckpoint::description() const {
 std::optional<Session> StreamCheckpoint::load() {
   std::error_code ignored;
   if (path_.empty() || !fs::exists(path_, ignored)) return std::nullopt;
-  LoadedSession loaded = load_session(run_.model, run_.options, path_, model_sha256_);
+  LoadedSession loaded = load_session(run_.model, path_, run_.options, model_sha256_);
   if (loaded.extras.application_data != description()) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("{} is a checkpoint of {}, and this stream is {}: use another file, or delete it",

@@ -15,8 +15,8 @@ class StreamCheckpoint {
   /// `path` empty: nothing is ever written. `text` names the streamed file ("-" has no name).
   StreamCheckpoint(std::filesystem::path path, const std::string& text, const ModelRun& run);
 
-  /// The session that the file holds, or nothing where there is no file. Errors: those of load_session;
-  /// kInvalidArgument where the file belongs to another text or strategy.
+  /// The session that the file holds, or nothing if there is no file. Errors: those of load_session;
+  /// kInvalidArgument if the file belongs to another text or strategy.
   [[nodiscard]] std::optional<Session> load();
 
   /// Writes the session in one step. Does nothing without a path.

@@ -1,4 +1,4 @@
-#include "runtime/token_stream.h"
+#include "kvevict/token_stream.h"
 
 #include <algorithm>
 #include <array>
@@ -63,7 +63,7 @@ std::size_t TokenStream::limit() const {
   return ((begin + kReadBytes - 1) / kReadBytes + 1) * kReadBytes - begin;
 }
 
-/// Where the buffer is cut: everything at the end of the text, else the last safe place; 0 where more text
+/// Where the buffer is cut: everything at the end of the text, else the last safe place; 0 if more text
 /// may bring one.
 std::size_t TokenStream::cut() const {
   const std::size_t end = std::min(n_valid_, limit());

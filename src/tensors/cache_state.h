@@ -38,7 +38,7 @@ struct CacheState {
 };
 
 /// What the files of this room know of a DynamicCache.
-class CacheAccess {
+class KVEVICT_PRIVATE CacheAccess {
  public:
   [[nodiscard]] static CacheState& state(DynamicCache& cache) noexcept;
   [[nodiscard]] static const CacheState& state(const DynamicCache& cache) noexcept;

@@ -1,7 +1,7 @@
 #pragma once
 
 // The kernel alone: device code and nothing of the CUDA run time, so that a test can run it on the host,
-// thread by thread, where there is no device.
+// thread by thread, if there is no device.
 
 #include <cstdint>
 

@@ -4,9 +4,9 @@
 
 #include <string>
 
+#include "kvevict/error.h"
 #include "tensors/device_kernel.cuh"
 #include "tensors/device_plan.h"
-#include "kvevict/error.h"
 
 namespace kvevict {
 namespace {

@@ -16,7 +16,7 @@ struct DeviceRange {
 };
 
 /// A tensor's move on the device. A block moves one slice (the same bytes of every row) of one lane,
-/// or one part of its rows where the parts cannot meet.
+/// or one part of its rows if the parts cannot meet.
 struct DeviceMove {
   unsigned char* base;
   std::int64_t sizes[3], strides[3];  // of the axes that number the lanes, slowest first; bytes
@@ -36,7 +36,7 @@ class DevicePlan {
   /// A slice has at most this many units, so that a block's tile has at least some rows.
   static constexpr std::int64_t kMaxSliceUnits = 256;
 
-  /// Errors: kUnsupported where the cache has more lanes than a launch has blocks.
+  /// Errors: kUnsupported if the cache has more lanes than a launch has blocks.
   explicit DevicePlan(std::span<const TensorMove> tensors);
 
   [[nodiscard]] const std::vector<DeviceMove>& moves() const noexcept { return moves_; }

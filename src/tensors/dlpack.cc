@@ -95,7 +95,7 @@ KvView view_of(const DLTensor& tensor, std::string_view axes, const DlpackReadOp
   }
   KvShape shape{1, 1, 1, 1};
   KvStrides strides{0, 0, 0, 1};
-  std::uint64_t dense = 1;  // wraps round where a later check refuses the shape
+  std::uint64_t dense = 1;  // wraps round if a later check refuses the shape
   for (std::size_t i = axes.size(); i-- > 0;) {
     const auto [size, stride] = axis_of(shape, strides, axes[i]);
     *size = tensor.shape[i];

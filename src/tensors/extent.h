@@ -28,7 +28,7 @@ struct Extent {
 /// REQUIRES: the view has elements.
 [[nodiscard]] Extent extent_of(const KvView& view);
 
-/// Throws where two elements of the tensor might share memory; see KvView's constructor.
+/// Throws if two elements of the tensor might share memory; see KvView's constructor.
 void require_no_alias(const KvView& view);
 
 }  // namespace kvevict

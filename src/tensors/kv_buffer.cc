@@ -79,7 +79,7 @@ void KvBuffer::set_capacity(std::int64_t capacity, std::int64_t n_rows) {
   for (std::int64_t s = 1; s < n_stripes; ++s) impl_->move_stripe(s, before, capacity, n_rows, row);
   try {
     impl_->mapping.resize(n_bytes);
-  } catch (const Error&) {
+  } catch (...) {
     // The system keeps the longer mapping, of which the shorter tensor then uses the front.
   }
   impl_->lay_out(shape);

@@ -26,7 +26,7 @@ void require_addressable(const char* axis, std::int64_t size, std::int64_t strid
   }
 }
 
-/// Throws where there are too many elements, counting an axis of 0 as one of 1.
+/// Throws if there are too many elements, counting an axis of 0 as one of 1.
 void require_countable(std::initializer_list<std::int64_t> sizes) {
   std::int64_t n = 1;
   for (const std::int64_t size : sizes) {
@@ -35,7 +35,7 @@ void require_countable(std::initializer_list<std::int64_t> sizes) {
   }
 }
 
-/// Wraps round where it overflows: the constructor then refuses the shape.
+/// Wraps round if it overflows: the constructor then refuses the shape.
 std::int64_t times(std::int64_t a, std::int64_t b) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
 }

@@ -12,7 +12,7 @@ namespace kvevict {
 ///
 /// Axes that follow each other in memory are merged into the row, so that a row is as long as the
 /// strides allow: one head of [batch, heads, seq, dim], all heads of [batch, seq, heads, dim], a
-/// single element where the sequence is the innermost axis. What is left over numbers the lanes.
+/// single element if the sequence is the innermost axis. What is left over numbers the lanes.
 struct Lanes {
   std::byte* base = nullptr;  ///< Row 0 of lane 0.
   std::int64_t row_bytes = 0;

@@ -24,7 +24,7 @@ class Mapping {
   void resize(std::int64_t n_bytes);
 
   /// Gives the whole pages within [begin, end) back to the system; they read as zero again.
-  /// Returns the bytes of those pages that were resident; 0 where the system keeps them.
+  /// Returns the bytes of those pages that were resident; 0 if the system keeps them.
   std::int64_t release(std::int64_t begin, std::int64_t end) noexcept;
 
   [[nodiscard]] std::int64_t resident_bytes() const noexcept;

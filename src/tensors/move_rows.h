@@ -21,7 +21,7 @@ struct Lane {
 ///
 /// In place and safe for overlap by construction: rows go in ascending order and never backwards,
 /// so that what is overwritten was read before; a run is one move that allows overlap.
-/// `streaming`: stores go past the caches where a run is long and far enough from its place; for
+/// `streaming`: stores go past the caches if a run is long and far enough from its place; for
 /// moves that are larger than the caches. Extra memory: none.
 void move_rows(const Lane& lane, RowWalk walk, std::int64_t to_end, bool streaming) noexcept;
 

@@ -30,7 +30,7 @@ struct TensorMove {
 /// worker's piece, so those few are stashed before anyone writes. From where the next row to be read
 /// lies far behind its place, all rows whose places lie before it move at the same time: nothing is
 /// written where anything is read. Workers wait for each other in between.
-/// Extra memory: O(tensors), and 256 KiB for each worker where a lane is shared. Errors: std::bad_alloc,
+/// Extra memory: O(tensors), and 256 KiB for each worker if a lane is shared. Errors: std::bad_alloc,
 /// before anything has moved. Returns the workers used.
 int move_tensors(std::span<const TensorMove> tensors, int n_threads);
 

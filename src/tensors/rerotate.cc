@@ -10,7 +10,7 @@
 #include "kvevict/error.h"
 #include "tensors/cache_state.h"
 #include "tensors/element_convert.h"
-#include "tensors/turn_walk.h"
+#include "tensors/rotation_walk.h"
 #include "tensors/workers.h"
 
 namespace kvevict {
@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t kTilePairs = 64;
 constexpr std::int64_t kElementsWorthThread = 1 << 18;
 
-/// Keys to read and where to write them turned: the same view, or two that are apart.
+/// Keys to read and where to write them rotated: the same view, or two that are apart.
 struct KeyTensor {
   KvView target;
   KvView source;
@@ -40,12 +40,13 @@ struct PreparedRope {
   double magnitude = 1;
 };
 
-/// The turn of up to kTilePairs pairs from `first_pair` on.
-struct TurnTile {
-  TurnTile(const PreparedRope& rope, std::int64_t first, std::int64_t turn) noexcept
+/// The rotation of up to kTilePairs pairs from `first_pair` on.
+struct RotationTile {
+  RotationTile(const PreparedRope& rope, std::int64_t first, std::int64_t rotation) noexcept
       : first_pair(first), n_pairs(std::min(kTilePairs, rope.n_pairs() - first)) {
     for (std::int64_t i = 0; i < n_pairs; ++i) {
-      const double angle = static_cast<double>(turn) * rope.frequencies[static_cast<std::size_t>(first + i)];
+      const double angle =
+          static_cast<double>(rotation) * rope.frequencies[static_cast<std::size_t>(first + i)];
       cosines[i] = static_cast<float>(rope.magnitude * std::cos(angle));
       sines[i] = static_cast<float>(rope.magnitude * std::sin(angle));
     }
@@ -54,9 +55,9 @@ struct TurnTile {
   /// a and b: the pairs' first and second elements.
   void apply(float* a, float* b) const noexcept {
     for (std::int64_t i = 0; i < n_pairs; ++i) {
-      const float turned = a[i] * cosines[i] - b[i] * sines[i];
+      const float rotated = a[i] * cosines[i] - b[i] * sines[i];
       b[i] = a[i] * sines[i] + b[i] * cosines[i];
-      a[i] = turned;
+      a[i] = rotated;
     }
   }
 
@@ -71,7 +72,7 @@ std::byte* element(const KvView& view, std::byte* row, std::int64_t dim) noexcep
 }
 
 void turn_neox(const KeyTensor& keys, std::byte* to, std::byte* from, const PreparedRope& rope,
-               const TurnTile& tile) noexcept {
+               const RotationTile& tile) noexcept {
   float a[kTilePairs], b[kTilePairs];
   const std::int64_t first = rope.first_dim + tile.first_pair;
   const std::int64_t second = first + rope.n_pairs();
@@ -85,7 +86,7 @@ void turn_neox(const KeyTensor& keys, std::byte* to, std::byte* from, const Prep
 }
 
 void turn_norm(const KeyTensor& keys, std::byte* to, std::byte* from, const PreparedRope& rope,
-               const TurnTile& tile) noexcept {
+               const RotationTile& tile) noexcept {
   float ab[2 * kTilePairs], a[kTilePairs], b[kTilePairs];
   const std::int64_t first = rope.first_dim + 2 * tile.first_pair;
   read_floats(keys.source.type(), element(keys.source, from, first), keys.source.strides().head_dim,
@@ -124,9 +125,9 @@ void for_each_row(const KeyTensor& keys, const TurnRun& run, const Visit& visit)
   }
 }
 
-void turn_run(std::span<const KeyTensor> tensors, const PreparedRope& rope, const TurnRun& run) noexcept {
+void rotate_run(std::span<const KeyTensor> tensors, const PreparedRope& rope, const TurnRun& run) noexcept {
   for (std::int64_t pair = 0; pair < rope.n_pairs(); pair += kTilePairs) {
-    const TurnTile tile(rope, pair, run.turn);
+    const RotationTile tile(rope, pair, run.rotation);
     for (const KeyTensor& keys : tensors) {
       for_each_row(keys, run, [&](std::byte* to, std::byte* from) {
         if (rope.pairing == RopePairing::kNeox) {
@@ -139,8 +140,8 @@ void turn_run(std::span<const KeyTensor> tensors, const PreparedRope& rope, cons
   }
 }
 
-void copy_unturned(std::span<const KeyTensor> tensors, const PreparedRope& rope,
-                   const TurnRun& run) noexcept {
+void copy_unrotated(std::span<const KeyTensor> tensors, const PreparedRope& rope,
+                    const TurnRun& run) noexcept {
   for (const KeyTensor& keys : tensors) {
     for_each_row(keys, run, [&](std::byte* to, std::byte* from) {
       copy_elements(keys, to, from, 0, rope.first_dim);
@@ -149,7 +150,7 @@ void copy_unturned(std::span<const KeyTensor> tensors, const PreparedRope& rope,
   }
 }
 
-/// Turns the rows of tensors that share their positions; `in_place` leaves unturned rows alone.
+/// Rotates the rows of tensors that share their positions; `in_place` leaves unrotated rows alone.
 void turn_keys(std::span<const KeyTensor> tensors, const TurnWalk& rows, const PreparedRope& rope,
                bool in_place, int n_threads) {
   std::int64_t n_elements = 0;
@@ -164,8 +165,8 @@ void turn_keys(std::span<const KeyTensor> tensors, const TurnWalk& rows, const P
     const std::int64_t end = n_rows * (worker.number + 1) / worker.n_workers;
     for (std::int64_t row = n_rows * worker.number / worker.n_workers; row < end;) {
       const TurnRun run = walk.take(end - row);
-      if (run.turn != 0 || !in_place) turn_run(tensors, rope, run);
-      if (!in_place) copy_unturned(tensors, rope, run);
+      if (run.rotation != 0 || !in_place) rotate_run(tensors, rope, run);
+      if (!in_place) copy_unrotated(tensors, rope, run);
       row += run.n;
     }
   });
@@ -234,7 +235,7 @@ void rotate_keys_into(const KvView& rotated, const KvView& keys, const KeepSet& 
 
 namespace {
 
-/// Layers whose keys turn alike: the same history and the same width.
+/// Layers whose keys rotate alike: the same history and the same width.
 struct TurnGroup {
   std::shared_ptr<const RowRecord> before, after;
   PreparedRope rope;

@@ -49,7 +49,7 @@ void validate_yarn(const YarnConfig& yarn) {
   require_positive("beta_slow", yarn.beta_slow);
 }
 
-/// The pair, as a real number, that turns `n_rotations` times within the original context.
+/// The pair, as a real number, that rotates `n_rotations` times within the original context.
 double pair_with_rotations(const RopeConfig& rope, std::int64_t n_rot, double n_rotations) {
   const auto n_ctx = static_cast<double>(rope.yarn.n_ctx_orig);
   return static_cast<double>(n_rot) * std::log(n_ctx / (n_rotations * 2 * std::numbers::pi)) /

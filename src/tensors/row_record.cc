@@ -52,7 +52,7 @@ KeepSet with_more(const KeepSet& set, std::int64_t begin, std::int64_t n) {
   return longer;
 }
 
-/// As members_at; without a walk where the record is 0, 1, 2, … .
+/// As members_at; without a walk if the record is 0, 1, 2, … .
 SharedSet left_of(const KeepSet& record, const KeepSet& rows) {
   const bool is_counting = record.ranges().size() == 1 && record.ranges().front().begin == 0;
   return share(is_counting ? rows : members_at(record, rows));

@@ -25,7 +25,7 @@ struct Worker {
 };
 
 /// Calls `job(context, worker)` on `n_threads` workers, the calling thread among them, and waits for
-/// all. Where the system refuses a thread, or the memory for one, the job runs on fewer.
+/// all. If the system refuses a thread, or the memory for one, the job runs on fewer.
 /// Returns the workers used. REQUIRES: job does not throw.
 int run_workers(int n_threads, void (*job)(const void* context, const Worker& worker),
                 const void* context) noexcept;

@@ -14,11 +14,11 @@ class JsonlRow {
 
   /// The string field `name`. Errors: kBadData naming file, line and field.
   [[nodiscard]] std::string text(const char* name) const;
-  /// Likewise, but "" where the field is absent or null.
+  /// Likewise, but "" if the field is absent or null.
   [[nodiscard]] std::string text_or_empty(const char* name) const;
-  /// An integer field; 0 where it is absent or null.
+  /// An integer field; 0 if it is absent or null.
   [[nodiscard]] std::int64_t integer_or_zero(const char* name) const;
-  /// A list of strings; empty where it is absent or null and not `is_required`.
+  /// A list of strings; empty if it is absent or null and not `is_required`.
   [[nodiscard]] std::vector<std::string> texts(const char* name, bool is_required) const;
 
   /// "file.jsonl, line 3"

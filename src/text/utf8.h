@@ -14,7 +14,7 @@ struct Utf8Prefix {
 };
 [[nodiscard]] Utf8Prefix valid_utf8_prefix(std::string_view bytes);
 
-/// Errors: kBadData where `text` is not UTF-8, naming it by `name` and the first byte that is wrong,
+/// Errors: kBadData if `text` is not UTF-8, naming it by `name` and the first byte that is wrong,
 /// counted from `n_before` on.
 void require_utf8(std::string_view text, const std::string& name, std::int64_t n_before = 0);
 

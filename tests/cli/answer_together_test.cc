@@ -13,7 +13,7 @@ constexpr std::int64_t kNewTokens = 6;
 
 eval::RunStrategy strategy(const std::string& text) {
   eval::RunStrategy run;
-  run.policy = make_policy(parse_strategy(text));
+  run.policy = make_policy(text);
   run.positions = run.policy->required_positions().value_or(PositionMode::kAbsolute);
   return run;
 }

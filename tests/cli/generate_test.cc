@@ -42,7 +42,8 @@ TEST(GenerateCommand, ADocumentBeyondTheTrainedContextIsAnsweredInBoundedMode) {
                                           "--verbose"};
   const ProgramResult refused = run_kvevict(words);
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_NE(refused.err.find("use --prefill bounded"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("use a bounded prefill"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("(--prefill)"), std::string::npos) << refused.err;
 
   std::vector<std::string> bounded = words;
   bounded.insert(bounded.end(), {"--prefill", "bounded"});

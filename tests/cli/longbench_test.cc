@@ -114,7 +114,7 @@ TEST(LongBenchCommand, ADryRunSaysWhatWouldBeNeededAndWritesNothing) {
   const ProgramResult result =
       run_kvevict(on(folder, {"--strategies", "full,sink_recent:4:16", "--dry_run"}));
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  for (const char* column : {"weights MiB", "KV full MiB", "KV in budget MiB", "compute buffers MiB"}) {
+  for (const char* column : {"weights MiB", "KV peak MiB", "KV in budget MiB", "compute buffers MiB"}) {
     EXPECT_NE(result.out.find(column), std::string::npos) << result.out;
   }
   EXPECT_FALSE(fs::exists(folder / "out.json"));

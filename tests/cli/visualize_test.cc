@@ -7,9 +7,9 @@
 #include <set>
 #include <sstream>
 
-#include "kvevict/results.h"
 #include "kvevict/session_file.h"
 #include "plot/colours.h"
+#include "results/results.h"
 #include "support/example_results.h"
 #include "support/program.h"
 #include "support/svg_picture.h"
@@ -19,6 +19,7 @@ namespace kvevict {
 namespace {
 
 namespace fs = std::filesystem;
+using eval::example_results;
 using test::make_work_folder;
 using test::ProgramResult;
 using test::run_kvevict;
@@ -58,7 +59,7 @@ TEST(Visualize, DrawsThePlanInBothSpellings) {
 
 TEST(Visualize, DrawsWhatReallyHappened) {
   const fs::path folder = make_work_folder();
-  eval::Results results = eval::example_results({"full", "sink_recent:100:200"}, {1, 0});
+  eval::Results results = example_results({"full", "sink_recent:100:200"}, {1, 0});
   results.runs[1].datasets[0].examples[1].kept_ranges = {
       KeepSet::from_ranges({{0, 10}, {500, 510}, {900, 1000}})};
   eval::write_results(results, folder / "r.json");
@@ -186,7 +187,7 @@ TEST(Visualize, RefusesWhatItCannotDraw) {
 
 TEST(CompareAndReport, DrawTheRunsOfAFile) {
   const fs::path folder = make_work_folder();
-  eval::write_results(eval::example_results({"full", "sink_recent:100:200"}, {1, 0.5, 0}), folder / "r.json");
+  eval::write_results(example_results({"full", "sink_recent:100:200"}, {1, 0.5, 0}), folder / "r.json");
   const ProgramResult compared = run_kvevict({"compare", "r.json", "--plot"}, {.folder = folder.string()});
   EXPECT_EQ(compared.exit_code, 0) << compared.err;
   EXPECT_EQ(content_of(folder / "comparison.png").substr(1, 3), "PNG");
@@ -201,7 +202,7 @@ TEST(CompareAndReport, DrawTheRunsOfAFile) {
 TEST(CompareAndReport, JoinFilesOfOtherDataSets) {
   const fs::path folder = make_work_folder();
   for (const std::string name : {"qasper", "musique"}) {
-    eval::Results results = eval::example_results({"full", "sink_recent:100:200"}, {1, 0.5, 0});
+    eval::Results results = example_results({"full", "sink_recent:100:200"}, {1, 0.5, 0});
     for (eval::RunResult& run : results.runs) run.datasets[0].name = name;
     results.data[0].dataset = name;
     eval::write_results(results, folder / (name + ".json"));

@@ -75,31 +75,32 @@ struct WholeMatrix {
   }
 };
 
-SessionOptions exact_options(const Policy& policy, int n_ubatch) {
+SessionOptions exact_options(int n_ubatch) {
   SessionOptions options;
   options.type_k = options.type_v = KvType::kF32;
   options.n_ubatch = n_ubatch;
-  return options_for(policy, options);
+  return options;
 }
 
 TEST(AttentionScores, AreTheColumnSumsOfTheWholeMatrix) {
   const auto model = test::load_model(test::f32_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, kTokens);
   WholeMatrix matrix;
-  test::PlainLlama plain(*model, exact_options(ShowScores(0, {}), 512), 256, WholeMatrix::on_tensor, &matrix);
+  const SessionOptions options = resolved_options(*model, ShowScores(0, {}), exact_options(512));
+  test::PlainLlama plain(*model, options, 256, WholeMatrix::on_tensor, &matrix);
   plain.decode(std::span(text).first(kTokens), 0);
   for (const int n_last : {0, 1, 7, 50}) {
-    const ShowScores policy(n_last, KeepPlan(KeepSet::all(kTokens)));
-    Session session(model, exact_options(policy, 32));  // in three batches
+    const auto policy = std::make_shared<const ShowScores>(n_last, KeepPlan(KeepSet::all(kTokens)));
+    Session session(model, policy, exact_options(32));  // in three batches
     session.append(std::span(text).first(kTokens));
-    session.evict(policy);
-    ASSERT_EQ(policy.shown.by_layer.size(), 30U);
-    EXPECT_EQ(policy.shown.held, KeepPlan(KeepSet::all(kTokens)));
+    session.evict();
+    ASSERT_EQ(policy->shown.by_layer.size(), 30U);
+    EXPECT_EQ(policy->shown.held, KeepPlan(KeepSet::all(kTokens)));
     const std::size_t first_query = n_last == 0 ? 0 : static_cast<std::size_t>(kTokens - n_last);
     for (std::size_t l = 0; l < 30; ++l) {
-      ASSERT_EQ(policy.shown.by_layer[l].size(), static_cast<std::size_t>(kTokens));
-      for (std::size_t i = 0; i < policy.shown.by_layer[l].size(); ++i) {
-        ASSERT_NEAR(policy.shown.by_layer[l][i], matrix.sum(l, i, first_query), 1e-3)
+      ASSERT_EQ(policy->shown.by_layer[l].size(), static_cast<std::size_t>(kTokens));
+      for (std::size_t i = 0; i < policy->shown.by_layer[l].size(); ++i) {
+        ASSERT_NEAR(policy->shown.by_layer[l][i], matrix.sum(l, i, first_query), 1e-3)
             << "layer " << l << " token " << i << " last " << n_last;
       }
     }
@@ -114,15 +115,15 @@ TEST(AttentionScores, FollowTheTokensThroughAnEviction) {
   std::vector<std::size_t> set_of_layer(30, 0);
   for (std::size_t l = 0; l < 30; l += 2) set_of_layer[l] = 1;
   for (const KeepPlan& keep : {KeepPlan(sets.front()), KeepPlan(sets, set_of_layer)}) {
-    const ShowScores policy(0, keep);
-    Session session(model, exact_options(policy, 32));
+    const auto policy = std::make_shared<const ShowScores>(0, keep);
+    Session session(model, policy, exact_options(32));
     session.append(std::span(text).first(kTokens));
-    session.evict(policy);
-    const TokenScores before = policy.shown;
+    session.evict();
+    const TokenScores before = policy->shown;
     session.append(std::span(text).subspan(kTokens, 3));
     EXPECT_EQ(session.count_occupied_cells(), 34 + 3);
-    session.evict(policy);
-    const TokenScores after = policy.shown;
+    session.evict();
+    const TokenScores after = policy->shown;
     for (std::size_t l = 0; l < 30; ++l) {
       std::vector<float> kept;
       for (const std::int64_t i : keep.layer(l).intersect(KeepSet::all(kTokens)).to_indices())
@@ -141,18 +142,27 @@ TEST(AttentionScores, FollowTheTokensThroughAnEviction) {
 
 TEST(AttentionScores, AreAskedForOrRefused) {
   const auto model = test::load_model(test::default_model_path());
-  const ShowScores policy(1, KeepPlan(KeepSet::all(5)));
+  const auto policy = std::make_shared<const ShowScores>(1, KeepPlan(KeepSet::all(5)));
   SessionOptions forced;
   forced.flash_attention = FlashAttention::kOn;
-  EXPECT_THROW((void)options_for(policy, forced), Error);
-  SessionOptions shared = options_for(policy, {});
+  EXPECT_THROW((void)resolved_options(*model, *policy, forced), Error);
+  EXPECT_THROW(Session(model, policy, forced), Error);
+  SessionOptions shared;
   shared.n_sequences = 2;
-  EXPECT_THROW(Session(model, shared), Error);
-  Session session(model, {});  // records nothing
+  EXPECT_THROW(Session(model, policy, shared), Error);
+  Session session(model, make_policy("full"), shared);  // records nothing
   const std::vector<Token> text = test::prose_tokens(*model, 20);
   session.append(text);
-  EXPECT_THROW(session.evict(policy), Error);
-  Session recording(model, options_for(policy, {}));
+  try {
+    (void)session.fork(policy);
+    FAIL() << "nothing was recorded";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+  }
+  EXPECT_EQ(session.count_occupied_cells(), 20);
+  EXPECT_NO_THROW((void)session.fork()) << "the refused one took no sequence";
+  Session recording(model, policy);
+  EXPECT_EQ(recording.options().flash_attention, FlashAttention::kOff);
   recording.append(text);
   EXPECT_THROW((void)recording.snapshot(), Error);
 }
@@ -161,16 +171,16 @@ TEST(AttentionScores, GoingBackForgetsTheQueriesThatAreGone) {
   const auto model = test::load_model(test::f32_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 60);
   const auto scores_of = [&](bool goes_back) {
-    const ShowScores policy(8, KeepPlan(KeepSet::all(60)));
-    Session session(model, exact_options(policy, 32));
+    const auto policy = std::make_shared<const ShowScores>(8, KeepPlan(KeepSet::all(60)));
+    Session session(model, policy, exact_options(32));
     session.append(std::span(text).first(50));
     if (goes_back) {
       session.append(std::span(text).subspan(20, 5));
       session.trim(50);
     }
     session.append(std::span(text).subspan(50));
-    session.evict(policy);
-    return policy.shown;
+    session.evict();
+    return policy->shown;
   };
   const TokenScores straight = scores_of(false);
   const TokenScores back = scores_of(true);

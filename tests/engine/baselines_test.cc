@@ -14,12 +14,12 @@ using Way = std::tuple<const char*, PositionMode>;
 class Baselines : public testing::TestWithParam<Way> {
  protected:
   std::shared_ptr<const Model> model_ = test::load_model(test::short_context_model_path());  // 512 tokens
-  std::shared_ptr<const Policy> policy_ = make_policy(parse_strategy(std::get<0>(GetParam())));
+  std::shared_ptr<const Policy> policy_ = make_policy(std::get<0>(GetParam()));
   SessionOptions options_ = [this] {
     SessionOptions options;
     options.positions = std::get<1>(GetParam());
     options.n_chunk = 100;
-    return options_for(*policy_, options);
+    return options;
   }();
 };
 
@@ -37,20 +37,20 @@ void expect_whole(Session& session, std::int64_t n_most) {
 
 TEST_P(Baselines, EvictAtOnceAndWhileAnswering) {
   const std::vector<Token> text = test::prose_tokens(*model_, 301);
-  Session session(model_, options_);
+  Session session(model_, policy_, options_);
   session.append(std::span(text).first(300));
-  const EvictionReport report = session.evict(*policy_, {.n_upcoming = 1, .n_reserve = 80});
+  const EvictionReport report = session.evict({.n_upcoming = 1, .n_reserve = 80});
   EXPECT_TRUE(report.kept.layer(3).contains(300));  // the one to come
   EXPECT_LE(report.kept.count(), 64 + 1);
   session.append(std::span(text).subspan(300, 1));
-  session.generate({.max_new_tokens = 80, .policy = policy_, .stop_at_end_of_generation = false});
+  session.generate({.max_new_tokens = 80, .stop_at_end_of_generation = false});
   expect_whole(session, 64 + 1 + options_.n_decode_slack);
 }
 
 TEST_P(Baselines, StreamPastTheTrainedContext) {
   const std::vector<Token> text = test::prose_tokens(*model_, 800);
-  Session session(model_, options_);
-  session.append(std::span(text).first(800), {.policy = policy_});
+  Session session(model_, policy_, options_);
+  session.append(std::span(text).first(800), {.prefill = PrefillMode::kBounded});
   expect_whole(session, 64 + 1 + 100);
   EXPECT_EQ(session.stats().n_cells, 256);
   if (options_.positions == PositionMode::kAuto) {

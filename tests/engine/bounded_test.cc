@@ -13,12 +13,9 @@ namespace {
 
 using test::PlainLlama;
 
-std::shared_ptr<const Policy> policy(const char* text) {
-  return make_policy(parse_strategy(text));
-}
-
 SessionOptions chunks_of(int n_chunk, PositionMode positions = PositionMode::kAbsolute) {
   SessionOptions options;
+  options.prefill = PrefillMode::kBounded;
   options.n_chunk = n_chunk;
   options.positions = positions;
   return options;
@@ -79,13 +76,14 @@ TEST_P(BoundedExactness, EqualsTheScheduleInAContextThatHoldsEverything) {
   const auto model = test::load_model(test::f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 330);
   const SessionOptions options = exact(chunks_of(64, GetParam().positions));
-  Session session(model, options);
-  session.append(prompt, {.policy = policy(GetParam().strategy)});
+  const auto policy = make_policy(GetParam().strategy);
+  Session session(model, policy, options);
+  session.append(prompt);
   EXPECT_EQ(session.stats().n_cells, 256);
   EXPECT_LE(session.stats().n_tokens_held_peak, session.stats().n_cells);
 
   PlainLlama plain(*model, options, 512);
-  replay(plain, *policy(GetParam().strategy), prompt, options);
+  replay(plain, *policy, prompt, options);
   EXPECT_LE(max_difference(session.logits(), plain.logits()), 1e-4);
 }
 
@@ -99,14 +97,12 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Bounded, NeverHoldsMoreThanBudgetAndChunkByLlamasOwnCount) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 1500);
-  const auto uniform = policy("sink_recent_uniform:4:60:128:block=16");
-  Session session(model, chunks_of(64));
+  Session session(model, make_policy("sink_recent_uniform:4:60:128:block=16"), chunks_of(64));
   std::int64_t most = 0;
   for (std::size_t from = 0; from < text.size(); from += 64) {
     const KeepSet held_before = session.held();
     const auto n_before = static_cast<std::int64_t>(from);
-    session.append(std::span(text).subspan(from, std::min<std::size_t>(64, text.size() - from)),
-                   {.policy = uniform});
+    session.append(std::span(text).subspan(from, std::min<std::size_t>(64, text.size() - from)));
     most = std::max(most, session.count_occupied_cells());
     EXPECT_EQ(session.count_occupied_cells(), session.stats().n_tokens_held);
     const KeepSet old = session.held().intersect(KeepSet::all(n_before));
@@ -122,28 +118,26 @@ TEST(Bounded, AutoPositionsArePackedOnlyWhenTheTrainedContextWouldBePassed) {
   const auto model = test::load_model(test::short_context_model_path());
   ASSERT_EQ(model->info().n_context_trained, 512);
   const std::vector<Token> text = test::prose_tokens(*model, 1024);
-  Session session(model, chunks_of(64, PositionMode::kAuto));
-  const auto recent = policy("sink_recent:4:60");
-  session.append(std::span(text).first(512), {.policy = recent});
+  Session session(model, make_policy("sink_recent:4:60"), chunks_of(64, PositionMode::kAuto));
+  session.append(std::span(text).first(512));
   EXPECT_EQ(session.stats().n_packs, 0);
   EXPECT_EQ(session.record().back().first_position + session.record().back().indices.count(), 512);
-  session.append(std::span(text).subspan(512, 64), {.policy = recent});
+  session.append(std::span(text).subspan(512, 64));
   EXPECT_EQ(session.stats().n_packs, 1);
   EXPECT_EQ(session.record().front().first_position, 0);
   EXPECT_EQ(session.record().back().first_position, 4);  // the window and the chunk right behind the sink
-  session.append(std::span(text).subspan(576, 384), {.policy = recent});
+  session.append(std::span(text).subspan(576, 384));
   EXPECT_EQ(session.stats().n_packs, 1) << "64 + 7 chunks of 64 fit 512 positions";
-  session.append(std::span(text).subspan(960), {.policy = recent});
+  session.append(std::span(text).subspan(960));
   EXPECT_EQ(session.stats().n_packs, 2);
 }
 
 TEST(Bounded, AutoPositionsPackWhileGenerating) {
   const auto model = test::load_model(test::short_context_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 500);
-  const auto recent = policy("sink_recent:4:60");
-  Session session(model, chunks_of(64, PositionMode::kAuto));
-  session.append(text, {.policy = recent});
-  session.generate({.max_new_tokens = 30, .policy = recent, .stop_at_end_of_generation = false});
+  Session session(model, make_policy("sink_recent:4:60"), chunks_of(64, PositionMode::kAuto));
+  session.append(text);
+  session.generate({.max_new_tokens = 30, .stop_at_end_of_generation = false});
   EXPECT_EQ(session.stats().n_packs, 1);
   EXPECT_EQ(session.stats().n_tokens_seen, 529);
   EXPECT_EQ(session.stats().n_tokens_held, 64);
@@ -152,17 +146,17 @@ TEST(Bounded, AutoPositionsPackWhileGenerating) {
 TEST(Bounded, AFrozenMiddleStaysForLaterAppends) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 700);
-  const auto uniform = policy("sink_recent_uniform:4:60:64:block=16");
-  Session session(model, chunks_of(64));
-  session.append(std::span(text).first(300));
-  session.evict(*uniform);
+  const auto uniform = make_policy("sink_recent_uniform:4:60:64:block=16");
+  Session session(model, uniform, chunks_of(64));
+  session.append(std::span(text).first(300), {.prefill = PrefillMode::kFull});
+  session.evict();
   PolicyState state;
   const KeepSet middle = uniform->plan(300, state).layer(0).intersect(KeepSet::from_ranges({{4, 240}}));
   for (std::size_t from = 300; from < 700; from += 100) {
-    session.append(std::span(text).subspan(from, 100), {.policy = uniform});
+    session.append(std::span(text).subspan(from, 100));
     EXPECT_EQ(session.held().intersect(KeepSet::from_ranges({{4, 240}})), middle);
   }
-  session.evict(*uniform);
+  session.evict();
   EXPECT_EQ(session.held(), uniform->plan(700, state).layer(0));
 }
 
@@ -171,12 +165,11 @@ TEST(Bounded, GivesTheLogProbabilityOfEveryTokenButTheFirst) {
   const std::vector<Token> text = test::prose_tokens(*model, 140);
   const SessionOptions options = exact(chunks_of(48));
   std::vector<double> seen;
-  const AppendOptions scored{.policy = policy("sink_recent:4:200"),
-                             .on_log_probability = [&](std::int64_t index, double log_probability) {
-                               EXPECT_EQ(index, static_cast<std::int64_t>(seen.size()) + 1);
-                               seen.push_back(log_probability);
-                             }};
-  Session session(model, options);
+  const AppendOptions scored{.on_log_probability = [&](std::int64_t index, double log_probability) {
+    EXPECT_EQ(index, static_cast<std::int64_t>(seen.size()) + 1);
+    seen.push_back(log_probability);
+  }};
+  Session session(model, make_policy("sink_recent:4:200"), options);
   session.append(std::span(text).first(100), scored);
   session.append(std::span(text).subspan(100), scored);
   ASSERT_EQ(seen.size(), 139U);
@@ -195,19 +188,23 @@ TEST(Bounded, GivesTheLogProbabilityOfEveryTokenButTheFirst) {
 TEST(Bounded, RefusesWhatCannotFit) {
   const auto model = test::load_model(test::short_context_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 600);
-  Session session(model, chunks_of(64));
-  EXPECT_THROW(session.append(text, {.policy = policy("sink_recent_uniform:4:60:stride=2")}), Error);
+  Session stride(model, make_policy("sink_recent_uniform:4:60:stride=2"), chunks_of(64));
+  EXPECT_THROW(stride.append(text), Error);
+  EXPECT_EQ(stride.stats().n_tokens_seen, 0);
+  Session large(model, make_policy("sink_recent:256:256"), chunks_of(64));
   try {
-    session.append(text, {.policy = policy("sink_recent:256:256")});
+    large.append(text);
     FAIL() << "a budget as large as the trained context leaves no room for a chunk";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
     EXPECT_NE(std::string(error.what()).find("a budget of 512 tokens and a chunk of 64"), std::string::npos)
         << error.what();
   }
-  EXPECT_THROW(session.append(text, {.policy = policy("full")}), Error);
-  EXPECT_EQ(session.stats().n_tokens_seen, 0);
-  EXPECT_THROW(Session(model, chunks_of(0)), Error);
+  EXPECT_EQ(large.stats().n_tokens_seen, 0);
+  Session full(model, make_policy("full"), chunks_of(64));
+  EXPECT_THROW(full.append(text), Error);
+  EXPECT_EQ(full.stats().n_tokens_seen, 0);
+  EXPECT_THROW(Session(model, make_policy("full"), chunks_of(0)), Error);
 }
 
 }  // namespace

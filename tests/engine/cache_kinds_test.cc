@@ -11,10 +11,6 @@
 namespace kvevict {
 namespace {
 
-std::shared_ptr<const Policy> policy(const char* text) {
-  return make_policy(parse_strategy(text));
-}
-
 std::vector<Token> made_up_tokens(int n) {
   std::vector<Token> tokens;
   for (int i = 0; i < n; ++i) tokens.push_back((i * 37 + i / 7) % 128);
@@ -32,8 +28,11 @@ SessionOptions exact() {
 TEST(CacheKinds, SlidingWindowsWorkWithAbsolutePositions) {
   const auto model = test::load_model(test::sliding_window_model_path());
   const std::vector<Token> text = made_up_tokens(300);
-  Session session(model, exact());
-  session.append(text, {.policy = policy("sink_recent:4:100")});
+  SessionOptions options = exact();
+  options.prefill = PrefillMode::kBounded;
+  options.positions = PositionMode::kAbsolute;
+  Session session(model, make_policy("sink_recent:4:100"), options);
+  session.append(text);
   EXPECT_EQ(session.stats().n_cells, 256);
   EXPECT_EQ(session.count_occupied_cells(), session.held().count());
 
@@ -58,7 +57,7 @@ TEST(CacheKinds, SlidingWindowsRefuseMovedPositions) {
     SessionOptions options = exact();
     options.positions = mode;
     try {
-      const Session session(model, options);
+      const Session session(model, make_policy("full"), options);
       FAIL() << to_string(mode);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
@@ -70,16 +69,22 @@ TEST(CacheKinds, SlidingWindowsRefuseMovedPositions) {
 TEST(CacheKinds, SlidingWindowsRefuseWhatArrangesRowsBeforeAnythingIsDecoded) {
   const auto model = test::load_model(test::sliding_window_model_path());
   for (const char* strategy : {"ladder:4:20:20", "h2o:0:20:20", "tova:0:1:39:per_layer=1"}) {
-    const auto chosen = policy(strategy);
-    Session session(model, options_for(*chosen, exact()));
     try {
-      session.make_room(*chosen, 0);
+      const Session session(model, make_policy(strategy), exact());
       FAIL() << strategy;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
       EXPECT_NE(std::string(error.what()).find("sliding windows"), std::string::npos) << error.what();
     }
   }
+}
+
+TEST(CacheKinds, ABoundedSessionOverSlidingWindowsHasAbsolutePositionsByItself) {
+  const auto model = test::load_model(test::sliding_window_model_path());
+  SessionOptions options = exact();
+  options.prefill = PrefillMode::kBounded;
+  const Session session(model, make_policy("sink_recent:4:100"), options);
+  EXPECT_EQ(session.options().positions, PositionMode::kAbsolute);
 }
 
 TEST(CacheKinds, RecurrentModelsAreRefused) {

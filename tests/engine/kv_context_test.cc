@@ -27,16 +27,13 @@ TEST(KvContext, AKeyShiftIsNeverCancelledHalfWay) {
     context.decode({&token, 1});
   };
   for (std::int64_t position = 0; position < 32; ++position) decode(position);
-  const PositionRange removed{4, 20};
-  context.remove(sequence, {&removed, 1});
-  const PositionShift shift{{20, 32}, -16};
-  context.shift(sequence, {&shift, 1});
+  context.carry_out(sequence, {.removed = {{4, 20}}, .shifts = {{{20, 32}, -16}}});
 
   cancel = true;
-  EXPECT_NO_THROW(decode(16));  // turns the keys, and is not stopped
+  EXPECT_NO_THROW(decode(16));  // rotates the keys, and is not stopped
   EXPECT_TRUE(context.waiting_shifts().empty());
   EXPECT_EQ(context.count_occupied(), 17);
-  EXPECT_THROW(decode(17), Error);  // turns none, and is
+  EXPECT_THROW(decode(17), Error);  // rotates none, and is
   EXPECT_EQ(context.count_occupied(), 17);
   cancel = false;
   EXPECT_NO_THROW(decode(17));

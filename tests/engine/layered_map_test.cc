@@ -55,13 +55,13 @@ void retain_and_check(LayeredMap& map, PlainLayers& plain, const KeepPlan& plan,
     std::erase_if(layer, [&](const PlainToken& token) { return !plan.layer(l).contains(token.index); });
     const LayerRows& rows = arrangement.rows[arrangement.rows_of_layer[l]];
     ASSERT_EQ(rows.source_slots.size(), layer.size());
-    ASSERT_EQ(rows.turns.size(), pack ? layer.size() : 0);
+    ASSERT_EQ(rows.rotations.size(), pack ? layer.size() : 0);
     for (std::size_t k = 0; k < layer.size(); ++k) {
       const PlainToken& source = before.layers[l][static_cast<std::size_t>(rows.source_slots[k])];
       ASSERT_EQ(source.index, layer[k].index);
       if (pack) layer[k].position = static_cast<std::int64_t>(k);
       if (pack) {
-        ASSERT_EQ(source.position + rows.turns[k], layer[k].position);
+        ASSERT_EQ(source.position + rows.rotations[k], layer[k].position);
       }
       largest[k] = std::max(largest[k], layer[k].position);
     }
@@ -164,13 +164,14 @@ TEST(LayeredMapTest, RefusesLayersOfDifferentLengthAndTheLossOfTheNewest) {
 
 TEST(LayeredMapTest, AddsTheTurnsThatWereStillToBeDone) {
   CellArrangement arrangement;
-  arrangement.rows = {{.source_slots = {0, 3}, .turns = {}}, {.source_slots = {1, 2}, .turns = {5, 6}}};
-  EXPECT_TRUE(turns_keys(arrangement));
+  arrangement.rows = {{.source_slots = {0, 3}, .rotations = {}},
+                      {.source_slots = {1, 2}, .rotations = {5, 6}}};
+  EXPECT_TRUE(rotates_keys(arrangement));
   // Positions 0 4 8 9; first those from 4 to 7 move down by 2, then those from 8 on by 5.
-  add_waiting_turns(arrangement, std::vector<std::int64_t>{0, 4, 8, 9},
-                    std::vector<PositionShift>{{{4, 8}, -2}, {{8, 20}, -5}});
-  EXPECT_EQ(arrangement.rows[0].turns, (std::vector<std::int32_t>{0, -5}));
-  EXPECT_EQ(arrangement.rows[1].turns, (std::vector<std::int32_t>{3, 1}));
+  add_waiting_rotations(arrangement, std::vector<std::int64_t>{0, 4, 8, 9},
+                        std::vector<PositionShift>{{{4, 8}, -2}, {{8, 20}, -5}});
+  EXPECT_EQ(arrangement.rows[0].rotations, (std::vector<std::int32_t>{0, -5}));
+  EXPECT_EQ(arrangement.rows[1].rotations, (std::vector<std::int32_t>{3, 1}));
 }
 
 }  // namespace

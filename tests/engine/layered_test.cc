@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 
 #include "engine/session_snapshot.h"
 #include "engine/state_rows.h"
@@ -25,6 +26,7 @@ class StairPolicy final : public Policy {
   [[nodiscard]] std::string versioned_name() const override { return "stair/1"; }
   [[nodiscard]] const StrategySpec& spec() const noexcept override { return spec_; }
   [[nodiscard]] bool is_per_layer() const noexcept override { return true; }
+  [[nodiscard]] std::int64_t n_newest_kept() const noexcept override { return kRecent; }
   [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState&) const override {
     return kSink + kWidth + kRecent;
   }
@@ -50,6 +52,10 @@ class StairPolicy final : public Policy {
 };
 
 constexpr std::int64_t kTokens = 200;
+
+std::shared_ptr<const StairPolicy> stair(std::int64_t step) {
+  return std::make_shared<const StairPolicy>(step);
+}
 
 SessionOptions options_of(KvType type, FlashAttention flash, PositionMode positions) {
   SessionOptions options;
@@ -78,18 +84,18 @@ TEST_P(EachLayer, HoldsTheRowsOfItsPlan) {
   const auto model = test::load_model(test::default_model_path());
   const auto [type, flash] = GetParam();
   const std::vector<Token> text = test::prose_tokens(*model, kTokens);
-  Session session(model, options_of(type, flash, PositionMode::kAbsolute));
+  const auto policy = stair(4);
+  Session session(model, policy, options_of(type, flash, PositionMode::kAbsolute));
   session.append(std::span(text).first(kTokens));
   const StateRows before = rows_of(session);
-  const StairPolicy policy(4);
-  const EvictionReport report = session.evict(policy);
+  const EvictionReport report = session.evict();
   const StateRows after = rows_of(session);
   ASSERT_EQ(after.n_cells(), 54U);
   EXPECT_EQ(session.count_occupied_cells(), 54);
   EXPECT_EQ(report.n_removed, kTokens - 54);
   for (std::size_t l = 0; l < after.n_layers(); ++l) {
     const std::vector<std::int64_t> indices =
-        policy.set_of(static_cast<std::int64_t>(l), kTokens).to_indices();
+        policy->set_of(static_cast<std::int64_t>(l), kTokens).to_indices();
     EXPECT_EQ(report.kept.layer(l).to_indices(), indices);
     for (std::size_t slot = 0; slot < indices.size(); ++slot) {
       const auto index = static_cast<std::size_t>(indices[slot]);
@@ -114,9 +120,9 @@ TEST(Layered, TheSameSetInAllLayersIsWhatRemovingCellsGives) {
   const auto model = test::load_model(test::f32_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, kTokens + 2);
   const SessionOptions options = options_of(KvType::kF32, FlashAttention::kOff, PositionMode::kAbsolute);
-  Session session(model, options);
+  Session session(model, stair(0), options);
   session.append(std::span(text).first(kTokens));
-  session.evict(StairPolicy(0));
+  session.evict();
   session.append(std::span(text).subspan(kTokens, 2));
   test::PlainLlama plain(*model, options, 256);
   plain.decode(std::span(text).first(kTokens), 0);
@@ -130,9 +136,9 @@ TEST(Layered, PackedKeysAreTurnedAsLlamaTurnsThem) {
   const std::vector<Token> text = test::prose_tokens(*model, kTokens + 1);
   for (const KvType type : {KvType::kF16, KvType::kF32}) {
     const SessionOptions options = options_of(type, FlashAttention::kOff, PositionMode::kPacked);
-    Session session(model, options);
+    Session session(model, stair(4), options);
     session.append(std::span(text).first(kTokens));
-    session.evict(StairPolicy(4));
+    session.evict();
     const StateRows ours = rows_of(session);
     EXPECT_EQ(ours.positions().back(), 53);
     for (const std::int64_t layer : {0, 1, 11, 29}) {  // every layer with the set of that one, by K-shift
@@ -144,7 +150,7 @@ TEST(Layered, PackedKeysAreTurnedAsLlamaTurnsThem) {
       plain.remove(begin + 30, 180);
       plain.shift(begin, begin + 30, -step);
       plain.shift(180, 200, -146);
-      plain.decode({&text.back(), 1}, 54);  // turns the keys
+      plain.decode({&text.back(), 1}, 54);  // rotates the keys
       const StateRows theirs(plain.state(0));
       for (std::size_t slot = 0; slot < 54; ++slot) {
         const auto l = static_cast<std::size_t>(layer);
@@ -155,20 +161,27 @@ TEST(Layered, PackedKeysAreTurnedAsLlamaTurnsThem) {
   }
 }
 
-/// A packed session over some text refuses a plan for each layer with a sentence that holds `words`, and
-/// stays as it was.
-void expect_keys_are_not_turned(const std::shared_ptr<const Model>& model, const SessionOptions& options,
+/// A packed session with a plan for each layer is refused with a sentence that holds `words`, before anything
+/// is decoded; and so is a fork of another session over some text, which stays as it was.
+void expect_keys_are_not_turned(const std::shared_ptr<const Model>& model, SessionOptions options,
                                 const char* words) {
-  Session session(model, options);
+  const auto expect_refusal = [&](const std::function<void()>& make) {
+    try {
+      make();
+      FAIL() << "the keys would be rotated";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+  };
+  expect_refusal([&] { const Session session(model, stair(4), options); });
+  options.n_sequences = 2;
+  Session session(model, make_policy("full"), options);
   session.append(test::prose_tokens(*model, kTokens));
-  try {
-    session.evict(StairPolicy(4));
-    FAIL() << "the keys were turned";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
-    EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
-  }
+  expect_refusal([&] { (void)session.fork(stair(4)); });
   EXPECT_EQ(session.stats().n_tokens_held, kTokens);
+  EXPECT_EQ(session.held(), KeepSet::all(kTokens));
+  EXPECT_EQ(&session.policy(), &session.fork().policy()) << "a sequence is still free";
 }
 
 TEST(Layered, RefusesToTurnKeysThatGgmlCannot) {
@@ -185,22 +198,23 @@ TEST(Layered, RefusesToTurnKeysWhereLlamaTurnsThemOtherwise) {
 
 TEST(Layered, TurnsKeysWhosePositionsAreAllScaledAlike) {
   const auto model = test::load_model(test::linear_rope_model_path());
-  Session session(model, options_of(KvType::kF16, FlashAttention::kOff, PositionMode::kPacked));
+  Session session(model, stair(4), options_of(KvType::kF16, FlashAttention::kOff, PositionMode::kPacked));
   session.append(test::prose_tokens(*model, kTokens));
-  session.evict(StairPolicy(4));  // held against llama.cpp's shift by itself
+  session.evict();  // held against llama.cpp's shift by itself
   EXPECT_EQ(session.stats().n_tokens_held, 54);
 }
 
 TEST(Layered, GoesOnBoundedAndInAnswersAndAfterARestart) {
   const auto model = test::load_model(test::short_context_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 1200);
-  const auto policy = std::make_shared<const StairPolicy>(1);
+  const auto policy = stair(1);
   for (const PositionMode positions : {PositionMode::kAbsolute, PositionMode::kPacked, PositionMode::kAuto}) {
     SessionOptions options = options_of(KvType::kF16, FlashAttention::kAuto, positions);
     options.n_chunk = 100;
-    Session session(model, options);
+    options.prefill = PrefillMode::kBounded;
+    Session session(model, policy, options);
     for (std::size_t from = 0; from < 1200; from += 300) {
-      session.append(std::span(text).subspan(from, 300), {.policy = policy});
+      session.append(std::span(text).subspan(from, 300));
       EXPECT_LE(session.count_occupied_cells(), 54 + 100);
       EXPECT_EQ(session.count_occupied_cells(), session.stats().n_tokens_held);
     }
@@ -216,9 +230,9 @@ TEST(Layered, GoesOnBoundedAndInAnswersAndAfterARestart) {
     if (positions == PositionMode::kAuto) {
       EXPECT_LE(next, 512);
     }
-    Session again = Session::restore(model, options, session.snapshot());
+    Session again = Session::restore(model, policy, options, session.snapshot());
     EXPECT_EQ(again.held_by_layer(), session.held_by_layer());
-    const GenerateOptions answer{.max_new_tokens = 100, .policy = policy, .stop_at_end_of_generation = false};
+    const GenerateOptions answer{.max_new_tokens = 100, .stop_at_end_of_generation = false};
     EXPECT_EQ(session.generate(answer).tokens, again.generate(answer).tokens);
     EXPECT_LE(session.stats().n_tokens_held, 54 + options.n_decode_slack);
     EXPECT_EQ(again.held_by_layer(), session.held_by_layer());
@@ -230,16 +244,16 @@ TEST(Layered, ForksMoveOutBeforeTheirLayersDiffer) {
   const std::vector<Token> text = test::prose_tokens(*model, kTokens + 1);
   SessionOptions options;
   options.n_sequences = 3;
-  Session whole(model, options);
+  Session whole(model, make_policy("full"), options);
   whole.append(std::span(text).first(kTokens));
-  Session fork = whole.fork();
-  fork.evict(StairPolicy(3));
+  Session fork = whole.fork(stair(3));
+  fork.evict();
   EXPECT_EQ(whole.held(), KeepSet::all(kTokens));
   EXPECT_EQ(whole.count_occupied_cells(), kTokens);
   EXPECT_EQ(fork.count_occupied_cells(), 54);
-  Session alone(model, options);
+  Session alone(model, stair(3), options);
   alone.append(std::span(text).first(kTokens));
-  alone.evict(StairPolicy(3));
+  alone.evict();
   fork.append({&text.back(), 1});
   alone.append({&text.back(), 1});
   EXPECT_LE(most_different(fork.logits(), alone.logits()), 1e-3);
@@ -252,6 +266,7 @@ class OtherLayersPolicy final : public Policy {
   [[nodiscard]] std::string versioned_name() const override { return "other_layers/1"; }
   [[nodiscard]] const StrategySpec& spec() const noexcept override { return spec_; }
   [[nodiscard]] bool is_per_layer() const noexcept override { return true; }
+  [[nodiscard]] std::int64_t n_newest_kept() const noexcept override { return 20; }
   [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState&) const override { return 30; }
   [[nodiscard]] KeepPlan plan(std::int64_t n, PolicyState&) const override {
     std::vector<std::size_t> set_of_layer(n_layers_, 0);
@@ -268,21 +283,23 @@ class OtherLayersPolicy final : public Policy {
 TEST(Layered, RefusesAPlanOfMoreOrFewerLayersThanTheModelHas) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, kTokens);
-  Session session(model, {});
-  session.append(std::span(text).first(kTokens));
   for (const std::size_t n_layers : {2U, 29U, 31U}) {
+    Session session(model, std::make_shared<const OtherLayersPolicy>(n_layers));
+    session.append(std::span(text).first(kTokens));
     try {
-      session.evict(OtherLayersPolicy(n_layers));
+      session.evict();
       FAIL() << n_layers;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
     }
     EXPECT_EQ(session.held(), KeepSet::all(kTokens));
   }
+  Session session(model, make_policy("full"));
+  session.append(std::span(text).first(kTokens));
   StateRows rows = rows_of(session);
   CellArrangement arrangement;
   arrangement.positions = {0};
-  arrangement.rows = {{.source_slots = {0}, .turns = {}}};
+  arrangement.rows = {{.source_slots = {0}, .rotations = {}}};
   arrangement.rows_of_layer.assign(rows.n_layers() + 1, 0);
   EXPECT_THROW((void)rows.arranged(arrangement, nullptr), Error);
 }
@@ -290,7 +307,7 @@ TEST(Layered, RefusesAPlanOfMoreOrFewerLayersThanTheModelHas) {
 TEST(StateRowsTest, RefusesEveryStateThatIsNotWhole) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 8);
-  Session session(model, {});
+  Session session(model, make_policy("full"));
   session.append(std::span(text).first(3));
   const std::vector<std::uint8_t> whole = session.snapshot().cells;
   EXPECT_EQ(StateRows(whole).n_cells(), 3U);

@@ -14,7 +14,7 @@ namespace kvevict {
 namespace {
 
 std::shared_ptr<const Policy> policy(const char* text) {
-  return make_policy(parse_strategy(text));
+  return make_policy(text);
 }
 
 /// A program that has llama.cpp and knows nothing of us.
@@ -57,12 +57,13 @@ TEST_P(OwnContext, IsEvictedAsASessionIs) {
   options.type_k = options.type_v = KvType::kF32;
   options.positions = GetParam();
   options.n_chunk = 64;
-  Session session(model, options);
+  options.prefill = PrefillMode::kBounded;
+  Session session(model, uniform, options);
   for (std::size_t from = 0; from < text.size(); from += 64) {
     const auto part = std::span(text).subspan(from, std::min<std::size_t>(64, text.size() - from));
     cache.before_decode(static_cast<std::int64_t>(part.size()));
     program.decode(part);
-    session.append(part, {.policy = uniform});
+    session.append(part);
   }
   const float* row = llama_get_logits_ith(program.context.get(), -1);
   double most = 0;

@@ -20,7 +20,7 @@ class Parity : public testing::TestWithParam<std::string> {
     std::ifstream file(std::string(KVEVICT_TEST_DATA_DIR) + "/parity/" + GetParam() + ".json");
     golden_ = Json::parse(file);
     tokens_ = golden_.at("tokens").get<std::vector<Token>>();
-    policy_ = make_policy(parse_strategy(golden_.at("strategy").get<std::string>()));
+    policy_ = make_policy(golden_.at("strategy").get<std::string>());
     for (const auto& row : golden_.at("rows")) rows_.push_back(row);
   }
 
@@ -30,6 +30,7 @@ class Parity : public testing::TestWithParam<std::string> {
     options.type_k = options.type_v = KvType::kF32;
     options.positions = *parse_position_mode(golden_.at("positions").get<std::string>());
     options.n_chunk = golden_.value("chunk", 512);
+    options.prefill = *parse_prefill_mode(golden_.at("prefill").get<std::string>());
     return options;
   }
 
@@ -66,10 +67,9 @@ class Parity : public testing::TestWithParam<std::string> {
   void run_bounded(Session& session) {
     const auto n_chunk = static_cast<std::size_t>(session.options().n_chunk);
     for (std::size_t from = 0; from < tokens_.size(); from += n_chunk) {
-      session.append(std::span(tokens_).subspan(from, std::min(n_chunk, tokens_.size() - from)),
-                     {.policy = policy_, .on_log_probability = [&](std::int64_t i, double p) {
-                        compare_log_probability(i, p);
-                      }});
+      session.append(
+          std::span(tokens_).subspan(from, std::min(n_chunk, tokens_.size() - from)),
+          {.on_log_probability = [&](std::int64_t i, double p) { compare_log_probability(i, p); }});
       compare_logits(session);
     }
     EXPECT_EQ(n_log_probabilities_, tokens_.size() - 1);
@@ -79,9 +79,9 @@ class Parity : public testing::TestWithParam<std::string> {
   void run_one_shot(Session& session) {
     const std::size_t n_prompt = golden_.at("n_prompt");
     session.append(std::span(tokens_).first(n_prompt - 1));
-    session.evict(*policy_, {.n_upcoming = 1, .n_reserve = 64});
+    session.evict({.n_upcoming = 1, .n_reserve = 64});
     for (std::size_t i = n_prompt - 1; i < tokens_.size(); ++i) {
-      if (i >= n_prompt) session.make_room(*policy_, 1);
+      if (i >= n_prompt) session.make_room(1);
       session.append(std::span(tokens_).subspan(i, 1));
       compare_logits(session);
     }
@@ -98,8 +98,8 @@ class Parity : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(Parity, LogitsEqualTransformers) {
-  Session session(model_, options());
-  if (golden_.at("prefill") == "bounded") {
+  Session session(model_, policy_, options());
+  if (session.options().prefill == PrefillMode::kBounded) {
     run_bounded(session);
   } else {
     run_one_shot(session);

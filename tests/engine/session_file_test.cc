@@ -2,26 +2,31 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <malloc.h>
 
+#include <atomic>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <thread>
+
+#include "base/process_info.h"
+#include "base/scope_guard.h"
 #include "engine/session_snapshot.h"
 #include "kvevict/error.h"
+#include "policy/ladder.h"
+#include "support/every_nth_policy.h"
 #include "support/test_models.h"
 #include "support/work_folder.h"
+#include "text/hashes.h"
 
 namespace kvevict {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::shared_ptr<const Policy> policy(const char* text) {
-  return make_policy(parse_strategy(text));
-}
-
-const GenerateOptions kGenerate{.max_new_tokens = 12,
-                                .sampling = {.temperature = 0.8, .seed = 3},
-                                .policy = policy("streaming_llm:4:60"),
-                                .stop_at_end_of_generation = false};
+const GenerateOptions kGenerate{
+    .max_new_tokens = 12, .sampling = {.temperature = 0.8, .seed = 3}, .stop_at_end_of_generation = false};
 
 SessionOptions packed() {
   SessionOptions options;
@@ -32,9 +37,9 @@ SessionOptions packed() {
 
 class SessionFileTest : public testing::Test {
  protected:
-  Session make_session() {
-    Session session(model_, packed());
-    session.append(test::prose_tokens(*model_, 300), {.policy = kGenerate.policy});
+  Session make_session(const char* strategy = "streaming_llm:4:60") {
+    Session session(model_, make_policy(strategy), packed());
+    session.append(test::prose_tokens(*model_, 300), {.prefill = PrefillMode::kBounded});
     return session;
   }
 
@@ -47,7 +52,7 @@ class SessionFileTest : public testing::Test {
 
   ErrorCode code_of_load(const std::shared_ptr<const Model>& model, const SessionOptions& options) const {
     try {
-      (void)load_session(model, options, path_);
+      (void)load_session(model, path_, options);
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find(path_.string()), std::string::npos) << error.what();
       return error.code();
@@ -64,7 +69,7 @@ TEST_F(SessionFileTest, ALoadedSessionGoesOnWithTheSameTokens) {
   Session session = make_session();
   save_session(session, path_,
                {.sampling = kGenerate.sampling, .application_data = std::string("a\0\xff", 3)});
-  LoadedSession loaded = load_session(model_, packed(), path_);
+  LoadedSession loaded = load_session(model_, path_, packed());
   EXPECT_EQ(loaded.extras.application_data, std::string("a\0\xff", 3));
   EXPECT_EQ(loaded.extras.sampling.seed, 3U);
   EXPECT_EQ(loaded.session.held(), session.held());
@@ -77,9 +82,9 @@ TEST_F(SessionFileTest, ALoadedSessionGoesOnWithTheSameTokens) {
 
 TEST_F(SessionFileTest, KeysThatWaitToBeTurnedAreSavedAsTheyAre) {
   Session session = make_session();
-  session.make_room(*kGenerate.policy, 64);  // packs: the keys turn at the next decode
+  session.make_room(64);  // packs: the keys rotate at the next decode
   save_session(session, path_);
-  LoadedSession loaded = load_session(model_, packed(), path_);
+  LoadedSession loaded = load_session(model_, path_, packed());
   EXPECT_EQ(loaded.session.generate(kGenerate).tokens, session.generate(kGenerate).tokens);
 }
 
@@ -122,7 +127,7 @@ TEST_F(SessionFileTest, RefusesDamageAtAnyPlace) {
 }
 
 TEST_F(SessionFileTest, RefusesAnotherModelAndOtherOptions) {
-  Session session = make_session();
+  Session session = make_session("sink_recent:4:60");  // is not defined by its positions
   save_session(session, path_);
   EXPECT_EQ(code_of_load(test::load_model(test::short_context_model_path()), packed()),
             ErrorCode::kInvalidArgument);
@@ -135,24 +140,26 @@ TEST_F(SessionFileTest, RefusesAnotherModelAndOtherOptions) {
   other = packed();
   other.flash_attention = FlashAttention::kOff;  // the rows of V lie the other way round
   EXPECT_EQ(code_of_load(model_, other), ErrorCode::kBadData);
-  EXPECT_NO_THROW((void)load_session(model_, packed(), path_));
+  EXPECT_NO_THROW((void)load_session(model_, path_, packed()));
 }
 
 TEST_F(SessionFileTest, RefusesAnotherEngineAndAttentionThatWasNotSaved) {
   Session session = make_session();
   SessionSnapshot snapshot = session.snapshot();
-  EXPECT_NO_THROW((void)Session::restore(model_, packed(), snapshot));
-  const auto code_of_restore = [&](const SessionOptions& options) {
+  EXPECT_NO_THROW((void)Session::restore(model_, make_policy("streaming_llm:4:60"), packed(), snapshot));
+  const auto code_of_restore = [&](const char* strategy) {
     try {
-      (void)Session::restore(model_, options, snapshot);
+      (void)Session::restore(model_, make_policy(strategy), packed(), snapshot);
     } catch (const Error& error) {
       return error.code();
     }
     return ErrorCode::kEngine;
   };
-  EXPECT_EQ(code_of_restore(options_for(*policy("h2o:0:32:32"), packed())), ErrorCode::kUnsupported);
+  EXPECT_EQ(code_of_restore("h2o:0:32:32"), ErrorCode::kUnsupported);
+  EXPECT_EQ(code_of_restore("streaming_llm:4:61"), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of_restore("sink_recent:4:60"), ErrorCode::kInvalidArgument);
   snapshot.engine_version = "llama.cpp 1, ggml 0.1 abc";
-  EXPECT_EQ(code_of_restore(packed()), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of_restore("streaming_llm:4:60"), ErrorCode::kInvalidArgument);
 }
 
 TEST_F(SessionFileTest, AFolderIsNoSavedSession) {
@@ -161,31 +168,112 @@ TEST_F(SessionFileTest, AFolderIsNoSavedSession) {
 }
 
 TEST_F(SessionFileTest, ALadderGoesOnWithItsRows) {
-  const auto ladder = policy("ladder:1:2:32:span=2");
-  SessionSnapshot snapshot = Session(model_, packed()).snapshot();
+  const auto ladder = make_policy("ladder:1:2:32:span=2");
+  SessionSnapshot snapshot = Session(model_, ladder, packed()).snapshot();
   snapshot.policy_state = {.n_layers = 30};
   for (const std::int64_t n : {5, 60, 91}) (void)ladder->plan(n, snapshot.policy_state);
-  Session session = Session::restore(model_, packed(), snapshot);
+  Session session = Session::restore(model_, ladder, packed(), snapshot);
   save_session(session, path_);
-  PolicyState loaded = load_session(model_, packed(), path_).session.snapshot().policy_state;
+  PolicyState loaded = load_session(model_, path_, packed()).session.snapshot().policy_state;
   EXPECT_EQ(loaded.n_layers, 30);
   EXPECT_EQ(ladder->plan(91, loaded), ladder->plan(91, snapshot.policy_state));
   EXPECT_EQ(ladder->plan(120, loaded), ladder->plan(120, snapshot.policy_state));
-  for (const auto& [cursor, n_seen] : {std::pair{-1, 91}, {3, 7}}) {  // a file that contradicts itself
-    snapshot.policy_state.ladder->cursor = cursor;
-    snapshot.policy_state.ladder->n_tokens_seen = n_seen;
-    Session broken = Session::restore(model_, packed(), snapshot);
+  for (const auto& [cursor, n_seen] : {std::pair{-2, 91}, {3, 7}}) {  // a file that contradicts itself
+    auto* const rows = dynamic_cast<LadderRows*>(snapshot.policy_state.memory.get());
+    ASSERT_NE(rows, nullptr);
+    rows->cursor = cursor;
+    rows->n_tokens_seen = n_seen;
+    Session broken = Session::restore(model_, ladder, packed(), snapshot);
     save_session(broken, path_);
     EXPECT_EQ(code_of_load(model_, packed()), ErrorCode::kBadData);
   }
 }
 
+TEST_F(SessionFileTest, APolicyOfOnesOwnGoesOnWithWhatItRemembers) {
+  register_policy(test::every_nth("saved_every_nth", "saved_step"));
+  SessionOptions options = packed();
+  options.positions = PositionMode::kAbsolute;
+  Session session(model_, make_policy("saved_every_nth:4:40:saved_step=5"), options);
+  session.append(test::prose_tokens(*model_, 120));
+  session.evict();
+  save_session(session, path_);
+  const SavedSession inspected = inspect_session(path_);
+  EXPECT_EQ(inspected.strategy, "saved_every_nth:4:40:saved_step=5");
+  EXPECT_EQ(inspected.policy, "saved_every_nth/1");
+  EXPECT_EQ(inspected.held.layer(0), session.held());
+  LoadedSession loaded = load_session(model_, path_, options);
+  EXPECT_EQ(loaded.session.policy().spec(), session.policy().spec());
+  for (Session* const s : {&session, &loaded.session}) {
+    s->append(test::prose_tokens(*model_, 90));
+    s->evict();
+  }
+  EXPECT_EQ(loaded.session.held(), session.held());
+  EXPECT_TRUE(session.held().contains(75)) << "of the middle at the first eviction";
+  EXPECT_FALSE(session.held().contains(100)) << "chosen anew, it would be kept";
+}
+
+TEST_F(SessionFileTest, PositionsThatAreLeftOpenAreTheSavedOnes) {
+  Session session = make_session("sink_recent:4:60");
+  save_session(session, path_);
+  EXPECT_EQ(inspect_session(path_).positions, PositionMode::kPacked);
+  SessionOptions open = packed();
+  open.positions.reset();
+  EXPECT_EQ(load_session(model_, path_, open).session.options().positions, PositionMode::kPacked);
+}
+
 TEST_F(SessionFileTest, AnEmptySessionIsSavedToo) {
-  Session empty(model_, packed());
+  Session empty(model_, make_policy("full"), packed());
   save_session(empty, path_);
-  LoadedSession loaded = load_session(model_, packed(), path_);
+  LoadedSession loaded = load_session(model_, path_, packed());
   loaded.session.append(test::prose_tokens(*model_, 10));
   EXPECT_EQ(loaded.session.stats().n_tokens_held, 10);
+}
+
+/// Resident bytes at the peak while `work` runs, above those before it.
+std::int64_t added_at_the_peak(const std::function<void()>& work) {
+  malloc_trim(0);
+  std::atomic<bool> is_done = false;
+  const std::int64_t before = resident_bytes();
+  std::int64_t most = before;
+  std::thread watch([&] {
+    while (!is_done) most = std::max(most, resident_bytes());
+  });
+  {
+    const OnExit stop([&] {
+      is_done = true;
+      watch.join();
+    });
+    work();
+  }
+  return most - before;
+}
+
+TEST_F(SessionFileTest, SavingAndLoadingHoldOneCopyOfTheRows) {
+  SessionOptions options;
+  options.type_k = KvType::kF32;
+  options.type_v = KvType::kF32;
+  Session session(model_, make_policy("full"), options);
+  session.append(test::prose_tokens(*model_, 1000));
+  const std::int64_t n_rows = 1000 * model_->kv_bytes_per_token(KvType::kF32, KvType::kF32);
+  const std::string sha256 = sha256_of_file(model_->path());
+  EXPECT_LT(added_at_the_peak([&] { save_session(session, path_, {}, sha256); }), n_rows * 3 / 2);
+  const std::int64_t n_context = session.stats().kv_bytes;
+  std::optional<LoadedSession> loaded;
+  EXPECT_LT(added_at_the_peak([&] { loaded.emplace(load_session(model_, path_, options, sha256)); }),
+            n_context + n_rows * 3 / 2 + (64 << 20));
+  EXPECT_EQ(loaded->session.held(), session.held());
+}
+
+TEST_F(SessionFileTest, InspectingReadsTheHeaderAlone) {
+  Session session = make_session();
+  save_session(session, path_);
+  std::string damaged = content();
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 1);  // among the rows
+  write(damaged);
+  EXPECT_EQ(inspect_session(path_).n_tokens_seen, 300);
+  EXPECT_EQ(code_of_load(model_, packed()), ErrorCode::kBadData);
+  write(damaged.substr(0, damaged.size() - 1));
+  EXPECT_THROW((void)inspect_session(path_), Error) << "cut short";
 }
 
 }  // namespace

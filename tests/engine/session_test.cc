@@ -1,7 +1,9 @@
 #include "kvevict/session.h"
 
 #include <gtest/gtest.h>
+
 #include <llama.h>
+#include <algorithm>
 
 #include <cmath>
 
@@ -38,7 +40,7 @@ double max_difference(std::span<const float> a, std::span<const float> b) {
 TEST(Session, WithoutEvictionGivesPlainLlamasTokens) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 700);
-  Session session(model, {});
+  Session session(model, make_policy("full"));
   session.reserve(700 + 32);
   session.append(prompt);
   const Generation generation = session.generate({.max_new_tokens = 32, .stop_at_end_of_generation = false});
@@ -74,10 +76,10 @@ class SessionExactness : public testing::TestWithParam<ExactnessCase> {};
 TEST_P(SessionExactness, CompactingEqualsLeavingHoles) {
   const auto model = test::load_model(test::f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 900);
-  const auto policy = make_policy(parse_strategy("sink_recent_uniform:32:100:128:block=64"));
-  Session session(model, GetParam().options);
+  const auto policy = make_policy("sink_recent_uniform:32:100:128:block=64");
+  Session session(model, policy, GetParam().options);
   session.append(all_but_last(prompt));
-  const EvictionReport report = session.evict(*policy, {.n_upcoming = 1, .n_reserve = 8});
+  const EvictionReport report = session.evict({.n_upcoming = 1, .n_reserve = 8});
   EXPECT_EQ(report.kept.count(), 32 + 128 + 100);
   session.append({&prompt.back(), 1});
 
@@ -93,9 +95,9 @@ TEST_P(SessionExactness, PackingEqualsLlamasPositionShift) {
   const std::vector<Token> prompt = test::prose_tokens(*model, 600);
   SessionOptions options = GetParam().options;
   options.positions = PositionMode::kPacked;
-  Session session(model, options);
+  Session session(model, make_policy("sink_recent:4:200"), options);
   session.append(all_but_last(prompt));
-  session.evict(*make_policy(parse_strategy("sink_recent:4:200")), {.n_upcoming = 1});
+  session.evict({.n_upcoming = 1});
   session.append({&prompt.back(), 1});
 
   PlainLlama plain(*model, options, 768);
@@ -111,14 +113,14 @@ TEST_P(SessionExactness, AKeptShiftSurvivesASecondMoveBeforeItIsApplied) {
   const std::vector<Token> prompt = test::prose_tokens(*model, 600);
   SessionOptions options = GetParam().options;
   options.positions = PositionMode::kPacked;
-  const auto policy = make_policy(parse_strategy("sink_recent:4:200"));
-  Session moved_once(model, options);
+  const auto policy = make_policy("sink_recent:4:200");
+  Session moved_once(model, policy, options);
   moved_once.append(all_but_last(prompt));
-  moved_once.evict(*policy, {.n_upcoming = 1});
-  Session moved_twice(model, options);
+  moved_once.evict({.n_upcoming = 1});
+  Session moved_twice(model, policy, options);
   moved_twice.append(all_but_last(prompt));
-  moved_twice.evict(*policy, {.n_upcoming = 1});
-  moved_twice.reserve(400);  // moves the cells while the keys still wait to be turned
+  moved_twice.evict({.n_upcoming = 1});
+  moved_twice.reserve(400);  // moves the cells while the keys still wait to be rotated
   moved_once.append({&prompt.back(), 1});
   moved_twice.append({&prompt.back(), 1});
   EXPECT_GT(moved_twice.stats().n_cells, moved_once.stats().n_cells);
@@ -133,12 +135,12 @@ TEST(Session, KeepsItsBudgetWhileItGenerates) {
   const std::vector<Token> prompt = test::prose_tokens(*model, 400);
   for (const char* strategy :
        {"sink_recent:8:50", "sink_recent_uniform:8:50:64:block=16", "sink_recent:0:2", "sink_recent:3:1"}) {
-    const std::shared_ptr<const Policy> policy = make_policy(parse_strategy(strategy));
-    Session session(model, {});
+    const std::shared_ptr<const Policy> policy = make_policy(strategy);
+    Session session(model, policy);
     session.append(all_but_last(prompt));
-    const KeepSet kept = session.evict(*policy, {.n_upcoming = 1, .n_reserve = 100}).kept.layer(0);
+    const KeepSet kept = session.evict({.n_upcoming = 1, .n_reserve = 100}).kept.layer(0);
     session.append({&prompt.back(), 1});
-    session.generate({.max_new_tokens = 100, .policy = policy, .stop_at_end_of_generation = false});
+    session.generate({.max_new_tokens = 100, .stop_at_end_of_generation = false});
     PolicyState state;
     const KeepSet first_plan = policy->plan(400, state).layer(0);
     EXPECT_EQ(kept, first_plan) << strategy;
@@ -153,21 +155,19 @@ TEST(Session, KeepsItsBudgetWhileItGenerates) {
 TEST(Session, PackedPositionsGenerateBeyondTheBudgetWithinTheSlack) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 400);
-  const std::shared_ptr<const Policy> policy = make_policy(parse_strategy("streaming_llm:4:100"));
+  const std::shared_ptr<const Policy> policy = make_policy("streaming_llm:4:100");
   SessionOptions options;
   options.positions = PositionMode::kPacked;
   options.n_decode_slack = 16;
-  Session session(model, options);
+  Session session(model, policy, options);
   session.append(all_but_last(prompt));
-  session.evict(*policy, {.n_upcoming = 1, .n_reserve = 200});
+  session.evict({.n_upcoming = 1, .n_reserve = 200});
   session.append({&prompt.back(), 1});
-  session.generate({.max_new_tokens = 100,
-                    .policy = policy,
-                    .stop_at_end_of_generation = false,
-                    .on_token = [&](Token, std::string_view) {
-                      EXPECT_LE(session.stats().n_tokens_held, 104 + 16);
-                      return true;
-                    }});
+  session.generate(
+      {.max_new_tokens = 100, .stop_at_end_of_generation = false, .on_token = [&](Token, std::string_view) {
+         EXPECT_LE(session.stats().n_tokens_held, 104 + 16);
+         return true;
+       }});
   EXPECT_GE(session.stats().n_evictions, 5);
   EXPECT_EQ(session.stats().n_tokens_seen, 499);
 }
@@ -175,11 +175,11 @@ TEST(Session, PackedPositionsGenerateBeyondTheBudgetWithinTheSlack) {
 TEST(Session, EvictionGivesResidentMemoryBack) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 4000);
-  Session session(model, {});
+  Session session(model, make_policy("sink_recent:64:192"));
   session.append(prompt);
   const std::int64_t resident_full = test::resident_bytes();
   const std::int64_t kv_full = session.stats().kv_bytes;
-  session.evict(*make_policy(parse_strategy("sink_recent:64:192")));
+  session.evict();
   const std::int64_t kv_evicted = session.stats().kv_bytes;
   EXPECT_EQ(kv_evicted, 256 * model->kv_bytes_per_token(KvType::kF16, KvType::kF16));
   EXPECT_LE(test::resident_bytes(), resident_full - (kv_full - kv_evicted) * 9 / 10);
@@ -205,10 +205,10 @@ TEST(Session, CountsTheBytesThatLlamaAllocates) {
 TEST(Session, APlanThatDropsNothingMovesNothing) {
   const auto model = test::load_model(test::default_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 100);
-  Session session(model, {});
+  Session session(model, make_policy("sink_recent:50:50"));
   session.append(prompt);
   const auto before = session.stats();
-  const EvictionReport report = session.evict(*make_policy(parse_strategy("sink_recent:50:50")));
+  const EvictionReport report = session.evict();
   EXPECT_EQ(report.n_removed, 0);
   EXPECT_EQ(report.kept.layer(0), KeepSet::all(100));
   EXPECT_EQ(session.stats().kv_bytes_peak, before.kv_bytes_peak);
@@ -217,7 +217,7 @@ TEST(Session, APlanThatDropsNothingMovesNothing) {
 
 TEST(Session, RefusesMoreTokensThanTheTrainedContext) {
   const auto model = test::load_model(test::default_model_path());
-  Session session(model, {});
+  Session session(model, make_policy("full"));
   EXPECT_THROW(session.reserve(8193), Error);
   session.append(test::prose_tokens(*model, 10));
   EXPECT_THROW(session.reserve(8183), Error);
@@ -229,7 +229,7 @@ TEST(Session, CancelStopsBetweenBatchesAndKeepsWhatWasAppended) {
   std::atomic<bool> cancel{false};
   SessionOptions options;
   options.cancel = &cancel;
-  Session session(model, options);
+  Session session(model, make_policy("full"), options);
   const std::vector<Token> prompt = test::prose_tokens(*model, 64);
   session.append(prompt);
   EXPECT_FALSE(session.logits().empty());
@@ -250,7 +250,7 @@ TEST(Session, HasNoLogitsOfATokenBeforeTheLastThatWasAppended) {
   const auto model = test::load_model(test::default_model_path());
   SessionOptions options;
   options.n_batch = options.n_ubatch = 32;
-  Session session(model, options);
+  Session session(model, make_policy("full"), options);
   std::vector<Token> prompt = test::prose_tokens(*model, 10 + 32 + 20);
   session.append(std::span(prompt).first(10));
   EXPECT_FALSE(session.logits().empty());
@@ -261,12 +261,51 @@ TEST(Session, HasNoLogitsOfATokenBeforeTheLastThatWasAppended) {
   EXPECT_THROW(session.generate({.max_new_tokens = 1}), Error);
 }
 
+TEST(Session, HasThePositionsThatThePolicyThePrefillAndTheModelLeave) {
+  const auto model = test::load_model(test::default_model_path());
+  const auto positions = [&](const char* strategy, const SessionOptions& options) {
+    const Session session(model, make_policy(strategy), options);
+    EXPECT_EQ(session.options().positions,
+              resolved_options(*model, *make_policy(strategy), options).positions);
+    return session.options().positions;
+  };
+  EXPECT_EQ(positions("sink_recent:4:60", {}), PositionMode::kAbsolute);
+  EXPECT_EQ(positions("sink_recent:4:60", {.prefill = PrefillMode::kBounded}), PositionMode::kAuto);
+  const SessionOptions asked{.prefill = PrefillMode::kBounded, .positions = PositionMode::kAbsolute};
+  EXPECT_EQ(positions("sink_recent:4:60", asked), PositionMode::kAbsolute);
+  EXPECT_EQ(positions("streaming_llm:4:60", {}), PositionMode::kPacked);
+  EXPECT_EQ(positions("streaming_llm:4:60", asked), PositionMode::kPacked) << "the method is defined by them";
+}
+
+TEST(Session, NeedsAModelAndAPolicy) {
+  EXPECT_THROW(Session(test::load_model(test::default_model_path()), nullptr), Error);
+  EXPECT_THROW(Session(nullptr, make_policy("full")), Error);
+}
+
 TEST(Session, RefusesAQuantisedVWithoutFlashAttention) {
   const auto model = test::load_model(test::default_model_path());
   SessionOptions options;
   options.type_v = KvType::kQ8_0;
   options.flash_attention = FlashAttention::kOff;
-  EXPECT_THROW(Session(model, options), Error);
+  EXPECT_THROW(Session(model, make_policy("full"), options), Error);
+}
+
+TEST(Session, ACallbackThatThrowsLeavesTheLogitsOfWhatWasAppended) {
+  const auto model = test::load_model(test::default_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, 60);
+  Session session(model, make_policy("full"));
+  session.append(std::span(text).first(20));
+  struct Stop {};
+  const auto stop = [](std::int64_t index, double) {
+    if (index == 30) throw Stop();
+  };
+  EXPECT_THROW(session.append(std::span(text).subspan(20, 20), {.on_log_probability = stop}), Stop);
+  ASSERT_EQ(session.stats().n_tokens_seen, 40);
+  Session reference(model, make_policy("full"));
+  reference.append(std::span(text).first(20));
+  reference.append(std::span(text).subspan(20, 20), {.on_log_probability = [](std::int64_t, double) {}});
+  EXPECT_TRUE(std::ranges::equal(session.logits(), reference.logits()));
+  EXPECT_EQ(session.generate({.max_new_tokens = 4}).tokens, reference.generate({.max_new_tokens = 4}).tokens);
 }
 
 }  // namespace

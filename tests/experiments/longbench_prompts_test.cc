@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "experiments/prompt_templates.h"
-#include "kvevict/longbench_dataset.h"
+#include "results/longbench_dataset.h"
 
 namespace kvevict::eval {
 namespace {

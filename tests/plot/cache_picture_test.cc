@@ -7,6 +7,7 @@
 
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
+#include "kvevict/registry.h"
 #include "plot/cache_preview.h"
 #include "plot/colours.h"
 #include "plot/layout.h"

@@ -13,6 +13,9 @@
 namespace kvevict::plot {
 namespace {
 
+using eval::example_result;
+using eval::example_results;
+
 std::vector<eval::NamedRun> named(const eval::Results& results) {
   std::vector<eval::NamedRun> runs;
   for (const eval::RunResult& run : results.runs) runs.push_back({run.info.name, &run, &results});
@@ -26,7 +29,7 @@ std::string svg_of(const eval::Results& results) {
 }
 
 TEST(ComparisonPicture, DrawsAScoreBarForEveryRunInItsColour) {
-  eval::Results results = eval::example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
+  eval::Results results = example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
   for (eval::ExampleResult& e : results.runs[1].datasets[0].examples) e.score = 0.25;
   const std::string svg = svg_of(results);
   double full = 0;
@@ -48,7 +51,7 @@ double first_number(const std::string& script, const std::string& block) {
 }
 
 TEST(ComparisonPicture, PutsPointsOfOnePlaceSideBySide) {
-  const eval::Results results = eval::example_results({"full", "sink_recent:4:100", "streaming_llm:4:100"}, {1, 0});
+  const eval::Results results = example_results({"full", "sink_recent:4:100", "streaming_llm:4:100"}, {1, 0});
   PictureSize size;
   const std::string script = comparison_script(plotted_runs(named(results)), size).text();
   for (const std::string block : {"point", "speed"}) {
@@ -62,17 +65,17 @@ TEST(ComparisonPicture, PutsPointsOfOnePlaceSideBySide) {
 }
 
 TEST(ComparisonPicture, StandsWithOneExampleAndWithoutTimes) {
-  eval::Results results = eval::example_results({"full"}, {1});
+  eval::Results results = example_results({"full"}, {1});
   results.runs[0].datasets[0].examples[0].n_sharing = 4;
   EXPECT_EQ(comparison_panels(plotted_runs(named(results))).size(), 2U);  // no speeds that say anything
   EXPECT_FALSE(svg_boxes(svg_of(results)).empty());
 }
 
 TEST(ComparisonPicture, RefusesNothingToDraw) {
-  eval::Results results = eval::example_results({"full"}, {});
+  eval::Results results = example_results({"full"}, {});
   EXPECT_THROW(static_cast<void>(plotted_runs(named(results))), Error);
   EXPECT_THROW(static_cast<void>(plotted_runs({})), Error);
-  const eval::Results one = eval::example_results({"full"}, {1});
+  const eval::Results one = example_results({"full"}, {1});
   EXPECT_THROW(save_comparison_picture(named(one), "x.gif"), Error);
 }
 
@@ -80,7 +83,7 @@ TEST(ComparisonPicture, SurvivesHostileNames) {
   const std::string flag = testing::TempDir() + "kvevict-plot-pwned2";
   std::filesystem::remove(flag);
   const std::string hostile = "'; system 'touch " + flag + "' # `touch " + flag + "` %s <b>";
-  eval::Results results = eval::example_results({hostile, "full"}, {1, 0});
+  eval::Results results = example_results({hostile, "full"}, {1, 0});
   for (eval::RunResult& run : results.runs) run.datasets[0].name = hostile;
   const std::string svg = svg_of(results);
   EXPECT_FALSE(std::filesystem::exists(flag));
@@ -89,7 +92,7 @@ TEST(ComparisonPicture, SurvivesHostileNames) {
 
 TEST(ComparisonPicture, DrawsAllDataSetsAndManyRuns) {
   eval::Results results =
-      eval::example_results({"full", "a:1", "b:1", "c:1", "d:1", "e:1", "f:1", "g:1"}, {1, 0.5, 0});
+      example_results({"full", "a:1", "b:1", "c:1", "d:1", "e:1", "f:1", "g:1"}, {1, 0.5, 0});
   for (eval::RunResult& run : results.runs) {
     const eval::DatasetResult first = run.datasets[0];
     run.datasets.clear();
@@ -105,8 +108,8 @@ TEST(ComparisonPicture, DrawsAllDataSetsAndManyRuns) {
 }
 
 TEST(OverallScore, WeighsDataSetsTheSame) {
-  eval::Results results = eval::example_results({"full"}, {1, 1, 1, 1});
-  results.runs[0].datasets.push_back({.name = "other", .examples = {eval::example_result("x", 0)}});
+  eval::Results results = example_results({"full"}, {1, 1, 1, 1});
+  results.runs[0].datasets.push_back({.name = "other", .examples = {example_result("x", 0)}});
   EXPECT_NEAR(overall_score(results.runs[0]).score, 50, 1e-9);
 }
 

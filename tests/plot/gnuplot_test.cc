@@ -9,6 +9,7 @@
 
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
+#include "kvevict/registry.h"
 #include "plot/cache_picture.h"
 #include "plot/colours.h"
 

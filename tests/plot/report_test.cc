@@ -22,6 +22,7 @@ namespace kvevict::plot {
 namespace {
 
 namespace fs = std::filesystem;
+using eval::example_results;
 
 std::vector<eval::NamedRun> named(const eval::Results& results) {
   std::vector<eval::NamedRun> runs;
@@ -37,7 +38,7 @@ nlohmann::json data_of(const std::string& html) {
 }
 
 TEST(Report, HoldsEveryRunAndExample) {
-  const eval::Results results = eval::example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
+  const eval::Results results = example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
   const std::string html = report_html(named(results), {}, {.title = "A & B"});
   EXPECT_NE(html.find("<title>A &amp; B</title>"), std::string::npos);
   const nlohmann::json data = data_of(html);
@@ -50,7 +51,7 @@ TEST(Report, HoldsEveryRunAndExample) {
 }
 
 TEST(Report, NeedsNoNetwork) {
-  const eval::Results results = eval::example_results({"full"}, {1});
+  const eval::Results results = example_results({"full"}, {1});
   std::string html = report_html(named(results), {}, {});
   html = std::regex_replace(html, std::regex("http://www.w3.org/(2000/svg|1999/xlink)"),
                             "");  // names, not addresses
@@ -62,7 +63,7 @@ TEST(Report, NeedsNoNetwork) {
 TEST(Report, KeepsHostileTextsAsTexts) {
   const std::string hostile =
       "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\xE2\x80\xA8";
-  eval::Results results = eval::example_results({hostile, "full"}, {1});
+  eval::Results results = example_results({hostile, "full"}, {1});
   eval::ExampleResult& example = results.runs[0].datasets[0].examples[0];
   example.prediction = hostile;
   example.answers = {hostile};
@@ -77,14 +78,14 @@ TEST(Report, KeepsHostileTextsAsTexts) {
 }
 
 TEST(Report, LeavesPromptsOutBeyondTheLimit) {
-  const eval::Results results = eval::example_results({"full"}, {1, 1, 1});
+  const eval::Results results = example_results({"full"}, {1, 1, 1});
   const std::string html = report_html(named(results), {}, {.n_prompts = 1});
   EXPECT_EQ(data_of(html)["prompts"].size(), 1U);
   EXPECT_NE(html.find("The prompts of 2 more examples are left out"), std::string::npos);
 }
 
 TEST(Report, SaysWhyRunsAreNotCompared) {
-  eval::Results results = eval::example_results({"full", "sink_recent:4:100"}, {1});
+  eval::Results results = example_results({"full", "sink_recent:4:100"}, {1});
   results.runs[1].info.model_sha256 = "another";
   EXPECT_NE(report_html(named(results), {}, {}).find("The runs are not compared pair by pair: "),
             std::string::npos);
@@ -130,7 +131,7 @@ TEST(ReportInABrowser, RunsWithoutAnErrorAndOpensAnExample) {
   if (browser.empty())
     GTEST_SKIP() << "no headless browser is installed (chromium): the page is not opened in one";
   const fs::path folder = test::make_work_folder();
-  const eval::Results results = eval::example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
+  const eval::Results results = example_results({"full", "sink_recent:4:100"}, {1, 0.5, 0});
   std::ofstream(folder / "report.html") << report_html(named(results), {}, {});
   const std::string start =
       "timeout 100 " + browser +

@@ -11,7 +11,7 @@ namespace {
 
 std::vector<BoundedChunk> schedule(const char* strategy, std::int64_t n_tokens, std::int64_t n_chunk) {
   std::vector<BoundedChunk> chunks;
-  for_each_bounded_chunk(*make_policy(parse_strategy(strategy)), n_tokens, n_chunk, 0,
+  for_each_bounded_chunk(*make_policy(strategy), n_tokens, n_chunk, 0,
                          [&](const BoundedChunk& chunk) { chunks.push_back(chunk); });
   return chunks;
 }
@@ -30,10 +30,9 @@ TEST(BoundedScheduleTest, NeverHoldsMoreThanBudgetAndChunkAndNothingComesBack) {
   for (const char* strategy :
        {"sink_recent:4:30", "sink_recent_uniform:4:30:48:block=8", "streaming_llm:2:17", "sink_recent:0:1",
         "sink_recent_uniform:0:5:7:block=8"}) {
-    const auto policy = make_policy(parse_strategy(strategy));
+    const auto policy = make_policy(strategy);
     for (const std::int64_t n_chunk : {1, 7, 64}) {
-      const auto bound =
-          bounded_tokens(*policy, {.schedule = Schedule::kStreaming, .frozen_middle = {}}, n_chunk);
+      const std::int64_t bound = policy->budget_tokens({.schedule = Schedule::kStreaming}).value() + n_chunk;
       KeepSet held;
       std::int64_t n_seen = 0;
       for (const BoundedChunk& chunk : schedule(strategy, 400, n_chunk)) {
@@ -52,7 +51,32 @@ TEST(BoundedScheduleTest, NeverHoldsMoreThanBudgetAndChunkAndNothingComesBack) {
 
 TEST(BoundedScheduleTest, FullNeverEvictsAndHasNoBound) {
   EXPECT_EQ(schedule("full", 100, 30).back().cached.layer(0), KeepSet::all(90));
-  EXPECT_FALSE(bounded_tokens(*make_policy(parse_strategy("full")), {}, 30).has_value());
+  EXPECT_FALSE(make_policy("full")->budget_tokens({.schedule = Schedule::kStreaming}).has_value());
+  EXPECT_TRUE(make_policy("full")->keeps_all());
+  EXPECT_NO_THROW(require_bound(*make_policy("full"), 30));
+}
+
+/// The newest token of so many alone, once it is asked.
+class EvictsWhenAsked final : public Policy {
+ public:
+  [[nodiscard]] std::string versioned_name() const override { return "evicts_when_asked/1"; }
+  [[nodiscard]] const StrategySpec& spec() const noexcept override { return spec_; }
+  [[nodiscard]] KeepPlan plan(std::int64_t n, PolicyState&) const override {
+    return KeepPlan(KeepSet::from_ranges({{n - 1, n}}));
+  }
+  [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState&) const override {
+    return std::nullopt;
+  }
+
+ private:
+  StrategySpec spec_;
+};
+
+TEST(BoundedScheduleTest, ABoundIsRequiredOfAPolicyThatDropsTokens) {
+  EXPECT_THROW(require_bound(EvictsWhenAsked(), 30), Error);
+  EXPECT_THROW(require_bound(*make_policy("sink_recent_uniform:2:3:stride=2"), 30), Error);
+  for (const char* strategy : {"full", "sink_recent:2:3", "sink_recent_uniform:2:3:4", "ladder", "h2o"})
+    EXPECT_NO_THROW(require_bound(*make_policy(strategy), 30)) << strategy;
 }
 
 TEST(BoundedScheduleTest, RefusesWhatHasNoBound) {

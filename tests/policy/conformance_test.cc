@@ -4,10 +4,15 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <random>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
+#include "kvevict/registry.h"
 
 namespace kvevict {
 namespace {
@@ -105,6 +110,19 @@ class Cache {
 
   void hold(const KeepPlan& plan) { held_ = possible_.intersect(plan); }
 
+  /// Goes back to the first `n_tokens` tokens, if the last of them is there and layers hold equally many.
+  [[nodiscard]] bool cut(std::int64_t n_tokens) {
+    const KeepPlan left = held_.intersect(KeepPlan(KeepSet::all(n_tokens)));
+    for (std::size_t l = 0; l < kLayers; ++l) {
+      if (!left.layer(l).contains(n_tokens - 1) || left.layer(l).count() != left.layer(0).count())
+        return false;
+    }
+    held_ = left;
+    n_seen_ = n_tokens;
+    return true;
+  }
+
+  [[nodiscard]] const KeepPlan& held() const { return held_; }
   [[nodiscard]] const KeepPlan& possible() const { return possible_; }
   [[nodiscard]] const TokenScores& scores() const { return scores_; }
 
@@ -113,6 +131,30 @@ class Cache {
   std::int64_t n_seen_ = 0;
   TokenScores scores_;
 };
+
+/// A sequence: what its cache holds and what its policy remembers.
+struct Stream {
+  PolicyState state{};
+  Cache cache{};
+  std::int64_t n_seen = 0;
+
+  /// The plan after some more tokens, which the cache follows.
+  KeepPlan step(const Policy& policy, Draw& draw) {
+    n_seen += draw(1, 80);
+    cache.see(n_seen, draw(0, 1), draw);
+    state.scores = &cache.scores();
+    KeepPlan plan = policy.plan(n_seen, state);
+    cache.hold(plan);
+    return plan;
+  }
+};
+
+/// The next plans of `stream`; the same draw gives the same steps and the same attention.
+std::vector<KeepPlan> go_on(const Policy& policy, Stream& stream, Draw draw) {
+  std::vector<KeepPlan> plans;
+  for (int i = 0; i < 4; ++i) plans.push_back(stream.step(policy, draw));
+  return plans;
+}
 
 void expect_sound(const KeepSet& kept, std::int64_t n_seen) {
   std::int64_t end = -1;
@@ -154,6 +196,18 @@ class ConformanceTest : public testing::TestWithParam<std::string_view> {
 
   void run_stream(const StrategySpec& spec, Schedule schedule);
 
+  /// A policy of random values, and a sequence that it has made some plans for.
+  [[nodiscard]] std::pair<std::shared_ptr<const Policy>, Stream> random_stream(int round) {
+    const Schedule schedule = round % 2 == 0 ? Schedule::kOneShot : Schedule::kStreaming;
+    std::shared_ptr<const Policy> policy = make_policy(random_spec(schedule));
+    Stream stream{.state = {.schedule = schedule, .n_layers = kLayers}};
+    for (std::int64_t i = draw_(1, 4); i > 0; --i) (void)stream.step(*policy, draw_);
+    return {std::move(policy), std::move(stream)};
+  }
+
+  /// What a cut sequence lacks cannot come back; of all else the promises hold as before.
+  void expect_promises_of_what_is_left(const Policy& policy, Stream& stream);
+
   Row row_;
   Draw draw_;
 };
@@ -176,6 +230,10 @@ void ConformanceTest::run_stream(const StrategySpec& spec, Schedule schedule) {
       ASSERT_NO_FATAL_FAILURE(expect_sound(kept, n)) << to_string(spec);
       ASSERT_NO_FATAL_FAILURE(expect_promises(spec, kept, n));
       ASSERT_EQ(kept.count(), plan.count()) << to_string(spec) << ": layers hold different numbers of tokens";
+      const std::int64_t n_newest = std::min(n, policy->n_newest_kept());
+      ASSERT_TRUE(KeepSet::from_ranges({{n - n_newest, n}}).subtract(kept).empty())
+          << to_string(spec) << " drops one of the newest at " << n;
+      ASSERT_TRUE(!policy->keeps_all() || kept.count() == n) << to_string(spec);
       if (budget && kept.count() < n) {  // a stride of 1 drops nothing
         ASSERT_LE(kept.count(), *budget) << to_string(spec);
       }
@@ -185,6 +243,33 @@ void ConformanceTest::run_stream(const StrategySpec& spec, Schedule schedule) {
       }
     }
     cache.hold(plan);
+  }
+}
+
+void ConformanceTest::expect_promises_of_what_is_left(const Policy& policy, Stream& stream) {
+  const SimpleEvictConfig& config = policy.spec().config;
+  for (int i = 0; i < 4; ++i) {
+    const KeepPlan plan = stream.step(policy, draw_);
+    const std::int64_t n = stream.n_seen;
+    ASSERT_EQ(policy.plan(n, stream.state), plan) << to_string(policy.spec());
+    for (std::size_t l = 0; l < kLayers; ++l) {
+      const KeepSet& possible = stream.cache.possible().layer(l);
+      const KeepSet& held = stream.cache.held().layer(l);
+      ASSERT_NO_FATAL_FAILURE(expect_sound(plan.layer(l), n)) << to_string(policy.spec());
+      ASSERT_EQ(held.count(), stream.cache.held().layer(0).count()) << to_string(policy.spec());
+      const KeepSet sink = KeepSet::all(std::min(config.sink_tokens, n)).intersect(possible);
+      const KeepSet recent = KeepSet::from_ranges({{std::max<std::int64_t>(0, n - config.recent_tokens), n}})
+                                 .intersect(possible);
+      if (row_.keeps_sinks) {
+        ASSERT_TRUE(sink.subtract(held).empty()) << to_string(policy.spec()) << " at " << n;
+      }
+      if (row_.keeps_recents) {
+        ASSERT_TRUE(recent.subtract(held).empty()) << to_string(policy.spec()) << " at " << n;
+      }
+      if (row_.has_budget && held.count() < possible.count()) {
+        ASSERT_LE(held.count(), *policy.budget_tokens(stream.state)) << to_string(policy.spec());
+      }
+    }
   }
 }
 
@@ -212,13 +297,89 @@ TEST_P(ConformanceTest, LeavesACacheWithinItsBudgetAlone) {
 
 TEST_P(ConformanceTest, NamesItselfWithAVersionAndUsesTheKeysOfItsRow) {
   const std::string name(GetParam());
-  const auto policy = make_policy(parse_strategy(name));
+  const auto policy = make_policy(name);
   EXPECT_EQ(policy->versioned_name().rfind(name + "/", 0), 0U) << policy->versioned_name();
   EXPECT_EQ(policy->spec(), parse_strategy(name));
-  for (const std::string_view key : policy_info(name).keys) {
+  const std::vector<StrategyKey> keys = strategy_keys();
+  for (const std::string& key : policy_info(name).keys) {
     const auto known = [&](const StrategyKey& k) { return k.name == key; };
-    EXPECT_EQ(std::count_if(strategy_keys().begin(), strategy_keys().end(), known), 1) << key;
+    EXPECT_EQ(std::count_if(keys.begin(), keys.end(), known), 1) << key;
   }
+}
+
+TEST_P(ConformanceTest, ACopiedStateGoesOnEqualAndIndependent) {
+  for (int round = 0; round < 200; ++round) {
+    const auto [policy, stream] = random_stream(round);
+    Stream original = stream;
+    const PolicyState copy = original.state;
+    if (copy.memory) {
+      ASSERT_NE(copy.memory.get(), original.state.memory.get());
+      ASSERT_EQ(copy.memory->save(), original.state.memory->save());
+    }
+    const std::string before = copy.memory ? copy.memory->save() : "";
+    const Draw same = draw_;
+    const std::vector<KeepPlan> plans = go_on(*policy, original, same);
+    ASSERT_EQ(copy.memory ? copy.memory->save() : "", before) << "the original has moved its copy on";
+    Stream twin = stream;
+    twin.state = copy;
+    ASSERT_EQ(go_on(*policy, twin, same), plans) << to_string(policy->spec());
+    (void)draw_(0, 1);  // other steps in the next round
+  }
+}
+
+TEST_P(ConformanceTest, ASavedMemoryGoesOnWithTheSamePlans) {
+  for (int round = 0; round < 200; ++round) {
+    auto [policy, stream] = random_stream(round);
+    Stream loaded = stream;
+    if (stream.state.memory) {
+      const std::string text = stream.state.memory->save();
+      loaded.state.memory = policy->load_memory(text, kLayers);
+      ASSERT_TRUE(loaded.state.memory);
+      ASSERT_EQ(loaded.state.memory->save(), text);
+      ASSERT_EQ(loaded.state.memory->has_frozen(), stream.state.memory->has_frozen());
+      ASSERT_EQ(policy->budget_tokens(loaded.state), policy->budget_tokens(stream.state));
+    }
+    const Draw same = draw_;
+    ASSERT_EQ(go_on(*policy, loaded, same), go_on(*policy, stream, same)) << to_string(policy->spec());
+    (void)draw_(0, 1);
+  }
+}
+
+TEST_P(ConformanceTest, ATextThatItCannotHaveWrittenIsNoMemory) {
+  const auto policy = make_policy(parse_strategy(std::string(GetParam())));
+  for (const char* text : {"no memory", "7", "-1", "4-0", "0-4,2-6", "4 4 4"}) {
+    try {
+      (void)policy->load_memory(text, kLayers);
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadData) << text;
+    }
+  }
+}
+
+TEST_P(ConformanceTest, KeepsItsPromisesAfterTheSequenceWasCut) {
+  int n_cut = 0;
+  for (int round = 0; round < 600; ++round) {
+    auto [policy, stream] = random_stream(round);
+    const std::int64_t first_recent = std::max<std::int64_t>(1, stream.n_seen - policy->n_newest_kept() + 1);
+    const std::int64_t n = draw_(round % 3 == 0 ? 1 : first_recent, stream.n_seen);
+    if (!stream.cache.cut(n)) continue;  // nothing can go on behind it: the engine refuses that
+    ++n_cut;
+    stream.n_seen = n;
+    Stream loaded = stream;
+    if (stream.state.memory) {
+      stream.state.memory->trim(n, stream.cache.held());
+      const std::string text = stream.state.memory->save();
+      loaded.state.memory = policy->load_memory(text, kLayers);
+      stream.state.memory->trim(n, stream.cache.held());
+      ASSERT_EQ(stream.state.memory->save(), text) << "what was cut is cut already";
+    }
+    Stream twin = stream;
+    const Draw same = draw_;
+    ASSERT_EQ(go_on(*policy, loaded, same), go_on(*policy, twin, same)) << to_string(policy->spec());
+    ASSERT_NO_FATAL_FAILURE(expect_promises_of_what_is_left(*policy, stream));
+  }
+  EXPECT_GT(n_cut, 200);
 }
 
 std::vector<std::string_view> policy_names() {

@@ -4,6 +4,7 @@
 
 #include <random>
 #include <set>
+#include <string>
 
 #include "kvevict/error.h"
 
@@ -80,6 +81,104 @@ TEST(KeepPlanTest, RefusesSetsThatAreNotThereAndOtherNumbersOfLayers) {
   const KeepPlan two({KeepSet::all(3)}, {0, 0});
   const KeepPlan three({KeepSet::all(3)}, {0, 0, 0});
   EXPECT_THROW((void)two.intersect(three), Error);
+}
+
+/// Whether the text is refused as no keep plan.
+bool is_refused(const std::string& text) {
+  try {
+    (void)keep_plan_from_text(text);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kBadData);
+    return true;
+  }
+  return false;
+}
+
+TEST(KeepPlanText, SaysTheSetsAndThenTheSetOfEachLayer) {
+  EXPECT_EQ(to_text(KeepPlan(KeepSet::from_ranges({{0, 256}, {640, 768}}))), "0-256,640-768");
+  EXPECT_EQ(to_text(KeepPlan({KeepSet::all(4), KeepSet::from_ranges({{0, 2}, {6, 8}})}, {0, 1, 1})),
+            "0-4|0-2,6-8@0,1,1");
+  EXPECT_EQ(to_text(KeepPlan()), "");
+  EXPECT_EQ(to_text(KeepPlan({KeepSet()}, {0, 0})), "@0,0");
+}
+
+TEST(KeepPlanText, ReadsBackToAnEqualPlan) {
+  std::mt19937 random(6);
+  for (int round = 0; round < 1000; ++round) {
+    const KeepPlan plan = random_plan(random);
+    ASSERT_EQ(keep_plan_from_text(to_text(plan)), plan) << to_text(plan);
+  }
+  const KeepPlan plans[] = {KeepPlan(),
+                            KeepPlan(KeepSet::all(1)),
+                            KeepPlan(KeepSet::from_ranges({{2147483646, 2147483647}})),
+                            KeepPlan({KeepSet()}, {0}),
+                            KeepPlan({KeepSet(), KeepSet::all(3)}, {0, 1}),
+                            KeepPlan({KeepSet::all(3), KeepSet()}, {1, 0}),
+                            KeepPlan({KeepSet(), KeepSet()}, {1, 0}),
+                            KeepPlan({KeepSet::all(3), KeepSet::all(9)}, {1, 1, 1})};
+  for (const KeepPlan& plan : plans) {
+    EXPECT_EQ(keep_plan_from_text(to_text(plan)), plan) << to_text(plan);
+    EXPECT_EQ(keep_plan_from_text(to_text(plan)).is_shared(), plan.is_shared()) << to_text(plan);
+  }
+}
+
+TEST(KeepPlanText, RefusesWhatIsNoPlan) {
+  for (const char* text : {"none",
+                           "7",
+                           "0-",
+                           "-4",
+                           "0-4,",
+                           ",0-4",
+                           "0-4,,6-8",
+                           "0-4 ",
+                           " 0-4",
+                           "0-4\n",
+                           "0--4",
+                           "-1-4",
+                           "+0-4",
+                           "0-4-6",
+                           "4-0",
+                           "4-4",
+                           "0-4,2-6",
+                           "0-4,4-6",
+                           "6-8,0-4",
+                           "0-4.5",
+                           "0x0-4",
+                           "a-b",
+                           "0-99999999999999999999",
+                           "|",
+                           "0-4|0-8",
+                           "0-4|",
+                           "@",
+                           "0-4@",
+                           "0-4@1",
+                           "0-4@-1",
+                           "0-4@0,",
+                           "0-4@,0",
+                           "0-4@a",
+                           "0-4@0@0",
+                           "0-4|0-8@0,2",
+                           "0-4|x@0,0",
+                           "0-4@99999999999999999999",
+                           "@0|0-4"}) {
+    EXPECT_TRUE(is_refused(text)) << '"' << text << '"';
+  }
+  EXPECT_TRUE(is_refused(std::string("0-4\0", 4)));
+}
+
+TEST(KeepPlanText, DamageIsRefusedOrGivesAPlan) {
+  std::mt19937 random(7);
+  constexpr std::string_view kCharacters = "0123456789-,|@ x";
+  for (int round = 0; round < 5000; ++round) {
+    std::string text = to_text(random_plan(random));
+    for (std::size_t i = 0; i < 1 + random() % 3 && !text.empty(); ++i)
+      text[random() % text.size()] = kCharacters[random() % kCharacters.size()];
+    if (is_refused(text)) continue;
+    const KeepPlan plan = keep_plan_from_text(text);
+    ASSERT_EQ(keep_plan_from_text(to_text(plan)), plan) << text;
+    for (const KeepSet& set : plan.distinct_sets())
+      ASSERT_EQ(KeepSet::from_indices(set.to_indices()), set) << text << ": not sorted or not maximal";
+  }
 }
 
 }  // namespace

@@ -58,12 +58,17 @@ class SlowLadder {
 std::string refusal(const std::string& strategy, std::int64_t n_layers, std::int64_t n_tokens = 10) {
   try {
     PolicyState state{.n_layers = n_layers};
-    (void)make_policy(parse_strategy(strategy))->plan(n_tokens, state);
+    (void)make_policy(strategy)->plan(n_tokens, state);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
     return error.what();
   }
   return "nothing was refused";
+}
+
+/// The row at which the next thinning begins.
+std::int64_t cursor_of(const PolicyState& state) {
+  return dynamic_cast<const LadderRows&>(*state.memory.get()).cursor;
 }
 
 class LadderTest : public testing::Test {
@@ -114,19 +119,19 @@ TEST_F(LadderTest, ShapesOfTheFormulas) {
 
 TEST_F(LadderTest, AWorkedCase) {
   // 3 layers, span 1: groups of 3 rows, 1 kept, phases 0, 1, 2; 1 sink, 2 recent, 3 between: 6 rows
-  const auto policy = make_policy(parse_strategy("ladder:1:2:3:span=1"));
+  const auto policy = make_policy("ladder:1:2:3:span=1");
   PolicyState state{.n_layers = 3};
   EXPECT_EQ(policy->plan(6, state).layer(2), KeepSet::all(6));
   KeepPlan plan = policy->plan(7, state);  // rows 1 2 3 are a group
   EXPECT_EQ(plan.layer(0), KeepSet::from_ranges({{0, 2}, {4, 7}}));
   EXPECT_EQ(plan.layer(1), KeepSet::from_ranges({{0, 1}, {2, 3}, {4, 7}}));
   EXPECT_EQ(plan.layer(2), KeepSet::from_ranges({{0, 1}, {3, 7}}));
-  EXPECT_EQ(state.ladder->cursor, 2);
+  EXPECT_EQ(cursor_of(state), 2);
   plan = policy->plan(9, state);  // rows 2 3 4, tokens 4 5 6
   EXPECT_EQ(plan.layer(0), KeepSet::from_ranges({{0, 2}, {4, 5}, {7, 9}}));
   EXPECT_EQ(plan.layer(1), KeepSet::from_ranges({{0, 1}, {2, 3}, {5, 6}, {7, 9}}));
   EXPECT_EQ(plan.layer(2), KeepSet::from_ranges({{0, 1}, {3, 4}, {6, 9}}));
-  EXPECT_EQ(state.ladder->cursor, 3);
+  EXPECT_EQ(cursor_of(state), 3);
   plan = policy->plan(11, state);  // the cursor returns: 3 + 3 > 7 - 2; rows 1 2 3
   EXPECT_EQ(plan.layer(0), KeepSet::from_ranges({{0, 2}, {8, 11}}));
   EXPECT_EQ(plan.layer(1), KeepSet::from_ranges({{0, 1}, {5, 6}, {8, 11}}));
@@ -175,7 +180,7 @@ TEST_F(LadderTest, HoldsItsBudgetHoweverLongTheStreamAndCoversMore) {
 TEST_F(LadderTest, AMillionTokensAndManyLayersAtOnce) {
   for (const char* strategy :
        {"ladder:4:508:512", "ladder:4:508:512:span=1", "ladder:4:508:512:span=64:overlap=63"}) {
-    const auto policy = make_policy(parse_strategy(strategy));
+    const auto policy = make_policy(strategy);
     PolicyState state{.n_layers = 128};
     const KeepPlan plan = policy->plan(1 << 20, state);
     EXPECT_LE(plan.count(), 1024) << strategy;
@@ -225,11 +230,11 @@ TEST_F(LadderTest, WhatCannotCompressIsRefused) {
   EXPECT_NE(refusal("ladder:span=-1", 30).find("span is -1"), std::string::npos);
   EXPECT_EQ(refusal("ladder:layers=30", 30), "nothing was refused");
   EXPECT_EQ(refusal("ladder:layers=30", 0), "nothing was refused");
-  EXPECT_THROW((void)make_policy(parse_strategy("ladder:layers=8:span=8")), Error);
+  EXPECT_THROW((void)make_policy("ladder:layers=8:span=8"), Error);
 }
 
 TEST_F(LadderTest, ThinsAnyNumberOfTokensInChunksAndNotWithoutEndAtOnce) {
-  const auto policy = make_policy(parse_strategy("ladder"));
+  const auto policy = make_policy("ladder");
   PolicyState state{.n_layers = 30};
   EXPECT_THROW((void)policy->plan(kMaxTokens, state), Error);
   EXPECT_NO_THROW((void)policy->plan(100000, state));
@@ -238,7 +243,7 @@ TEST_F(LadderTest, ThinsAnyNumberOfTokensInChunksAndNotWithoutEndAtOnce) {
 }
 
 TEST_F(LadderTest, RowsOfAnotherNumberOfLayersAreRefused) {
-  const auto policy = make_policy(parse_strategy("ladder:1:2:3:span=1"));
+  const auto policy = make_policy("ladder:1:2:3:span=1");
   PolicyState state{.n_layers = 3};
   (void)policy->plan(20, state);
   state.n_layers = 2;

@@ -1,4 +1,4 @@
-#include "kvevict/ruler_order.h"
+#include "kvevict/simple_evict.h"
 
 #include <gtest/gtest.h>
 
@@ -93,7 +93,7 @@ TEST(RulerOrderTest, ABudgetBelowABlockKeepsNoMiddle) {
 }
 
 TEST(RulerOrderTest, AStrideIsRefusedInAStreamAndOnlyThere) {
-  const auto policy = make_policy(parse_strategy("sink_recent_uniform:4:8:stride=2"));
+  const auto policy = make_policy("sink_recent_uniform:4:8:stride=2");
   PolicyState stream{.schedule = Schedule::kStreaming};
   EXPECT_THROW((void)policy->plan(1000, stream), Error);
   EXPECT_THROW((void)policy->budget_tokens(stream), Error);

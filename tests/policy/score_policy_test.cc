@@ -131,13 +131,13 @@ TEST_F(ScorePolicyTest, IsTheDefinitionWithRandomValues) {
 }
 
 TEST_F(ScorePolicyTest, AsksForTheQueriesOfItsRule) {
-  const auto request = [](const char* text) { return make_policy(parse_strategy(text))->score_request(); };
+  const auto request = [](const char* text) { return make_policy(text)->score_request(); };
   EXPECT_EQ(request("h2o"), ScoreRequest{0});
   EXPECT_EQ(request("snapkv"), ScoreRequest{32});
   EXPECT_EQ(request("snapkv:window=8"), ScoreRequest{8});
   EXPECT_EQ(request("tova"), ScoreRequest{1});
   for (const char* text : {"h2o", "snapkv", "tova"}) {
-    EXPECT_EQ(make_policy(parse_strategy(text))->budget_tokens({}), 1024) << text;
+    EXPECT_EQ(make_policy(text)->budget_tokens({}), 1024) << text;
   }
 }
 
@@ -146,7 +146,7 @@ KeepSet plan_of(const char* strategy, std::vector<float> scores, std::int64_t n_
   const auto n = static_cast<std::int64_t>(scores.size());
   const TokenScores all{.held = KeepPlan(KeepSet::all(n)), .by_layer = {std::move(scores)}};
   PolicyState state{.n_layers = 1, .scores = &all};
-  return make_policy(parse_strategy(strategy))->plan(n + n_new, state).layer(0);
+  return make_policy(strategy)->plan(n + n_new, state).layer(0);
 }
 
 TEST_F(ScorePolicyTest, WorkedCases) {
@@ -171,10 +171,10 @@ TEST_F(ScorePolicyTest, LayersThatHoldOtherTokensDecideForThemselves) {
       .held = {{KeepSet::from_ranges({{0, 2}, {4, 6}}), KeepSet::from_ranges({{1, 3}, {4, 6}})}, {0, 1}},
       .by_layer = {{9, 1, 5, 0}, {9, 1, 5, 0}}};
   PolicyState state{.n_layers = 2, .scores = &scores};
-  const KeepPlan own = make_policy(parse_strategy("h2o:0:1:1:per_layer=1"))->plan(6, state);
+  const KeepPlan own = make_policy("h2o:0:1:1:per_layer=1")->plan(6, state);
   EXPECT_EQ(own.layer(0), KeepSet::from_ranges({{0, 1}, {5, 6}}));
   EXPECT_EQ(own.layer(1), KeepSet::from_ranges({{1, 2}, {5, 6}}));
-  const KeepPlan shared = make_policy(parse_strategy("h2o:0:1:1"))->plan(6, state);  // both hold 1, 4 and 5
+  const KeepPlan shared = make_policy("h2o:0:1:1")->plan(6, state);  // both hold 1, 4 and 5
   EXPECT_TRUE(shared.is_shared());
   EXPECT_EQ(shared.layer(0), KeepSet::from_ranges({{4, 6}}));  // 1 and 4 have a mean of 5: the newer one
 }
@@ -183,7 +183,7 @@ std::string refusal(const char* strategy, std::int64_t n_tokens, const TokenScor
                     std::int64_t n_layers = 1) {
   try {
     PolicyState state{.n_layers = n_layers, .scores = scores};
-    (void)make_policy(parse_strategy(strategy))->plan(n_tokens, state);
+    (void)make_policy(strategy)->plan(n_tokens, state);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
     return error.what();

@@ -4,6 +4,7 @@
 
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
+#include "kvevict/registry.h"
 
 namespace kvevict {
 namespace {

@@ -1,4 +1,4 @@
-#include "kvevict/comparison.h"
+#include "results/comparison.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "kvevict/results.h"
+#include "results/results.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "kvevict/scorer.h"
+#include "results/scorer.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kvevict/error.h"
-#include "kvevict/longbench_dataset.h"
+#include "results/longbench_dataset.h"
 
 namespace kvevict::eval {
 namespace {

@@ -1,4 +1,4 @@
-#include "kvevict/statistics.h"
+#include "results/statistics.h"
 
 #include <gtest/gtest.h>
 

@@ -1,37 +1,40 @@
-#include "runtime/conversation.h"
+#include "kvevict/conversation.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
-#include <csignal>
 #include <fstream>
 
-#include "cli/interrupt.h"
 #include "kvevict/error.h"
+#include "runtime/chat_template.h"
 #include "support/program.h"
 #include "support/test_models.h"
 
-namespace kvevict::cli {
+namespace kvevict {
 namespace {
 
 using test::default_model_path;
 
 constexpr const char* kSystem = "You are a terse lighthouse keeper.";
 
-ModelRun make_test_run(const std::string& strategy, const std::atomic<bool>* cancel = nullptr) {
-  ModelRun run;
-  run.model = test::load_model(default_model_path());
-  run.policy = make_policy(parse_strategy(strategy));
-  run.prefill = PrefillMode::kBounded;
-  run.options.positions = PositionMode::kAuto;
-  run.options.n_chunk = 64;
-  run.options.cancel = cancel;
-  return run;
+SessionOptions chat_options(const std::atomic<bool>* cancel = nullptr) {
+  SessionOptions options;
+  options.prefill = PrefillMode::kBounded;
+  options.n_chunk = 64;
+  options.cancel = cancel;
+  return options;
+}
+
+Conversation make_conversation(std::shared_ptr<const Policy> policy,
+                               const std::atomic<bool>* cancel = nullptr) {
+  return {test::load_model(default_model_path()),
+          std::move(policy),
+          {.system = kSystem, .max_new_tokens = 12, .sampling = {}, .session = chat_options(cancel)}};
 }
 
 Conversation make_conversation(const std::string& strategy, const std::atomic<bool>* cancel = nullptr) {
-  return {make_test_run(strategy, cancel), {.system = kSystem, .max_new_tokens = 12, .sampling = {}}};
+  return make_conversation(make_policy(strategy), cancel);
 }
 
 std::string say(Conversation& chat, const std::string& message) {
@@ -105,15 +108,16 @@ TEST(ConversationTest, ASavedChatGoesOnAsIfNeverLeft) {
 
   Conversation other = make_conversation("sink_recent:16:60");
   other.load(file);
-  EXPECT_EQ(to_string(other.run().policy->spec()), "sink_recent:16:112");
+  EXPECT_EQ(to_string(other.session().policy().spec()), "sink_recent:16:112");
 }
 
 TEST(ConversationTest, ASavedChatBringsItsSamplerAndItsPositions) {
   const std::string file = test::make_work_folder() + "/chat.kvevict";
-  ModelRun run = make_test_run("streaming_llm:4:124");
-  run.options.positions = PositionMode::kPacked;
-  Conversation chat(std::move(run),
-                    {.system = kSystem, .max_new_tokens = 12, .sampling = {.temperature = 1.5, .seed = 7}});
+  Conversation chat(test::load_model(default_model_path()), make_policy("streaming_llm:4:124"),
+                    {.system = kSystem,
+                     .max_new_tokens = 12,
+                     .sampling = {.temperature = 1.5, .seed = 7},
+                     .session = chat_options()});
   say(chat, "Describe a wave.");
   chat.save(file);
   Conversation loaded = make_conversation("sink_recent:16:112");  // greedy, automatic positions
@@ -135,16 +139,16 @@ TEST(ConversationTest, ARefusedFileLeavesTheChatAsItWas) {
   EXPECT_FALSE(say(chat, "Still there?").empty());
 }
 
-TEST(ConversationTest, CtrlCStopsTheAnswerAndNotTheChat) {
-  InterruptGuard interrupt(InterruptMode::kKeepsOn);
-  Conversation chat = make_conversation("sink_recent:16:112", interrupt.flag());
+TEST(ConversationTest, StoppingEndsTheAnswerAndNotTheChat) {
+  std::atomic<bool> cancel = false;
+  Conversation chat = make_conversation("sink_recent:16:112", &cancel);
   int n_pieces = 0;
   const AnswerEnd end = chat.answer("Count to a hundred.", [&](std::string_view) {
-    if (++n_pieces == 3) std::raise(SIGINT);
+    if (++n_pieces == 3) cancel = true;
   });
   EXPECT_EQ(end, AnswerEnd::kStopped);
   EXPECT_EQ(n_pieces, 3);
-  EXPECT_TRUE(interrupt.clear());
+  cancel = false;
   EXPECT_FALSE(say(chat, "Thank you. Who are you?").empty());
   EXPECT_EQ(chat.session().stats().n_decoded_tokens, static_cast<std::int64_t>(chat.seen().size()));
 }
@@ -153,7 +157,7 @@ TEST(ConversationTest, CtrlCStopsTheAnswerAndNotTheChat) {
 class InterruptingPolicy final : public Policy {
  public:
   InterruptingPolicy(const std::string& strategy, std::int64_t n_most, std::atomic<bool>& flag)
-      : policy_(make_policy(parse_strategy(strategy))), n_most_(n_most), flag_(flag) {}
+      : policy_(make_policy(strategy)), n_most_(n_most), flag_(flag) {}
 
   [[nodiscard]] std::string versioned_name() const override { return policy_->versioned_name(); }
   [[nodiscard]] const StrategySpec& spec() const noexcept override { return policy_->spec(); }
@@ -164,6 +168,7 @@ class InterruptingPolicy final : public Policy {
   [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState& state) const override {
     return policy_->budget_tokens(state);
   }
+  [[nodiscard]] std::int64_t n_newest_kept() const noexcept override { return policy_->n_newest_kept(); }
 
  private:
   std::shared_ptr<const Policy> policy_;
@@ -172,13 +177,12 @@ class InterruptingPolicy final : public Policy {
   mutable std::atomic<bool> was_raised_ = false;
 };
 
-TEST(ConversationTest, CtrlCWithinAMessageLeavesAllOfItInTheChat) {
+TEST(ConversationTest, StoppingWithinAMessageLeavesAllOfItInTheChat) {
   std::string message = "Remember:";
   for (int i = 0; i < 60; ++i) message += " wave " + std::to_string(i) + ",";
   std::atomic<bool> cancel = false;
-  ModelRun run = make_test_run("sink_recent:16:112", &cancel);
-  run.policy = std::make_shared<const InterruptingPolicy>("sink_recent:16:112", 150, cancel);
-  Conversation chat(std::move(run), {.system = kSystem, .max_new_tokens = 12, .sampling = {}});
+  Conversation chat = make_conversation(
+      std::make_shared<const InterruptingPolicy>("sink_recent:16:112", 150, cancel), &cancel);
 
   EXPECT_EQ(chat.answer(message, [](std::string_view) { FAIL() << "an answer"; }), AnswerEnd::kStopped);
   const auto n_seen = static_cast<std::int64_t>(chat.seen().size());
@@ -190,7 +194,7 @@ TEST(ConversationTest, CtrlCWithinAMessageLeavesAllOfItInTheChat) {
   EXPECT_EQ(static_cast<std::int64_t>(chat.seen().size()), n_seen);
 
   cancel = false;
-  const ChatTemplate turns(*chat.run().model, kSystem);
+  const ChatTemplate turns(chat.session().model(), kSystem);
   std::vector<Token> expected = turns.first_turn(message);
   ASSERT_GT(static_cast<std::int64_t>(expected.size()), n_seen);
   const std::vector<Token> second = turns.next_turn("Go on.");
@@ -213,4 +217,4 @@ TEST(ConversationTest, RefusesATextThatIsNotUtf8AndGoesOn) {
 }
 
 }  // namespace
-}  // namespace kvevict::cli
+}  // namespace kvevict

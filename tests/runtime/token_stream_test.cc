@@ -1,4 +1,4 @@
-#include "runtime/token_stream.h"
+#include "kvevict/token_stream.h"
 
 #include <gtest/gtest.h>
 

@@ -10,7 +10,7 @@
 namespace kvevict::test {
 
 struct ProgramResult {
-  int exit_code = -1;  ///< 128 + the signal's number where a signal ended it.
+  int exit_code = -1;  ///< 128 + the signal's number if a signal ended it.
   std::string out;
   std::string err;
 };
@@ -21,7 +21,7 @@ struct ProgramOptions {
   std::string input{};                     ///< Standard input.
 };
 
-/// A run of the real kvevict binary (or of `program`, where it is given).
+/// A run of the real kvevict binary (or of `program`, if it is given).
 class Program {
  public:
   explicit Program(const std::vector<std::string>& arguments, const ProgramOptions& options = {},

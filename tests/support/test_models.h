@@ -30,6 +30,10 @@ namespace kvevict::test {
 /// A tiny random model (Gemma 3) most of whose layers attend over a sliding window of 32 tokens.
 [[nodiscard]] std::filesystem::path sliding_window_model_path();
 
+/// A tiny random model (Qwen2) of 6 layers, 128 tokens and a trained context of 512: for what does not depend
+/// on what a model says. It has no vocabulary.
+[[nodiscard]] std::filesystem::path tiny_model_path();
+
 [[nodiscard]] std::shared_ptr<const Model> load_model(const std::filesystem::path& path);
 
 /// English prose of at least `n_tokens` tokens of the default model, from the demo data.

@@ -7,7 +7,7 @@
 
 namespace kvevict::test {
 
-/// The folder of the running test alone, whatever runs beside it; made where it is not there.
+/// The folder of the running test alone, whatever runs beside it; made if it is not there.
 [[nodiscard]] inline std::filesystem::path work_folder() {
   const testing::TestInfo* const test = testing::UnitTest::GetInstance()->current_test_info();
   std::string name = std::string(test->test_suite_name()) + "." + test->name();

@@ -7,9 +7,9 @@
 #include <random>
 #include <string>
 
-#include "failing_new.h"
 #include "kvevict/error.h"
 #include "kvevict/simple_evict.h"
+#include "support/failing_new.h"
 
 namespace kvevict {
 namespace {
@@ -120,7 +120,7 @@ TEST(DynamicCacheTest, RandomAppendsAndEvictionsKeepRowsAndRecordsTogether) {
 
 TEST(DynamicCacheTest, APlanOfOriginalTokensIsFollowedAfterEarlierEvictions) {
   DynamicCache cache = owned_cache(2, 16);
-  const auto policy = make_policy(parse_strategy("sink_recent_uniform:4:8:8:block=4"));
+  const auto policy = make_policy("sink_recent_uniform:4:8:8:block=4");
   PolicyState state;
   KeepSet history;
   for (int step = 0; step < 10; ++step) {
@@ -137,7 +137,7 @@ TEST(DynamicCacheTest, APlanOfOriginalTokensIsFollowedAfterEarlierEvictions) {
 
 TEST(DynamicCacheTest, ALadderKeepsOtherRowsInEachLayer) {
   DynamicCache cache = owned_cache(3, 64);
-  const auto policy = make_policy(parse_strategy("ladder:2:6:16:span=1"));  // groups of 3 rows, 1 stays
+  const auto policy = make_policy("ladder:2:6:16:span=1");  // groups of 3 rows, 1 stays
   PolicyState state{.n_layers = 3};
   for (int step = 0; step < 8; ++step) {
     append(cache, 20);
@@ -153,7 +153,7 @@ TEST(DynamicCacheTest, ALadderKeepsOtherRowsInEachLayer) {
 TEST(DynamicCacheTest, APlanOfOtherLayersThanTheCacheHasIsRefused) {
   DynamicCache cache = owned_cache(3, 64);
   append(cache, 60);
-  const auto policy = make_policy(parse_strategy("ladder:2:6:16:span=1"));
+  const auto policy = make_policy("ladder:2:6:16:span=1");
   for (const std::int64_t n_layers : {2, 4}) {
     PolicyState state{.n_layers = n_layers};
     const KeepPlan plan = policy->plan(60, state);
@@ -299,7 +299,7 @@ TEST(DynamicCacheTest, NothingIsLostWhereverAnAllocationFails) {
                                     KeepSet::all(3)};
     const Rows rows(10, 30, 0);
     bool failed = false;
-    testing::fail_allocation(failing);
+    test::fail_allocation(failing);
     try {
       cache.append(0, rows.view, rows.view);
     } catch (const std::bad_alloc&) {
@@ -315,7 +315,7 @@ TEST(DynamicCacheTest, NothingIsLostWhereverAnAllocationFails) {
         ASSERT_EQ(cache.n_rows(2), 10);
       }
     }
-    testing::fail_allocation(0);
+    test::fail_allocation(0);
     expect_rows_match_record(cache);
     if (!failed) {
       ASSERT_EQ(cache.abs_pos(1), keep[1]);
@@ -330,9 +330,9 @@ TEST(DynamicCacheTest, AnEvictionAllocatesRecordsOnlyNeverRows) {
   append(cache, 1 << 14);
   const std::int64_t kv_bytes = cache.resident_bytes();
   const KeepSet keep = build_simple_keep_token_idx(1 << 14, 128, {256, 512, "uniform", 512, 0});
-  testing::fail_allocation(0);
+  test::fail_allocation(0);
   evict_dynamic_cache_inplace(cache, keep, {.n_threads = 1});
-  EXPECT_LT(testing::allocated_bytes(), 16384);
+  EXPECT_LT(test::allocated_bytes(), 16384);
   EXPECT_GE(kv_bytes, 1 << 24);
 }
 

@@ -1,0 +1,27 @@
+#include "engine/fitting.h"
+
+#include "engine/cells.h"
+#include "kvevict/error.h"
+
+namespace kvevict {
+
+void require_fitting(const llama_model* model, const std::string& name, const Policy& policy,
+                     PositionMode positions) {
+  if (can_shift_positions(model)) return;
+  if (positions != PositionMode::kAbsolute) {
+    throw Error(ErrorCode::kUnsupported,
+                "the positions of " + name +
+                    " cannot be shifted (several positions for each token, or a sliding "
+                    "window): use absolute positions with it",
+                "positions");
+  }
+  if (policy.is_per_layer() || policy.score_request()) {
+    throw Error(ErrorCode::kUnsupported,
+                policy.spec().name + " arranges the rows of each layer anew, which the cache of " + name +
+                    " does not allow (sliding windows, or several positions for each token): choose a "
+                    "strategy that goes by position and keeps the same tokens in all layers",
+                "strategy");
+  }
+}
+
+}  // namespace kvevict

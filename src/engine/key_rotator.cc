@@ -1,0 +1,114 @@
+#include "engine/key_rotator.h"
+
+#include <ggml-alloc.h>
+
+#include <array>
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+#include "base/processors.h"
+#include "kvevict/error.h"
+
+namespace kvevict {
+namespace {
+
+std::optional<std::string> metadata(const llama_model* model, const std::string& key) {
+  std::array<char, 256> text{};
+  if (llama_model_meta_val_str(model, key.c_str(), text.data(), text.size()) < 0) return std::nullopt;
+  return std::string(text.data());
+}
+
+[[noreturn]] void refuse(const std::string& why) {
+  throw Error(ErrorCode::kUnsupported,
+              "the keys of this cache cannot be rotated layer by layer: " + why + "; use absolute positions",
+              "positions");
+}
+
+struct FreeContext {
+  void operator()(ggml_context* context) const noexcept { ggml_free(context); }
+};
+struct FreeBuffer {
+  void operator()(ggml_backend_buffer* buffer) const noexcept { ggml_backend_buffer_free(buffer); }
+};
+
+ggml_backend* make_backend(int n_threads) {
+  ggml_backend* const backend = ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
+  if (backend == nullptr) throw Error(ErrorCode::kEngine, "ggml has no CPU back end");
+  // The CPU back end may be a library that ggml loads at run time: its functions are asked for by name.
+  using SetThreads = void (*)(ggml_backend_t, int);
+  auto* const set_threads = reinterpret_cast<SetThreads>(ggml_backend_reg_get_proc_address(
+      ggml_backend_dev_backend_reg(ggml_backend_get_device(backend)), "ggml_backend_set_n_threads"));
+  if (set_threads != nullptr) set_threads(backend, n_threads > 0 ? n_threads : usable_processors());
+  return backend;
+}
+
+}  // namespace
+
+KeyRotator::KeyRotator(const KeyRotator& other)
+    : backend_(make_backend(other.n_threads_)),
+      type_(other.type_),
+      n_threads_(other.n_threads_),
+      rope_mode_(other.rope_mode_),
+      head_dim_(other.head_dim_),
+      n_rotated_(other.n_rotated_),
+      freq_base_(other.freq_base_),
+      freq_scale_(other.freq_scale_) {}
+
+KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads)
+    : backend_(make_backend(n_threads)), type_(type), n_threads_(n_threads) {
+  if (type != GGML_TYPE_F32 && type != GGML_TYPE_F16)
+    refuse(std::string("they are ") + ggml_type_name(type) + ", f32 or f16 is needed");
+  switch (llama_model_rope_type(model)) {
+    case LLAMA_ROPE_TYPE_NORM:
+      rope_mode_ = 0;
+      break;
+    case LLAMA_ROPE_TYPE_NEOX:
+      rope_mode_ = GGML_ROPE_TYPE_NEOX;
+      break;
+    default:
+      refuse("the model has not one rotary position for each token");
+  }
+  const std::string architecture = metadata(model, "general.architecture").value_or("");
+  const auto number = [&](const std::string& key, double otherwise) {
+    const std::optional<std::string> text = metadata(model, architecture + "." + key);
+    return text ? std::strtod(text->c_str(), nullptr) : otherwise;
+  };
+  head_dim_ = static_cast<int>(number(
+      "attention.key_length", llama_model_n_embd(model) / static_cast<double>(llama_model_n_head(model))));
+  n_rotated_ = static_cast<int>(number("rope.dimension_count", head_dim_));
+  freq_base_ = static_cast<float>(number("rope.freq_base", 10000));
+  freq_scale_ = llama_model_rope_freq_scale_train(model);
+  if (head_dim_ < 1 || n_rotated_ < 1 || n_rotated_ > head_dim_)
+    refuse("its metadata does not say their shape");
+}
+
+void KeyRotator::rotate(std::span<std::uint8_t> rows, std::span<const std::int32_t> rotations) const {
+  if (rotations.empty()) return;
+  const auto n_rows = static_cast<std::int64_t>(rotations.size());
+  const auto n_heads = static_cast<std::int64_t>(rows.size() / ggml_type_size(type_)) / (n_rows * head_dim_);
+  if (n_heads < 1 ||
+      static_cast<std::size_t>(n_heads * head_dim_ * n_rows) * ggml_type_size(type_) != rows.size())
+    refuse("their rows are of another length than the model's heads");
+  constexpr std::size_t kTensors = 8;
+  const ggml_init_params params = {.mem_size = kTensors * ggml_tensor_overhead() + ggml_graph_overhead(),
+                                   .mem_buffer = nullptr,
+                                   .no_alloc = true};
+  const std::unique_ptr<ggml_context, FreeContext> context(ggml_init(params));
+  ggml_tensor* const keys = ggml_new_tensor_3d(context.get(), type_, head_dim_, n_heads, n_rows);
+  ggml_tensor* const positions = ggml_new_tensor_1d(context.get(), GGML_TYPE_I32, n_rows);
+  ggml_tensor* const rotated = ggml_rope_ext(context.get(), keys, positions, nullptr, n_rotated_, rope_mode_,
+                                             0, freq_base_, freq_scale_, 0, 1, 32, 1);
+  ggml_cgraph* const graph = ggml_new_graph(context.get());
+  ggml_build_forward_expand(graph, rotated);
+  const std::unique_ptr<ggml_backend_buffer, FreeBuffer> buffer(
+      ggml_backend_alloc_ctx_tensors(context.get(), backend_.get()));
+  if (!buffer) throw Error(ErrorCode::kOutOfMemory, "no memory to rotate the keys of a layer");
+  ggml_backend_tensor_set(keys, rows.data(), 0, rows.size());
+  ggml_backend_tensor_set(positions, rotations.data(), 0, rotations.size_bytes());
+  if (ggml_backend_graph_compute(backend_.get(), graph) != GGML_STATUS_SUCCESS)
+    throw Error(ErrorCode::kEngine, "ggml could not rotate the keys of a layer");
+  ggml_backend_tensor_get(rotated, rows.data(), 0, rows.size());
+}
+
+}  // namespace kvevict

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <ggml-backend.h>
+#include <ggml.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "engine/llama_handles.h"
+
+namespace kvevict {
+
+/// Rotates cached keys from one position to another with ggml's own rotary embedding, as llama.cpp's K-shift
+/// does, but by a number of positions for each row and layer. Has a back end of its own: two threads may use
+/// two rotators at the same time, but not one. A copy has another back end.
+class KeyRotator {
+ public:
+  /// For keys of `type` of `model`. Errors: kUnsupported for element types that ggml cannot rotate and
+  /// models whose rotation has scaling factors of its own.
+  /// `n_threads`: 0: the processors that this process may use.
+  KeyRotator(const llama_model* model, ggml_type type, int n_threads);
+  KeyRotator(const KeyRotator& other);
+  KeyRotator& operator=(const KeyRotator&) = delete;
+
+  /// Rotates row k of `rows`, `[rotations.size(), kv_heads, head_dim]`, by `rotations[k]` positions, in
+  /// place.
+  void rotate(std::span<std::uint8_t> rows, std::span<const std::int32_t> rotations) const;
+
+ private:
+  struct FreeBackend {
+    void operator()(ggml_backend* backend) const noexcept { ggml_backend_free(backend); }
+  };
+
+  std::unique_ptr<ggml_backend, FreeBackend> backend_;
+  ggml_type type_;
+  int n_threads_;
+  int rope_mode_ = 0;
+  int head_dim_ = 0;
+  int n_rotated_ = 0;  // of a head's dimensions
+  float freq_base_ = 10000;
+  float freq_scale_ = 1;
+};
+
+}  // namespace kvevict

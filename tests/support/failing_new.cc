@@ -1,0 +1,51 @@
+#include "support/failing_new.h"
+
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+thread_local std::int64_t n_until_failure = 0;
+thread_local std::int64_t n_bytes_allocated = 0;
+
+void* allocate(std::size_t n_bytes) {
+  n_bytes_allocated += static_cast<std::int64_t>(n_bytes);
+  if (n_until_failure > 0 && --n_until_failure == 0) throw std::bad_alloc();
+  void* const memory = std::malloc(n_bytes == 0 ? 1 : n_bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t n_bytes) {
+  return allocate(n_bytes);
+}
+void* operator new[](std::size_t n_bytes) {
+  return allocate(n_bytes);
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
+namespace kvevict::test {
+
+void fail_allocation(std::int64_t n) noexcept {
+  n_until_failure = n;
+  n_bytes_allocated = 0;
+}
+
+std::int64_t allocated_bytes() noexcept {
+  return n_bytes_allocated;
+}
+
+}  // namespace kvevict::test
