@@ -126,16 +126,15 @@ void add_auto_sink(CLI::App& app, StrategyFlags& flags) {
       ->option_text("auto|N");
 }
 
-/// " (ladder)", the strategies that use the value; nothing if most do.
+/// " [ladder 0, …]": the strategies that use the value, and what it is if nothing says it.
 std::string users_of(const StrategyKey& key) {
   std::string names;
-  std::size_t n_users = 0;
   for (const PolicyInfo& info : all_policies()) {
     if (!info.uses(key.name)) continue;
-    names += (names.empty() ? "" : ", ") + info.name;
-    ++n_users;
+    names +=
+        fmt::format("{}{} {}", names.empty() ? "" : ", ", info.name, key.value_of(parse_strategy(info.name)));
   }
-  return 2 * n_users > all_policies().size() ? "" : " [" + names + "]";
+  return " [" + names + "]";
 }
 
 std::optional<std::int64_t> StrategyFlags::given(const std::string& key) const {

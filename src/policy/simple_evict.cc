@@ -10,9 +10,10 @@ namespace {
 
 void require_in_range(const char* field, std::int64_t value, std::int64_t least) {
   if (value >= least && value <= kMaxTokens) return;
-  throw Error(ErrorCode::kInvalidArgument, std::string(field) + " is " + std::to_string(value) +
-                                               ": a number of tokens from " + std::to_string(least) + " to " +
-                                               std::to_string(kMaxTokens) + " is needed");
+  throw Error(ErrorCode::kInvalidArgument,
+              std::string(field) + " is " + std::to_string(value) + ": a number of tokens from " +
+                  std::to_string(least) + " to " + std::to_string(kMaxTokens) + " is needed",
+              field);
 }
 
 void append_uniform_by_budget(const MiddlePieces& pieces, std::int64_t budget, std::int64_t block_n,
