@@ -29,6 +29,8 @@ void CellExecutor::arrange(llama_seq_id sequence, const CellArrangement& arrange
   bytes_copied_ = static_cast<std::int64_t>(rows.bytes().size() + after.size());
   const OnFailure put_back([&] {
     places_.forget();  // the holes are closed then
+    // What llama.cpp began and could not end may have left cells of no sequence: all of them are freed.
+    llama_memory_clear(llama_get_memory(context_), false);
     put_rows(context_, sequence, rows.bytes());
     shift_positions(context_, sequence, waiting_shifts_);
   });
@@ -46,6 +48,10 @@ void CellExecutor::remove_and_shift(llama_seq_id sequence, const CellChanges& ch
   if (scores_ != nullptr) n_before = count_cells(context_, kAllSequences);
   waiting_shifts_.reserve(waiting_shifts_.size() + changes.shifts.size());
   remove_positions(context_, sequence, changes.removed);  // throws before the first removal or never
+  // llama.cpp's own records of positions allocate while they shift. If that fails they no longer hold
+  // together, and the rows that were removed are gone: nothing can be put back, and nothing may go on from
+  // there.
+  const OnFailure lose([this] { is_lost_ = true; });
   for (const PositionRange& range : changes.removed) places_.removed(range);
   if (scores_ != nullptr && n_removed > 0) {
     const std::int64_t n_left = std::max<std::int64_t>(0, n_before - n_removed);

@@ -59,6 +59,9 @@ class CellExecutor {
   [[nodiscard]] llama_seq_id shifted_sequence() const noexcept { return shifted_sequence_; }
   [[nodiscard]] CellPlaces& places() noexcept { return places_; }
 
+  /// Whether llama.cpp failed within a shift: its cells do not hold together any more.
+  [[nodiscard]] bool is_lost() const noexcept { return is_lost_; }
+
   /// Bytes of rows that the last arrangement held beside the cells.
   [[nodiscard]] std::int64_t bytes_copied() const noexcept { return bytes_copied_; }
 
@@ -72,6 +75,7 @@ class CellExecutor {
   llama_seq_id shifted_sequence_ = 0;
   std::vector<PositionShift> waiting_shifts_;  // positions are shifted, keys not yet rotated
   std::int64_t bytes_copied_ = 0;
+  bool is_lost_ = false;
 };
 
 }  // namespace kvevict

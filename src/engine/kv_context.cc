@@ -104,12 +104,11 @@ LlamaContextHandle KvContext::make_context(std::int64_t n_cells) const {
 }
 
 llama_context* KvContext::context() const {
-  if (!context_) {
-    throw Error(
-        ErrorCode::kEngine,
-        "this session lost its cache: there was no memory for a new context, nor for the old one again");
-  }
-  return context_.get();
+  if (context_ && !cells_.is_lost()) return context_.get();
+  throw Error(
+      ErrorCode::kEngine,
+      "this session lost its cache when memory ran out while its cells were changed: load it or make it "
+      "anew");
 }
 
 void KvContext::install(LlamaContextHandle context, std::int64_t n_cells) {

@@ -30,6 +30,11 @@ struct KVEVICT_PRIVATE LlamaCache::Impl {
 
   /// Takes note of what the program decoded, or removed at the end, since the last call.
   void catch_up() {
+    if (cells.is_lost()) {
+      throw Error(ErrorCode::kEngine,
+                  "memory ran out while the cells of this llama_context were changed: clear its sequence and "
+                  "bind it anew");
+    }
     const llama_pos last = llama_memory_seq_pos_max(llama_get_memory(context), options.sequence);
     if (last < 0) {
       record.clear();
