@@ -11,6 +11,7 @@ ROOT=$PWD
 mode=${1:-ordinary}
 . scripts/lib/packages.sh
 JOBS=${KVEVICT_JOBS:-$(nproc)}
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} # tests run side by side: threads that spin take each other's processor
 n_passed=0
 n_failed=0
 
@@ -103,7 +104,7 @@ case "$mode" in
     scripts/setup.sh || exit 1
     scripts/fetch_texts.sh || exit 1
     run_tests asan-quick
-    run_tests release -j 1
+    run_tests release -j "$JOBS"
     ;;
   --full)
     scripts/setup.sh || exit 1
@@ -111,7 +112,7 @@ case "$mode" in
     install_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" # what libFuzzer needs
     scripts/fetch_texts.sh || exit 1
     long_check check_format
-    stage release run_tests release -j 1
+    stage release run_tests release -j "$JOBS"
     stage parity long_check scripts/long/parity.sh
     stage long-document long_check scripts/long/long_document.py
     stage chat-200 long_check scripts/long/chat_200.py

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <filesystem>
 
 #include "kvevict/error.h"
@@ -46,16 +48,19 @@ plot::CachePicture picture_of_session(const PictureSource& source, const std::op
   }
   const SavedSession saved = inspect_session(source.file);
   plot::CachePicture picture;
-  const std::size_t blank = saved.policy.find(' ');
-  const std::string strategy = blank == std::string::npos ? saved.policy : saved.policy.substr(blank + 1);
-  picture.title = fmt::format("{}, {}", std::filesystem::path(source.file).filename().string(),
-                              strategy.empty() ? "no eviction so far" : strategy);
+  picture.title =
+      fmt::format("{}, {}", std::filesystem::path(source.file).filename().string(), saved.strategy);
   picture.total_len = saved.n_tokens_seen;
   picture.layers = saved.held.by_layer();
   picture.n_layers = n_layers.value_or(static_cast<int>(picture.layers.size()));
   picture.has_layer_count = n_layers || picture.layers.size() > 1;
-  if (strategy.empty()) return picture;
-  const StrategySpec spec = parse_strategy(strategy);
+  // A session may be of a policy that its own program registered: its cache is drawn without the boundaries
+  // then.
+  const auto policies = all_policies();
+  const std::string name = saved.strategy.substr(0, saved.strategy.find(':'));
+  const auto is_named = [&](const PolicyInfo& info) { return info.name == name; };
+  if (std::none_of(policies.begin(), policies.end(), is_named)) return picture;
+  const StrategySpec spec = parse_strategy(saved.strategy);
   if (policy_info(spec.name).uses("recent")) {
     plot::set_boundaries(picture, spec.config.sink_tokens, spec.config.recent_tokens);
   }
