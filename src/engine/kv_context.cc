@@ -140,7 +140,8 @@ llama_seq_id KvContext::take_sequence() {
 
 void KvContext::release_sequence(llama_seq_id sequence) noexcept {
   is_in_use_[static_cast<std::size_t>(sequence)] = false;
-  if (!context_) return;  // lost: there is no cell to free, and a destructor must not throw
+  // Lost: there is no cell to free, llama.cpp must not be asked any more, and a destructor must not throw.
+  if (!context_ || cells_.is_lost()) return;
   llama_memory_seq_rm(llama_get_memory(context_.get()), sequence, -1, -1);
   cells_.places().removed({0, std::numeric_limits<std::int32_t>::max()});
   if (scores_) scores_->trim(static_cast<std::size_t>(n_cells_), 0);
