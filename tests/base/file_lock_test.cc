@@ -33,7 +33,7 @@ TEST(FileLock, IsHeldByOneAtATimeHoweverManyTryWhileItEnds) {
   std::atomic<int> n_most = 0;
   std::atomic<int> n_locked = 0;
   const auto work = [&] {
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 6000; ++i) {
       try {
         const FileLock lock(path);
         const int n = ++n_holders;
@@ -41,6 +41,7 @@ TEST(FileLock, IsHeldByOneAtATimeHoweverManyTryWhileItEnds) {
         while (n > most && !n_most.compare_exchange_weak(most, n)) {
         }
         ++n_locked;
+        for (int pause = 0; pause < 20; ++pause) std::this_thread::yield();  // so that two holders would meet
         --n_holders;
       } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::kIo);
@@ -48,7 +49,7 @@ TEST(FileLock, IsHeldByOneAtATimeHoweverManyTryWhileItEnds) {
     }
   };
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) threads.emplace_back(work);
+  for (int t = 0; t < 8; ++t) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
   EXPECT_GT(n_locked, 0);
   EXPECT_EQ(n_most, 1);

@@ -4,6 +4,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/key_rotator.h"
 #include "kvevict/registry.h"
 #include "kvevict/session.h"
 #include "support/test_models.h"
@@ -61,6 +62,34 @@ TEST(Threads, DetachedForksInTwoThreadsComputeWhatTheyDoOneAfterTheOther) {
   const auto model = test::load_model(test::default_model_path());
   const auto expected = logits_of_forks(model, false);
   for (int round = 0; round < 2; ++round) EXPECT_EQ(logits_of_forks(model, true), expected);
+}
+
+TEST(Threads, ARotatorAndItsCopyInTwoThreadsRotateWhatTheyDoAlone) {
+  const auto model = test::load_model(test::default_model_path());
+  const KeyRotator first(model->handle(), GGML_TYPE_F32, 1);
+  const KeyRotator second(first);
+  constexpr std::size_t kRows = 40;
+  const std::size_t n_floats = kRows * 3 * 64;  // 3 KV heads of 64 dimensions
+  const auto rotated = [&](const KeyRotator& rotator, std::int32_t by) {
+    std::vector<float> keys(n_floats);
+    for (std::size_t i = 0; i < n_floats; ++i) keys[i] = static_cast<float>(i % 97) / 97;
+    const std::vector<std::int32_t> rotations(kRows, by);
+    rotator.rotate({reinterpret_cast<std::uint8_t*>(keys.data()), n_floats * sizeof(float)}, rotations);
+    return keys;
+  };
+  const std::vector<float> by_first = rotated(first, -3);
+  const std::vector<float> by_second = rotated(second, -500);
+  const auto count_wrong = [&](const KeyRotator& rotator, std::int32_t by,
+                               const std::vector<float>& expected) {
+    int n_wrong = 0;
+    for (int i = 0; i < 2000; ++i) n_wrong += rotated(rotator, by) == expected ? 0 : 1;
+    return n_wrong;
+  };
+  int n_wrong_beside = 0;
+  std::thread other([&] { n_wrong_beside = count_wrong(second, -500, by_second); });
+  EXPECT_EQ(count_wrong(first, -3, by_first), 0);
+  other.join();
+  EXPECT_EQ(n_wrong_beside, 0);
 }
 
 TEST(Threads, SessionsOfOneModelInTwoThreadsComputeWhatTheyDoAlone) {
