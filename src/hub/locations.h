@@ -6,8 +6,9 @@
 
 namespace kvevict {
 
-/// File name of the default model, SmolLM2-135M-Instruct, in the cache folder.
-inline constexpr const char* kDefaultModelFile = "SmolLM2-135M-Instruct.Q4_1.gguf";
+/// File name of the default model, SmolLM2-135M-Instruct, in the cache folder. The scripts and CMake read it
+/// here.
+inline constexpr const char* kDefaultModelFile = "SmolLM2-135M-Instruct.Q8_0.gguf";
 
 /// This user's cache folder for kvevict: `$XDG_CACHE_HOME/kvevict`, else `$HOME/.cache/kvevict`; empty
 /// if neither variable is set.

@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <variant>
 
+#include "hub/locations.h"
 #include "kvevict/error.h"
 
 namespace kvevict::test {
@@ -18,7 +19,7 @@ namespace fs = std::filesystem;
 
 fs::path default_model_path() {
   if (const char* path = std::getenv("KVEVICT_MODEL")) return path;
-  return fs::path(KVEVICT_TEST_MODELS_DIR) / "SmolLM2-135M-Instruct.Q4_1.gguf";
+  return fs::path(KVEVICT_TEST_MODELS_DIR) / kDefaultModelFile;
 }
 
 namespace {
