@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets everything up on a Debian or Ubuntu machine and builds build/release/bin/kvevict. Asks for nothing; the second
-# run takes seconds. Elsewhere it names what to install.
+# Sets everything up on a Debian or Ubuntu machine and builds build/release/bin/kvevict (no tests). Asks for
+# nothing; the second run takes seconds. Elsewhere it names what to install.
 #
 #   KVEVICT_GPU=cuda|vulkan|off  llama.cpp's back end (cuda by itself where nvcc and a driver are there)
 #   KVEVICT_MODEL=FILE.gguf      use this model as the default one and fetch none
@@ -28,17 +28,28 @@ export KVEVICT_LOG
 . scripts/lib/packages.sh
 . scripts/lib/llama.sh
 
-exec 9>"$DEPS/lock"
-flock 9 # one set-up at a time
+exec 9>"$DEPS/lock" # one set-up at a time
+flock -n 9 || { say "waiting for another set-up to end"; flock 9; }
 
+build_program() {
+  cmake --preset release -DKVEVICT_DEPS_DIR="$DEPS" -DKVEVICT_UNITY_BUILD=ON && cmake --build --preset release --target kvevict_main -j "$JOBS"
+}
+
+n_steps=4
+step "packages"
 # shellcheck disable=SC2086
 install_packages $KVEVICT_PACKAGES
+step_done
+step "llama.cpp"
 install_llama
-
-say "kvevict: building"
-{ cmake --preset release -DKVEVICT_DEPS_DIR="$DEPS" && cmake --build --preset release -j "$JOBS"; } >"$KVEVICT_LOG" 2>&1 || {
+step_done
+step "kvevict"
+with_progress "kvevict" "$KVEVICT_LOG" build_program || {
   tail -n 30 "$KVEVICT_LOG" >&2
   fail "kvevict could not be built; the whole log is $KVEVICT_LOG"
 }
+step_done
+step "default model"
 install_model
-say "ready: build/release/bin/kvevict"
+step_done
+say "ready in $SECONDS s: build/release/bin/kvevict"

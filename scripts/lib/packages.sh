@@ -1,14 +1,10 @@
 # Debian packages that building and running need, and how to get them. Sourced, not run.
 
+. "$(dirname "${BASH_SOURCE[0]}")/progress.sh"
+
 KVEVICT_PACKAGES="build-essential cmake ninja-build pkg-config python3 python3-venv libcli11-dev nlohmann-json3-dev
 libfmt-dev libspdlog-dev libicu-dev libssl-dev libgtest-dev libpng-dev libedit-dev
 libcurl4-openssl-dev libzip-dev libyaml-cpp-dev libdlpack-dev gnuplot-nox fonts-dejavu-core"
-
-say() { printf '==> %s\n' "$*"; }
-fail() {
-  printf 'kvevict: %s\n' "$*" >&2
-  exit 1
-}
 
 # Prints those of its arguments that are not installed.
 missing_packages() {
@@ -46,12 +42,13 @@ install_packages() {
     say "packages: all there"
     return 0
   fi
-  say "packages: installing $missing"
-  # shellcheck disable=SC2086
-  as_root env DEBIAN_FRONTEND=noninteractive sh -c "apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing" \
-    >"${KVEVICT_LOG:-/dev/null}" 2>&1 && return 0
-  local code=$?
-  [ "$code" -eq 77 ] && fail "these packages are missing and this user cannot install them without a password: $missing"
-  [ -n "${KVEVICT_LOG:-}" ] && tail -n 20 "$KVEVICT_LOG" >&2
+  local log=${KVEVICT_LOG:-$(mktemp)} code=0
+  say "packages: installing"
+  printf '%s\n' "$missing" | fold -s -w 76 | sed 's/^/    /'
+  with_progress "packages" "$log" as_root env DEBIAN_FRONTEND=noninteractive sh -c \
+    "apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing" || code=$?
+  [ "$code" -ne 77 ] || fail "these packages are missing and this user cannot install them without a password: $missing"
+  [ "$code" -eq 0 ] && return 0
+  tail -n 20 "$log" >&2
   fail "apt-get could not install: $missing"
 }

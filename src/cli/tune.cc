@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/machine_info.h"
+#include "base/units.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/longbench_job.h"
@@ -29,7 +30,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kMiB = 1 << 20;
 constexpr std::int64_t kMostTokensWithoutLimit = 2048;
 constexpr std::int64_t kLeastRecentTokens = 8;
 
@@ -106,7 +106,7 @@ std::vector<ChosenStrategy> candidates(const TuneFlags& flags, const Model& mode
       ErrorCode::kInvalidArgument,
       fmt::format("--kv_memory {} is too small for every shape: llama.cpp allocates {} cells at least, "
                   "{:.1f} MiB, and a chunk or the decode slack come on top",
-                  flags.kv_memory, kCellPadding, static_cast<double>(kCellPadding * bytes_per_token) / kMiB));
+                  flags.kv_memory, kCellPadding, to_mib(kCellPadding * bytes_per_token)));
 }
 
 /// 95 % interval of the mean over the data sets.
@@ -122,8 +122,7 @@ eval::PairedComparison score_of(const eval::RunResult& run) {
 double mean_kv_mib(const eval::RunResult& run) {
   std::vector<double> mib;
   for (const eval::DatasetResult& dataset : run.datasets) {
-    for (const eval::ExampleResult& e : dataset.examples)
-      mib.push_back(static_cast<double>(e.kv_bytes_after_eviction) / kMiB);
+    for (const eval::ExampleResult& e : dataset.examples) mib.push_back(to_mib(e.kv_bytes_after_eviction));
   }
   return eval::mean_of(mib);
 }
