@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Sets everything up and runs the tests; the last line counts them.
-#   scripts/test.sh          all tests but the long ones
+# Sets everything up and runs the tests; the last line counts the test cases.
+#   scripts/test.sh          all tests but the long ones, and those of the libraries' rooms under
+#                            AddressSanitizer and UBSan: minutes
 #   scripts/test.sh --quick  only what needs neither llama.cpp nor a model: seconds
-#   scripts/test.sh --full   all tests, the long checks of scripts/long (a million tokens: two hours), the tests under
-#                            AddressSanitizer, UBSan and ThreadSanitizer, fuzzing, clang-tidy and clang-format: half a
-#                            day; stages that passed for the same files are not run again
+#   scripts/test.sh --full   all tests, all under AddressSanitizer and UBSan, those with threads
+#                            under ThreadSanitizer, fuzzing, clang-tidy, clang-format, and the long
+#                            checks of scripts/long (a million tokens: two hours): half a day;
+#                            stages that passed for the same files are not run again
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD
@@ -15,57 +17,65 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} # tests run side by side: thr
 n_passed=0
 n_failed=0
 
-# run_tests PRESET [ctest's options]: builds the preset, runs its tests and adds to the counts.
-run_tests() {
-  local preset=$1 log
-  shift
-  log=build/$preset/test.log
-  say "building: $preset"
-  mkdir -p "build/$preset"
-  { cmake --preset "$preset" ${KVEVICT_DEPS:+-DKVEVICT_DEPS_DIR="$KVEVICT_DEPS"} && cmake --build --preset "$preset" -j "$JOBS"; } >"build/$preset/build.log" 2>&1 || {
-    tail -n 40 "build/$preset/build.log" >&2
-    fail "the preset $preset does not build; the whole log is build/$preset/build.log"
+# build PRESET TARGET
+build() {
+  local log=build/$1/build.log
+  mkdir -p "build/$1"
+  configure_and_build() {
+    cmake --preset "$1" ${KVEVICT_DEPS:+-DKVEVICT_DEPS_DIR="$KVEVICT_DEPS"} && cmake --build --preset "$1" --target "$2" -j "$JOBS"
   }
-  say "testing: $preset"
-  ctest --preset "$preset" "$@" 2>&1 | tee "$log"
-  local line
-  line=$(grep -E 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log" | tail -n 1)
-  [ -n "$line" ] || fail "no test ran for the preset $preset"
-  local failed total
-  failed=$(printf '%s' "$line" | sed -E 's/.*passed, ([0-9]+) tests failed.*/\1/')
-  total=$(printf '%s' "$line" | sed -E 's/.*out of ([0-9]+).*/\1/')
-  n_failed=$((n_failed + failed))
-  n_passed=$((n_passed + total - failed))
-  return "$failed"
+  with_progress "building $1" "$log" configure_and_build "$1" "$2" || {
+    tail -n 40 "$log" >&2
+    fail "the preset $1 does not build; the whole log is $log"
+  }
+}
+
+# run_tests PRESET TARGET [ctest's options]: builds it, runs the preset's tests and adds the test cases to the counts.
+run_tests() {
+  local preset=$1 target=$2 log=build/$1/test.log counts code=0
+  shift 2
+  step "building the tests: $preset"
+  build "$preset" "$target"
+  step_done
+  step "testing: $preset"
+  with_progress "testing $preset" "$log" ctest --preset "$preset" --verbose "$@" || code=$?
+  mapfile -t -d ' ' counts < <(scripts/lib/count_tests.py "$log")
+  [ "${counts[0]:-0}" -gt 0 ] || fail "no test ran for the preset $preset; the log is $log"
+  n_passed=$((n_passed + counts[0])) n_failed=$((n_failed + counts[1]))
+  say "$preset: ${counts[0]} passed, ${counts[1]} failed, ${counts[2]%$'\n'} skipped; the log is $log"
+  [ "$code" -eq 0 ] || [ "${counts[1]}" -gt 0 ] || n_failed=$((n_failed + 1)) # ctest itself failed
+  step_done
+  return "$code"
 }
 
 # long_check COMMAND: one more test, that takes long.
 long_check() {
-  say "$1"
-  if "$@"; then
-    n_passed=$((n_passed + 1))
-  else
-    n_failed=$((n_failed + 1))
-    return 1
-  fi
+  local log=build/full/${1##*/}.log code=0
+  mkdir -p build/full
+  step "$1"
+  with_progress "${1##*/}" "$log" "$@" || code=$?
+  tail -n 20 "$log"
+  [ "$code" -eq 0 ] && n_passed=$((n_passed + 1)) || n_failed=$((n_failed + 1))
+  step_done
+  return "$code"
 }
 
-# run_fuzzers: each libFuzzer target for a minute.
+FUZZ_SECONDS=${KVEVICT_FUZZ_SECONDS:-60}
+# run_fuzzers: each libFuzzer target for so long.
 run_fuzzers() {
   local target failed=0
-  say "building: fuzz"
-  mkdir -p build/fuzz
-  { cmake --preset fuzz && cmake --build --preset fuzz -j "$JOBS"; } >build/fuzz/build.log 2>&1 ||
-    fail "the preset fuzz does not build; the whole log is build/fuzz/build.log"
+  step "fuzzing"
+  build fuzz all
   for target in build/fuzz/bin/fuzz_*; do
-    say "fuzzing: ${target##*/}, one minute"
-    if "$target" -max_total_time=60 -max_len=256 -artifact_prefix=build/fuzz/ >"build/fuzz/${target##*/}.log" 2>&1; then
+    if with_progress "${target##*/}, $FUZZ_SECONDS s" "build/fuzz/${target##*/}.log" \
+      "$target" "-max_total_time=$FUZZ_SECONDS" -max_len=256 -artifact_prefix=build/fuzz/; then
       n_passed=$((n_passed + 1))
     else
       tail -n 40 "build/fuzz/${target##*/}.log" >&2
       n_failed=$((n_failed + 1)) failed=1
     fi
   done
+  step_done
   return "$failed"
 }
 
@@ -94,33 +104,52 @@ stage() {
   mkdir -p build/full && touch "$stamp"
 }
 
+# fetch_texts: real texts for the tests, once.
+fetch_texts() {
+  step "texts"
+  with_progress "texts" build/texts.log scripts/fetch_texts.sh || {
+    cat build/texts.log >&2
+    exit 1
+  }
+  step_done
+}
+
+mkdir -p build
 case "$mode" in
   --quick)
+    n_steps=3
+    step "packages"
     # shellcheck disable=SC2086
     install_packages $KVEVICT_PACKAGES
-    run_tests quick
+    step_done
+    run_tests quick all
     ;;
   ordinary)
+    n_steps=5
     scripts/setup.sh || exit 1
-    scripts/fetch_texts.sh || exit 1
-    run_tests asan-quick
-    run_tests release -j "$JOBS"
+    fetch_texts
+    run_tests asan rooms_tests -L rooms -j "$JOBS"
+    run_tests release all -j "$JOBS"
     ;;
   --full)
+    n_steps=19
     scripts/setup.sh || exit 1
+    step "packages"
     install_packages clang clang-tidy clang-format
     install_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" # what libFuzzer needs
-    scripts/fetch_texts.sh || exit 1
+    step_done
+    fetch_texts
     long_check check_format
-    stage release run_tests release -j "$JOBS"
+    stage release run_tests release all -j "$JOBS"
+    stage asan run_tests asan all -j "$JOBS"
+    stage tsan run_tests tsan rooms_tests -L rooms -R '^(base|policy|tensors|c|hub)_tests|^engine_tests.Threads' -j 1
+    stage shared run_tests shared all -R '^(install|examples|architecture)|_tests.(CInterface|CLlamaCache)'
+    stage fuzz run_fuzzers
+    stage dev run_tests dev all -L quick
     stage parity long_check scripts/long/parity.sh
     stage long-document long_check scripts/long/long_document.py
     stage chat-200 long_check scripts/long/chat_200.py
     stage million-tokens long_check scripts/long/million_tokens.py
-    for preset in asan ubsan tsan; do stage "$preset" run_tests "$preset" -j 1; done
-    stage shared run_tests shared -R '^(install|examples|architecture|CInterface|CLlamaCache)'
-    stage fuzz run_fuzzers
-    stage dev run_tests dev -L quick
     ;;
   *)
     echo "kvevict: test.sh takes --quick, --full or nothing, not \"$mode\"" >&2

@@ -3,7 +3,8 @@
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 "$ROOT/scripts/parity/setup.sh"
-MODEL=$ROOT/build/release/tests/work/default-f32.gguf
+NAME=$(sed -n 's/.*kDefaultModelFile = "\(.*\)\.gguf";.*/\1/p' "$ROOT/src/hub/locations.h")
+MODEL=$ROOT/build/release/tests/work/$NAME-f32.gguf
 [ -f "$MODEL" ] || { echo "kvevict: there is no $MODEL: run the tests of the engine first, which make it" >&2; exit 1; }
 OUT=$(mktemp -d)
 trap 'rm -rf "$OUT"' EXIT

@@ -3,7 +3,7 @@
 
 usage: .deps/parity/python scripts/parity/make_golden.py MODEL.gguf OUT_FOLDER
 
-MODEL is the default model requantised to f32 by llama.cpp (the tests make it: build/release/tests/work/default-f32.gguf).
+MODEL is the default model requantised to f32 by llama.cpp (the tests make it: build/release/tests/work/*Q8_0-f32.gguf).
 Every case is computed by a route of its own, with the keep sets of keep_rules.py:
   bounded, absolute   one pass with an explicit 4-D mask: token i sees j iff j was in the cache when i's chunk ran
   bounded, packed     chunk by chunk over unrotated keys, rotated at each chunk's packed positions

@@ -40,7 +40,7 @@ KeepSet set_of(kvevict_plan* plan) {
 class CLlamaCache : public testing::Test {
  protected:
   void SetUp() override {
-    model = test::load_model(test::default_model_path());
+    model = test::load_model(test::shallow_model_path());
     context = make_context(*model);
     ASSERT_EQ(kvevict_policy_make("sink_recent:4:60", &policy), KVEVICT_OK);
   }

@@ -51,7 +51,7 @@ class AnswerTogetherTest : public testing::Test {
     }
   }
 
-  std::shared_ptr<const Model> model_ = load_model(f32_model_path());
+  std::shared_ptr<const Model> model_ = load_model(shallow_f32_model_path());
   std::vector<eval::RunStrategy> strategies_ = {strategy("full"), strategy("sink_recent:4:60"),
                                                 strategy("sink_recent_uniform:4:40:32:block=16"),
                                                 strategy("streaming_llm:4:60"), strategy("ladder:4:20:40")};

@@ -11,7 +11,7 @@ namespace kvevict::test {
 namespace {
 
 ProgramResult chat(const std::string& input, std::vector<std::string> more = {}) {
-  std::vector<std::string> words = {"chat", "--model", default_model_path().string(), "--max_new_tokens",
+  std::vector<std::string> words = {"chat", "--model", shallow_model_path().string(), "--max_new_tokens",
                                     "8"};
   words.insert(words.end(), more.begin(), more.end());
   ProgramOptions options;
@@ -75,7 +75,7 @@ TEST(ChatCommand, AKillDuringASaveLeavesAWholeFile) {
     for (int i = 0; i < 300; ++i) input += "/save " + file + "\n";
     ProgramOptions options;
     options.input = input;
-    Program program({"chat", "--model", default_model_path().string(), "--max_new_tokens", "4"}, options);
+    Program program({"chat", "--model", shallow_model_path().string(), "--max_new_tokens", "4"}, options);
     ASSERT_TRUE(program.wait_for_stderr("/now is no command"));
     program.send_signal(SIGKILL);
     EXPECT_EQ(program.wait().exit_code, 128 + SIGKILL);  // it was at its saves

@@ -64,7 +64,7 @@ TEST(GenerateCommand, ADocumentBeyondTheTrainedContextIsAnsweredInBoundedMode) {
 TEST(GenerateCommand, BoundedPrefillPeaksFarBelowFull) {
   const std::string file = document_file(make_work_folder(), 12000);
   std::vector<std::string> words = {
-      "generate", "--model",    default_model_path().string(), "-f",      file,  "--max_new_tokens",
+      "generate", "--model",    shallow_model_path().string(), "-f",      file,  "--max_new_tokens",
       "2",        "--strategy", "sink_recent:16:240",          "--chunk", "256", "--verbose"};
   const ProgramResult full = run_kvevict(words);
   words.insert(words.end(), {"--prefill", "bounded"});
@@ -97,7 +97,7 @@ TEST(GenerateCommand, RefusesInOneSentence) {
         Case{{"--prompt", "a", "--temperature", "-1"}, 2, "temperature"},
         Case{{"--prompt", "a", "--positions", "sideways"}, 2, "positions"},
         Case{{"-f", "/nowhere/text"}, 1, "cannot open the text"}}) {
-    std::vector<std::string> words = {"generate", "--model", default_model_path().string()};
+    std::vector<std::string> words = {"generate", "--model", shallow_model_path().string()};
     words.insert(words.end(), c.arguments.begin(), c.arguments.end());
     const ProgramResult result = run_kvevict(words);
     EXPECT_EQ(result.exit_code, c.exit_code) << c.sentence;

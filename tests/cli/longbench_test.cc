@@ -123,13 +123,13 @@ TEST(LongBenchCommand, ADryRunSaysWhatWouldBeNeededAndWritesNothing) {
 TEST(LongBenchCommand, AMemoryLimitBecomesATokenBudgetThatHolds) {
   const fs::path folder = short_data();
   const ProgramResult result = run_kvevict(on(folder, {"--strategy", "sink_recent", "--sink_tokens", "4",
-                                                       "--kv_memory", "12MiB", "--num_examples", "1"}));
+                                                       "--kv_memory", "1600KiB", "--num_examples", "1"}));
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_NE(result.err.find("sink_recent:4:508"), std::string::npos) << result.err;
   const Json run = read_json(folder / "out.json").at("runs").at(0);
   EXPECT_EQ(run.at("run").at("name"), "sink_recent:4:508");
   EXPECT_LE(run.at("datasets")[0].at("examples")[0].at("kv_bytes_after_eviction").get<std::int64_t>(),
-            12 << 20);
+            1600 << 10);
 }
 
 /// The one sentence of a refusal: what it must name, and the exit code.
@@ -166,7 +166,7 @@ TEST(LongBenchCommand, AMissingDataSetIsSaidWithThePlace) {
 TEST(LongBenchCommand, BadModelsAreRefusedBeforeAnythingElse) {
   const fs::path folder = short_data();
   write(folder / "text.gguf", "this is no model");
-  std::ifstream whole(default_model_path(), std::ios::binary);
+  std::ifstream whole(shallow_model_path(), std::ios::binary);
   std::string start(2'000'000, '\0');
   whole.read(start.data(), static_cast<std::streamsize>(start.size()));
   write(folder / "short.gguf", start);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/program.h"
+#include "support/test_models.h"
 
 namespace kvevict::test {
 namespace {
@@ -16,7 +17,8 @@ TEST(NeedleCommand, MapsLengthsDepthsAndStrategies) {
   const std::filesystem::path folder = make_work_folder();
   const ProgramResult result =
       run_kvevict({"needle", "--lengths", "300,400", "--depths", "0,50", "--strategies",
-                   "full,sink_recent:16:48", "--output", folder / "map.json"});
+                   "full,sink_recent:16:48", "--output", folder / "map.json"},
+                  {.environment = {"KVEVICT_MODEL=" + default_model_path().string()}});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const Json map = Json::parse(std::ifstream(folder / "map.json"));
   EXPECT_EQ(map.at("schema"), "kvevict-needle/1");

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/program.h"
+#include "support/test_models.h"
 
 namespace kvevict::test {
 namespace {
@@ -45,7 +46,8 @@ TEST(Passkey, IsAnsweredWhereItIsKeptAndLostWhereItIsEvicted) {
   const ProgramResult result = run_kvevict(
       {"longbench", "--data_dir", folder, "--longbench_config", folder, "--dataset", "narrativeqa", "--chat",
        "off", "--max_new_tokens", "8", "--strategies",
-       "full,sink_recent:64:256,sink_recent_uniform:64:256:stride=2", "--output", folder / "out.json"});
+       "full,sink_recent:64:256,sink_recent_uniform:64:256:stride=2", "--output", folder / "out.json"},
+      {.environment = {"KVEVICT_MODEL=" + default_model_path().string()}});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const Json runs = Json::parse(std::ifstream(folder / "out.json")).at("runs");
   ASSERT_EQ(runs.size(), 3U);

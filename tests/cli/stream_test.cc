@@ -32,16 +32,19 @@ std::vector<std::string> with(std::vector<std::string> words, const std::vector<
   return words;
 }
 
-const std::vector<std::string> kModel = {"--model", default_model_path().string()};
-const std::vector<std::string> kSmall = with({"--strategy", "sink_recent:4:124", "--chunk", "128"}, kModel);
+const std::vector<std::string> kModel = {"--model", shallow_model_path().string()};
+const std::vector<std::string> kBudget = {"--strategy", "sink_recent:4:124", "--chunk", "128"};
+const std::vector<std::string> kSmall = with(kBudget, kModel);
 
 std::string text_file() {
   return long_text_path("developers-reference.txt").string();
 }
 
 TEST(StreamCommand, HoldsItsBoundAndItsMemory) {
-  const ProgramResult result = run_kvevict(
-      with({"stream", text_file(), "--json", "--total_tokens", "3000", "--report_every", "500"}, kSmall));
+  const ProgramResult result =
+      run_kvevict(with({"stream", text_file(), "--json", "--total_tokens", "3000", "--report_every", "500",
+                        "--model", default_model_path().string()},
+                       kBudget));
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const std::vector<Json> lines = json_lines(result.out);
   ASSERT_EQ(lines.size(), 6U) << result.out;
@@ -158,7 +161,7 @@ TEST(PerplexityCommand, ComparesStrategiesInATableAndAFile) {
   const ProgramResult result =
       run_kvevict({"perplexity", text_file(), "--strategies", "full,sink_recent:0:128,sink_recent:4:124",
                    "--window", "256", "--total_tokens", "1024", "--chunk", "128", "--positions", "packed",
-                   "--output", output, "--model", short_context_model_path().string()});
+                   "--output", output, "--model", short_context_model_path(default_model_path()).string()});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_NE(result.out.find("stops at the trained context"), std::string::npos) << result.out;
   std::ifstream file(output);

@@ -81,7 +81,7 @@ TEST(Visualize, DrawsWhatReallyHappened) {
 std::string make_saved_chat(const fs::path& folder) {
   const std::string file = folder / "chat \"1\" %d.kvevict";
   const ProgramResult chat = run_kvevict(
-      {"chat", "--model", test::default_model_path().string(), "--system", "Be brief.", "--max_new_tokens",
+      {"chat", "--model", test::shallow_model_path().string(), "--system", "Be brief.", "--max_new_tokens",
        "40", "--sink_tokens", "4", "--recent_tokens", "24", "--chunk", "16", "--save", file},
       {.input = "Tell me about the sea and its tides.\nAnd about the moon?\n/quit\n"});
   EXPECT_EQ(chat.exit_code, 0) << chat.err;
@@ -220,7 +220,7 @@ TEST(CompareAndReport, JoinFilesOfOtherDataSets) {
 
 TEST(Tune, FindsAConfigurationThatItsOwnCommandRuns) {
   const fs::path folder = make_work_folder();
-  const std::vector<std::string> shared = {"--model",          test::default_model_path().string(),
+  const std::vector<std::string> shared = {"--model",          test::shallow_model_path().string(),
                                            "--dataset",        "multifieldqa_en",
                                            "--num_examples",   "3",
                                            "--max_length",     "300",

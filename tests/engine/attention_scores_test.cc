@@ -83,7 +83,7 @@ SessionOptions exact_options(int n_ubatch) {
 }
 
 TEST(AttentionScores, AreTheColumnSumsOfTheWholeMatrix) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, kTokens);
   WholeMatrix matrix;
   const SessionOptions options = resolved_options(*model, ShowScores(0, {}), exact_options(512));
@@ -94,10 +94,10 @@ TEST(AttentionScores, AreTheColumnSumsOfTheWholeMatrix) {
     Session session(model, policy, exact_options(32));  // in three batches
     session.append(std::span(text).first(kTokens));
     session.evict();
-    ASSERT_EQ(policy->shown.by_layer.size(), 30U);
+    ASSERT_EQ(policy->shown.by_layer.size(), test::kShallowLayers);
     EXPECT_EQ(policy->shown.held, KeepPlan(KeepSet::all(kTokens)));
     const std::size_t first_query = n_last == 0 ? 0 : static_cast<std::size_t>(kTokens - n_last);
-    for (std::size_t l = 0; l < 30; ++l) {
+    for (std::size_t l = 0; l < test::kShallowLayers; ++l) {
       ASSERT_EQ(policy->shown.by_layer[l].size(), static_cast<std::size_t>(kTokens));
       for (std::size_t i = 0; i < policy->shown.by_layer[l].size(); ++i) {
         ASSERT_NEAR(policy->shown.by_layer[l][i], matrix.sum(l, i, first_query), 1e-3)
@@ -108,12 +108,12 @@ TEST(AttentionScores, AreTheColumnSumsOfTheWholeMatrix) {
 }
 
 TEST(AttentionScores, FollowTheTokensThroughAnEviction) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, kTokens + 3);
   std::vector<KeepSet> sets = {KeepSet::from_ranges({{0, 4}, {30, 50}, {80, 1000}}),
                                KeepSet::from_ranges({{0, 4}, {40, 60}, {80, 1000}})};
-  std::vector<std::size_t> set_of_layer(30, 0);
-  for (std::size_t l = 0; l < 30; l += 2) set_of_layer[l] = 1;
+  std::vector<std::size_t> set_of_layer(test::kShallowLayers, 0);
+  for (std::size_t l = 0; l < test::kShallowLayers; l += 2) set_of_layer[l] = 1;
   for (const KeepPlan& keep : {KeepPlan(sets.front()), KeepPlan(sets, set_of_layer)}) {
     const auto policy = std::make_shared<const ShowScores>(0, keep);
     Session session(model, policy, exact_options(32));
@@ -124,7 +124,7 @@ TEST(AttentionScores, FollowTheTokensThroughAnEviction) {
     EXPECT_EQ(session.count_occupied_cells(), 34 + 3);
     session.evict();
     const TokenScores after = policy->shown;
-    for (std::size_t l = 0; l < 30; ++l) {
+    for (std::size_t l = 0; l < test::kShallowLayers; ++l) {
       std::vector<float> kept;
       for (const std::int64_t i : keep.layer(l).intersect(KeepSet::all(kTokens)).to_indices())
         kept.push_back(before.by_layer[l][static_cast<std::size_t>(i)]);
@@ -141,7 +141,7 @@ TEST(AttentionScores, FollowTheTokensThroughAnEviction) {
 }
 
 TEST(AttentionScores, AreAskedForOrRefused) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const auto policy = std::make_shared<const ShowScores>(1, KeepPlan(KeepSet::all(5)));
   SessionOptions forced;
   forced.flash_attention = FlashAttention::kOn;
@@ -168,7 +168,7 @@ TEST(AttentionScores, AreAskedForOrRefused) {
 }
 
 TEST(AttentionScores, GoingBackForgetsTheQueriesThatAreGone) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 60);
   const auto scores_of = [&](bool goes_back) {
     const auto policy = std::make_shared<const ShowScores>(8, KeepPlan(KeepSet::all(60)));
@@ -184,7 +184,7 @@ TEST(AttentionScores, GoingBackForgetsTheQueriesThatAreGone) {
   };
   const TokenScores straight = scores_of(false);
   const TokenScores back = scores_of(true);
-  for (std::size_t l = 0; l < 30; ++l) {
+  for (std::size_t l = 0; l < test::kShallowLayers; ++l) {
     ASSERT_EQ(back.by_layer[l].size(), 60U);
     for (std::size_t i = 0; i < 60; ++i) ASSERT_NEAR(back.by_layer[l][i], straight.by_layer[l][i], 1e-4);
   }

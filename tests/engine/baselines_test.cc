@@ -29,7 +29,7 @@ void expect_whole(Session& session, std::int64_t n_most) {
   EXPECT_EQ(session.count_occupied_cells(), stats.n_tokens_held);
   EXPECT_TRUE(std::isfinite(session.logits().front()));
   const KeepPlan held = session.held_by_layer();
-  for (std::size_t l = 0; l < 30; ++l) {
+  for (std::size_t l = 0; l < test::kShallowLayers; ++l) {
     EXPECT_EQ(held.layer(l).count(), stats.n_tokens_held);
     EXPECT_TRUE(held.layer(l).contains(stats.n_tokens_seen - 1));
   }

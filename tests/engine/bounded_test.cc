@@ -73,7 +73,7 @@ struct BoundedCase {
 class BoundedExactness : public testing::TestWithParam<BoundedCase> {};
 
 TEST_P(BoundedExactness, EqualsTheScheduleInAContextThatHoldsEverything) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 330);
   const SessionOptions options = exact(chunks_of(64, GetParam().positions));
   const auto policy = make_policy(GetParam().strategy);
@@ -95,7 +95,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BoundedCase{"sink_recent_uniform:4:60:64:block=16", PositionMode::kPacked}));
 
 TEST(Bounded, NeverHoldsMoreThanBudgetAndChunkByLlamasOwnCount) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 1500);
   Session session(model, make_policy("sink_recent_uniform:4:60:128:block=16"), chunks_of(64));
   std::int64_t most = 0;
@@ -144,7 +144,7 @@ TEST(Bounded, AutoPositionsPackWhileGenerating) {
 }
 
 TEST(Bounded, AFrozenMiddleStaysForLaterAppends) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 700);
   const auto uniform = make_policy("sink_recent_uniform:4:60:64:block=16");
   Session session(model, uniform, chunks_of(64));
@@ -161,7 +161,7 @@ TEST(Bounded, AFrozenMiddleStaysForLaterAppends) {
 }
 
 TEST(Bounded, GivesTheLogProbabilityOfEveryTokenButTheFirst) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 140);
   const SessionOptions options = exact(chunks_of(48));
   std::vector<double> seen;

@@ -11,7 +11,7 @@ namespace kvevict {
 namespace {
 
 TEST(KvContext, AKeyShiftIsNeverCancelledHalfWay) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 33);
   std::atomic<bool> cancel{false};
   SessionOptions options;

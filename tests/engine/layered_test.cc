@@ -81,7 +81,7 @@ using KindOfCache = std::tuple<KvType, FlashAttention>;
 class EachLayer : public testing::TestWithParam<KindOfCache> {};
 
 TEST_P(EachLayer, HoldsTheRowsOfItsPlan) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const auto [type, flash] = GetParam();
   const std::vector<Token> text = test::prose_tokens(*model, kTokens);
   const auto policy = stair(4);
@@ -104,7 +104,7 @@ TEST_P(EachLayer, HoldsTheRowsOfItsPlan) {
     }
   }
   session.append({&text.front(), 1});  // goes on at position 200
-  EXPECT_EQ(session.record(7).back().first_position + session.record(7).back().indices.count(), kTokens + 1);
+  EXPECT_EQ(session.record(2).back().first_position + session.record(2).back().indices.count(), kTokens + 1);
   EXPECT_TRUE(std::isfinite(session.logits().front()));
 }
 
@@ -117,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(Caches, EachLayer,
                                          KindOfCache{KvType::kQ8_0, FlashAttention::kOff}));
 
 TEST(Layered, TheSameSetInAllLayersIsWhatRemovingCellsGives) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, kTokens + 2);
   const SessionOptions options = options_of(KvType::kF32, FlashAttention::kOff, PositionMode::kAbsolute);
   Session session(model, stair(0), options);
@@ -132,17 +132,17 @@ TEST(Layered, TheSameSetInAllLayersIsWhatRemovingCellsGives) {
 }
 
 TEST(Layered, PackedKeysAreTurnedAsLlamaTurnsThem) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, kTokens + 1);
   for (const KvType type : {KvType::kF16, KvType::kF32}) {
     const SessionOptions options = options_of(type, FlashAttention::kOff, PositionMode::kPacked);
-    Session session(model, stair(4), options);
+    Session session(model, stair(38), options);
     session.append(std::span(text).first(kTokens));
     session.evict();
     const StateRows ours = rows_of(session);
     EXPECT_EQ(ours.positions().back(), 53);
-    for (const std::int64_t layer : {0, 1, 11, 29}) {  // every layer with the set of that one, by K-shift
-      const std::int64_t step = 4 * layer;
+    for (const std::int64_t layer : {0, 1, 2, 3}) {  // every layer with the set of that one, by K-shift
+      const std::int64_t step = 38 * layer;
       test::PlainLlama plain(*model, options, 256);
       plain.decode(std::span(text).first(kTokens), 0);
       const std::int64_t begin = 4 + step;
@@ -185,7 +185,7 @@ void expect_keys_are_not_turned(const std::shared_ptr<const Model>& model, Sessi
 }
 
 TEST(Layered, RefusesToTurnKeysThatGgmlCannot) {
-  expect_keys_are_not_turned(test::load_model(test::default_model_path()),
+  expect_keys_are_not_turned(test::load_model(test::shallow_model_path()),
                              options_of(KvType::kQ8_0, FlashAttention::kOn, PositionMode::kPacked),
                              "absolute positions");
 }
@@ -240,7 +240,7 @@ TEST(Layered, GoesOnBoundedAndInAnswersAndAfterARestart) {
 }
 
 TEST(Layered, ForksMoveOutBeforeTheirLayersDiffer) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, kTokens + 1);
   SessionOptions options;
   options.n_sequences = 3;
@@ -281,9 +281,9 @@ class OtherLayersPolicy final : public Policy {
 };
 
 TEST(Layered, RefusesAPlanOfMoreOrFewerLayersThanTheModelHas) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, kTokens);
-  for (const std::size_t n_layers : {2U, 29U, 31U}) {
+  for (const std::size_t n_layers : {2U, 3U, 5U}) {
     Session session(model, std::make_shared<const OtherLayersPolicy>(n_layers));
     session.append(std::span(text).first(kTokens));
     try {
@@ -305,7 +305,7 @@ TEST(Layered, RefusesAPlanOfMoreOrFewerLayersThanTheModelHas) {
 }
 
 TEST(StateRowsTest, RefusesEveryStateThatIsNotWhole) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 8);
   Session session(model, make_policy("full"));
   session.append(std::span(text).first(3));

@@ -46,7 +46,7 @@ struct Program {
 class OwnContext : public testing::TestWithParam<PositionMode> {};
 
 TEST_P(OwnContext, IsEvictedAsASessionIs) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 420);
   const auto uniform = policy("sink_recent_uniform:4:60:64:block=16");
   Program program(*model);
@@ -83,7 +83,7 @@ INSTANTIATE_TEST_SUITE_P(Positions, OwnContext,
                          [](const auto& info) { return std::string(to_string(info.param)); });
 
 TEST(LlamaCacheTest, SeesWhatTheProgramDidInBetween) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 64);
   Program program(*model);
   program.decode(std::span(text).first(40));
@@ -101,7 +101,7 @@ TEST(LlamaCacheTest, SeesWhatTheProgramDidInBetween) {
 }
 
 TEST(LlamaCacheTest, SeesAnAnswerTakenBackOverWhatWasEvicted) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 300);
   Program program(*model);
   LlamaCache cache = LlamaCache::bind(program.context.get(), policy("sink_recent_uniform:4:60:64:block=16"),
@@ -127,7 +127,7 @@ TEST(LlamaCacheTest, SeesAnAnswerTakenBackOverWhatWasEvicted) {
 }
 
 TEST(LlamaCacheTest, LeavesTheProgramItsLogger) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 40);
   Program program(*model);
   ggml_log_callback before = nullptr;
@@ -150,7 +150,7 @@ TEST(LlamaCacheTest, LeavesTheProgramItsLogger) {
 }
 
 TEST(LlamaCacheTest, RefusesWhatItCannotDo) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   Program program(*model);
   const auto recent = policy("sink_recent:4:100");
   EXPECT_THROW((void)LlamaCache::bind(nullptr, recent), Error);
@@ -185,7 +185,7 @@ TEST(LlamaCacheTest, RefusesARecurrentModel) {
 }
 
 TEST(LlamaCacheTest, EvictsWithinTheSlackWhereTheCellsRunOut) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 600);
   Program program(*model);  // 256 cells: the budget and one batch, but not the slack
   LlamaCache cache = LlamaCache::bind(program.context.get(), policy("sink_recent:4:220"),
@@ -200,9 +200,9 @@ TEST(LlamaCacheTest, EvictsWithinTheSlackWhereTheCellsRunOut) {
 }
 
 TEST(LlamaCacheTest, ALadderHoldsOtherTokensInEachLayerOfAForeignContext) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 400);
-  const auto ladder = policy("ladder:4:30:60:span=4");
+  const auto ladder = policy("ladder:4:30:60:span=2");
   Program program(*model);
   LlamaCache cache = LlamaCache::bind(program.context.get(), ladder, {.n_slack = 0});
   for (std::size_t from = 0; from < 400; from += 50) {
@@ -211,7 +211,7 @@ TEST(LlamaCacheTest, ALadderHoldsOtherTokensInEachLayerOfAForeignContext) {
   }
   cache.evict();
   const KeepPlan held = cache.held();
-  EXPECT_EQ(held.n_layers(), 30U);
+  EXPECT_EQ(held.n_layers(), test::kShallowLayers);
   EXPECT_LE(held.count(), 94);
   EXPECT_GT(held.in_any_layer().count(), held.count());
   EXPECT_TRUE(std::isfinite(*llama_get_logits_ith(program.context.get(), -1)));

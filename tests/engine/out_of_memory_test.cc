@@ -37,7 +37,7 @@ std::int64_t n_in_record(const Session& session) {
 }
 
 TEST_P(OutOfMemory, AnEvictionThatFailsLeavesTheSessionWhole) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 120);
   const auto make = [&] {
     Session session(model, make_policy(GetParam().strategy), options_of(GetParam().positions));

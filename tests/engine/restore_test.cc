@@ -55,7 +55,7 @@ class RestoreTest : public testing::TestWithParam<Case> {
     return turns;
   }
 
-  std::shared_ptr<const Model> model_ = test::load_model(test::default_model_path());
+  std::shared_ptr<const Model> model_ = test::load_model(test::shallow_model_path());
   std::vector<Token> text_ = test::prose_tokens(*model_, 400);
 };
 

@@ -38,7 +38,7 @@ Session alone(const std::shared_ptr<const Model>& model, std::span<const Token> 
 }
 
 void expect_forks_equal_sessions_alone(PositionMode positions) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 203);
   const auto head = std::span(prompt).first(200);
   const auto tail = std::span(prompt).subspan(200);
@@ -81,7 +81,7 @@ TEST(Sequences, PackedForksMoveOutAndEqualSessionsAlone) {
 }
 
 TEST(Sequences, AForkGoesOnByAPolicyOfItsOwn) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 202);
   const auto head = std::span(prompt).first(200);
   const auto tail = std::span(prompt).subspan(200);
@@ -105,7 +105,7 @@ TEST(Sequences, AForkGoesOnByAPolicyOfItsOwn) {
 }
 
 TEST(Sequences, AForksPolicyRemembersNothingOfTheOneBefore) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 300);
   const auto uniform = make_policy("sink_recent_uniform:4:60:64:block=16");
   Session trunk(model, uniform, exact(2));
@@ -119,7 +119,7 @@ TEST(Sequences, AForksPolicyRemembersNothingOfTheOneBefore) {
 }
 
 TEST(Sequences, AForkOfASessionWhoseKeysWaitToBeTurned) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 152);
   const auto head = std::span(prompt).first(150);
   Session trunk(model, make_policy("streaming_llm:4:60"), exact(2, PositionMode::kPacked));
@@ -137,7 +137,7 @@ TEST(Sequences, AForkOfASessionWhoseKeysWaitToBeTurned) {
 }
 
 TEST(Sequences, AContextThatGrowsKeepsItsForks) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 300);
   Session trunk(model, make_policy("full"), exact(2));
   trunk.append(std::span(prompt).first(200));
@@ -150,7 +150,7 @@ TEST(Sequences, AContextThatGrowsKeepsItsForks) {
 }
 
 TEST(Sequences, BoundedForksGrowTheContextThatTheyShare) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 450);
   for (const PositionMode positions : {PositionMode::kAbsolute, PositionMode::kPacked}) {
     SessionOptions options = exact(2, positions);
@@ -172,7 +172,7 @@ TEST(Sequences, BoundedForksGrowTheContextThatTheyShare) {
 }
 
 TEST(Sequences, AfterGoingBackALadderBeginsWithWhatIsLeft) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 500);
   const auto ladder = make_policy("ladder:4:60:64");
   for (const PositionMode positions : {PositionMode::kAbsolute, PositionMode::kPacked}) {
@@ -192,7 +192,7 @@ TEST(Sequences, AfterGoingBackALadderBeginsWithWhatIsLeft) {
 }
 
 TEST(Sequences, AfterGoingBackAFrozenMiddleIsOfWhatIsLeft) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 400);
   const auto uniform = make_policy("sink_recent_uniform:4:60:64:block=16");
   Session session(model, uniform, exact(1));
@@ -208,7 +208,7 @@ TEST(Sequences, AfterGoingBackAFrozenMiddleIsOfWhatIsLeft) {
 }
 
 TEST(Sequences, TrimGoesBackAndClearForgets) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 120);
   Session session(model, make_policy("sink_recent:4:20"), exact(1));
   session.append(prompt);
@@ -229,7 +229,7 @@ TEST(Sequences, TrimGoesBackAndClearForgets) {
 }
 
 TEST(Sequences, ClosedForksGiveTheirCellsBack) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 60);
   SessionOptions options;
   options.n_sequences = 2;
@@ -245,7 +245,7 @@ TEST(Sequences, ClosedForksGiveTheirCellsBack) {
 }
 
 TEST(Sequences, RefusesImpossibleNumbers) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   SessionOptions options;
   options.n_sequences = 257;
   EXPECT_THROW(Session(model, make_policy("full"), options), Error);

@@ -61,7 +61,7 @@ class SessionFileTest : public testing::Test {
     return ErrorCode::kEngine;
   }
 
-  std::shared_ptr<const Model> model_ = test::load_model(test::default_model_path());
+  std::shared_ptr<const Model> model_ = test::load_model(test::shallow_model_path());
   fs::path path_ = fs::path(test::make_work_folder()) / "saved";
 };
 
@@ -170,12 +170,12 @@ TEST_F(SessionFileTest, AFolderIsNoSavedSession) {
 TEST_F(SessionFileTest, ALadderGoesOnWithItsRows) {
   const auto ladder = make_policy("ladder:1:2:32:span=2");
   SessionSnapshot snapshot = Session(model_, ladder, packed()).snapshot();
-  snapshot.policy_state = {.n_layers = 30};
+  snapshot.policy_state = {.n_layers = test::kShallowLayers};
   for (const std::int64_t n : {5, 60, 91}) (void)ladder->plan(n, snapshot.policy_state);
   Session session = Session::restore(model_, ladder, packed(), snapshot);
   save_session(session, path_);
   PolicyState loaded = load_session(model_, path_, packed()).session.snapshot().policy_state;
-  EXPECT_EQ(loaded.n_layers, 30);
+  EXPECT_EQ(loaded.n_layers, test::kShallowLayers);
   EXPECT_EQ(ladder->plan(91, loaded), ladder->plan(91, snapshot.policy_state));
   EXPECT_EQ(ladder->plan(120, loaded), ladder->plan(120, snapshot.policy_state));
   for (const auto& [cursor, n_seen] : {std::pair{-2, 91}, {3, 7}}) {  // a file that contradicts itself

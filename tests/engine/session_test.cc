@@ -38,7 +38,7 @@ double max_difference(std::span<const float> a, std::span<const float> b) {
 }
 
 TEST(Session, WithoutEvictionGivesPlainLlamasTokens) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 700);
   Session session(model, make_policy("full"));
   session.reserve(700 + 32);
@@ -74,7 +74,7 @@ std::vector<ExactnessCase> exactness_cases() {
 class SessionExactness : public testing::TestWithParam<ExactnessCase> {};
 
 TEST_P(SessionExactness, CompactingEqualsLeavingHoles) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 900);
   const auto policy = make_policy("sink_recent_uniform:32:100:128:block=64");
   Session session(model, policy, GetParam().options);
@@ -91,7 +91,7 @@ TEST_P(SessionExactness, CompactingEqualsLeavingHoles) {
 }
 
 TEST_P(SessionExactness, PackingEqualsLlamasPositionShift) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 600);
   SessionOptions options = GetParam().options;
   options.positions = PositionMode::kPacked;
@@ -109,7 +109,7 @@ TEST_P(SessionExactness, PackingEqualsLlamasPositionShift) {
 }
 
 TEST_P(SessionExactness, AKeptShiftSurvivesASecondMoveBeforeItIsApplied) {
-  const auto model = test::load_model(test::f32_model_path());
+  const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 600);
   SessionOptions options = GetParam().options;
   options.positions = PositionMode::kPacked;
@@ -131,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(Types, SessionExactness, testing::ValuesIn(exactness_ca
                          [](const auto& info) { return info.param.name; });
 
 TEST(Session, KeepsItsBudgetWhileItGenerates) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 400);
   for (const char* strategy :
        {"sink_recent:8:50", "sink_recent_uniform:8:50:64:block=16", "sink_recent:0:2", "sink_recent:3:1"}) {
@@ -153,7 +153,7 @@ TEST(Session, KeepsItsBudgetWhileItGenerates) {
 }
 
 TEST(Session, PackedPositionsGenerateBeyondTheBudgetWithinTheSlack) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 400);
   const std::shared_ptr<const Policy> policy = make_policy("streaming_llm:4:100");
   SessionOptions options;
@@ -173,7 +173,7 @@ TEST(Session, PackedPositionsGenerateBeyondTheBudgetWithinTheSlack) {
 }
 
 TEST(Session, EvictionGivesResidentMemoryBack) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 4000);
   Session session(model, make_policy("sink_recent:64:192"));
   session.append(prompt);
@@ -186,7 +186,7 @@ TEST(Session, EvictionGivesResidentMemoryBack) {
 }
 
 TEST(Session, CountsTheBytesThatLlamaAllocates) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 65);
   for (const KvType type : all_kv_types()) {
     SessionOptions options;
@@ -203,7 +203,7 @@ TEST(Session, CountsTheBytesThatLlamaAllocates) {
 }
 
 TEST(Session, APlanThatDropsNothingMovesNothing) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 100);
   Session session(model, make_policy("sink_recent:50:50"));
   session.append(prompt);
@@ -216,7 +216,7 @@ TEST(Session, APlanThatDropsNothingMovesNothing) {
 }
 
 TEST(Session, RefusesMoreTokensThanTheTrainedContext) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   Session session(model, make_policy("full"));
   EXPECT_THROW(session.reserve(8193), Error);
   session.append(test::prose_tokens(*model, 10));
@@ -225,7 +225,7 @@ TEST(Session, RefusesMoreTokensThanTheTrainedContext) {
 }
 
 TEST(Session, CancelStopsBetweenBatchesAndKeepsWhatWasAppended) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   std::atomic<bool> cancel{false};
   SessionOptions options;
   options.cancel = &cancel;
@@ -247,7 +247,7 @@ TEST(Session, CancelStopsBetweenBatchesAndKeepsWhatWasAppended) {
 }
 
 TEST(Session, HasNoLogitsOfATokenBeforeTheLastThatWasAppended) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   SessionOptions options;
   options.n_batch = options.n_ubatch = 32;
   Session session(model, make_policy("full"), options);
@@ -262,7 +262,7 @@ TEST(Session, HasNoLogitsOfATokenBeforeTheLastThatWasAppended) {
 }
 
 TEST(Session, HasThePositionsThatThePolicyThePrefillAndTheModelLeave) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const auto positions = [&](const char* strategy, const SessionOptions& options) {
     const Session session(model, make_policy(strategy), options);
     EXPECT_EQ(session.options().positions,
@@ -278,12 +278,12 @@ TEST(Session, HasThePositionsThatThePolicyThePrefillAndTheModelLeave) {
 }
 
 TEST(Session, NeedsAModelAndAPolicy) {
-  EXPECT_THROW(Session(test::load_model(test::default_model_path()), nullptr), Error);
+  EXPECT_THROW(Session(test::load_model(test::shallow_model_path()), nullptr), Error);
   EXPECT_THROW(Session(nullptr, make_policy("full")), Error);
 }
 
 TEST(Session, RefusesAQuantisedVWithoutFlashAttention) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   SessionOptions options;
   options.type_v = KvType::kQ8_0;
   options.flash_attention = FlashAttention::kOff;
@@ -291,7 +291,7 @@ TEST(Session, RefusesAQuantisedVWithoutFlashAttention) {
 }
 
 TEST(Session, ACallbackThatThrowsLeavesTheLogitsOfWhatWasAppended) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 60);
   Session session(model, make_policy("full"));
   session.append(std::span(text).first(20));

@@ -59,13 +59,13 @@ std::vector<std::vector<float>> logits_of_forks(const std::shared_ptr<const Mode
 }
 
 TEST(Threads, DetachedForksInTwoThreadsComputeWhatTheyDoOneAfterTheOther) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const auto expected = logits_of_forks(model, false);
   for (int round = 0; round < 2; ++round) EXPECT_EQ(logits_of_forks(model, true), expected);
 }
 
 TEST(Threads, ARotatorAndItsCopyInTwoThreadsRotateWhatTheyDoAlone) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const KeyRotator first(model->handle(), GGML_TYPE_F32, 1);
   const KeyRotator second(first);
   constexpr std::size_t kRows = 40;
@@ -93,7 +93,7 @@ TEST(Threads, ARotatorAndItsCopyInTwoThreadsRotateWhatTheyDoAlone) {
 }
 
 TEST(Threads, SessionsOfOneModelInTwoThreadsComputeWhatTheyDoAlone) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> text = test::prose_tokens(*model, 400);
   const auto run = [&](const char* strategy) {
     SessionOptions options = one_thread();
@@ -112,7 +112,7 @@ TEST(Threads, SessionsOfOneModelInTwoThreadsComputeWhatTheyDoAlone) {
 }
 
 TEST(Threads, ConstMembersOfAModelInTwoThreads) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const auto use = [&] {
     for (int i = 0; i < 50; ++i) {
       const std::vector<Token> tokens = model->tokenize("The keeper lit the lamp.", false, false);

@@ -14,7 +14,7 @@
 namespace kvevict {
 namespace {
 
-using test::default_model_path;
+using test::shallow_model_path;
 
 constexpr const char* kSystem = "You are a terse lighthouse keeper.";
 
@@ -28,7 +28,7 @@ SessionOptions chat_options(const std::atomic<bool>* cancel = nullptr) {
 
 Conversation make_conversation(std::shared_ptr<const Policy> policy,
                                const std::atomic<bool>* cancel = nullptr) {
-  return {test::load_model(default_model_path()),
+  return {test::load_model(shallow_model_path()),
           std::move(policy),
           {.system = kSystem, .max_new_tokens = 12, .sampling = {}, .session = chat_options(cancel)}};
 }
@@ -44,7 +44,7 @@ std::string say(Conversation& chat, const std::string& message) {
 }
 
 TEST(ChatTemplateTest, TurnsJoinToTheWholeTemplate) {
-  const auto model = test::load_model(default_model_path());
+  const auto model = test::load_model(shallow_model_path());
   const ChatTemplate turns(*model, kSystem);
   std::vector<Token> joined = turns.first_turn("Hello");
   for (const Token token : model->tokenize("Ahoy.", false, false)) joined.push_back(token);
@@ -59,7 +59,7 @@ TEST(ChatTemplateTest, TurnsJoinToTheWholeTemplate) {
 }
 
 TEST(ChatTemplateTest, AMessageCannotBringControlTokens) {
-  const auto model = test::load_model(default_model_path());
+  const auto model = test::load_model(shallow_model_path());
   const ChatTemplate turns(*model, "");
   const auto count_ends = [&](const std::vector<Token>& tokens) {
     return std::count_if(tokens.begin(), tokens.end(),
@@ -113,7 +113,7 @@ TEST(ConversationTest, ASavedChatGoesOnAsIfNeverLeft) {
 
 TEST(ConversationTest, ASavedChatBringsItsSamplerAndItsPositions) {
   const std::string file = test::make_work_folder() + "/chat.kvevict";
-  Conversation chat(test::load_model(default_model_path()), make_policy("streaming_llm:4:124"),
+  Conversation chat(test::load_model(shallow_model_path()), make_policy("streaming_llm:4:124"),
                     {.system = kSystem,
                      .max_new_tokens = 12,
                      .sampling = {.temperature = 1.5, .seed = 7},

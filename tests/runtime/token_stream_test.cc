@@ -23,7 +23,7 @@ std::vector<Token> all_of(const Model& model, const std::string& text, std::size
 }
 
 TEST(TokenStream, GivesTheTokensOfTheWholeText) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::string text = test::long_text(200000);
   EXPECT_EQ(all_of(*model, text, 512), model->tokenize(text, true, false));
 }
@@ -50,7 +50,7 @@ class SlowText final : public std::streambuf {
 };
 
 TEST(TokenStream, GivesWhatHasComeOfASlowText) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::string text = test::long_text(20000);
   const std::vector<Token> whole = model->tokenize(text, true, false);
   for (const std::size_t n_at_once : {1U, 7U, 500U}) {
@@ -65,7 +65,7 @@ TEST(TokenStream, GivesWhatHasComeOfASlowText) {
 }
 
 TEST(TokenStream, CutsATextWithoutSpacesAlikeHoweverItComes) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   std::string text = test::long_text(5000);
   for (int i = 0; i < 60000; ++i) text += i % 97 == 0 ? "\n" : i % 7 == 0 ? "\u4E2D" : "\u6587";
   text += test::long_text(5000);
@@ -80,20 +80,20 @@ TEST(TokenStream, CutsATextWithoutSpacesAlikeHoweverItComes) {
 }
 
 TEST(TokenStream, PassesOverAByteOrderMark) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   EXPECT_EQ(all_of(*model, "\xEF\xBB\xBFone two", 5), model->tokenize("one two", true, false));
   EXPECT_TRUE(all_of(*model, "", 5).empty());
 }
 
 TEST(TokenStream, LosesNoByteOfATextWithoutSpaces) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   std::string text;
   for (int i = 0; i < 20000; ++i) text += i % 7 == 0 ? "\u4E2D" : "\u6587";
   EXPECT_EQ(model->detokenize(all_of(*model, text, 1000)), text);
 }
 
 TEST(TokenStream, NamesTheByteThatIsNotUtf8) {
-  const auto model = test::load_model(test::default_model_path());
+  const auto model = test::load_model(test::shallow_model_path());
   const std::string text = test::long_text(100000).substr(0, 90000) + "\xFF more";
   try {
     all_of(*model, text, 512);

@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "support/test_models.h"
+
 namespace kvevict::test {
 namespace fs = std::filesystem;
 namespace {
@@ -37,11 +39,12 @@ std::string whole_file(int file) {
 }
 
 [[noreturn]] void become(const std::string& program, const std::vector<std::string>& arguments,
-                         const ProgramOptions& options, int in, int out, int err) {
+                         const ProgramOptions& options, const std::string& model, int in, int out, int err) {
   dup2(in, STDIN_FILENO);
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
   if (!options.folder.empty() && chdir(options.folder.c_str()) != 0) _exit(126);
+  setenv("KVEVICT_MODEL", model.c_str(), 1);
   for (const std::string& setting : options.environment) {
     const std::size_t equals = setting.find('=');
     setenv(setting.substr(0, equals).c_str(), setting.substr(equals + 1).c_str(), 1);
@@ -58,12 +61,13 @@ std::string whole_file(int file) {
 Program::Program(const std::vector<std::string>& arguments, const ProgramOptions& options,
                  const std::string& program) {
   const std::string path = program.empty() ? KVEVICT_TEST_BINARY : program;
+  const std::string model = shallow_model_path();
   const int in = memory_file(options.input);
   out_ = memory_file("");
   std::array<int, 2> pipe_ends{};
   if (pipe2(pipe_ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
   pid_ = fork();
-  if (pid_ == 0) become(path, arguments, options, in, out_, pipe_ends[1]);
+  if (pid_ == 0) become(path, arguments, options, model, in, out_, pipe_ends[1]);
   close(in);
   close(pipe_ends[1]);
   err_ = pipe_ends[0];

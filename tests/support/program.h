@@ -21,7 +21,8 @@ struct ProgramOptions {
   std::string input{};                     ///< Standard input.
 };
 
-/// A run of the real kvevict binary (or of `program`, if it is given).
+/// A run of the real kvevict binary (or of `program`, if it is given). Its default model is the shallow one
+/// of test_models.h, unless the environment in `options` names another.
 class Program {
  public:
   explicit Program(const std::vector<std::string>& arguments, const ProgramOptions& options = {},

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <variant>
@@ -24,35 +25,53 @@ fs::path default_model_path() {
 
 namespace {
 
-/// The default model written anew by llama.cpp with `params`, once, in the build folder.
-fs::path rewritten_model_path(const char* name, llama_model_quantize_params params) {
-  const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / name;
+/// `from` written anew by llama.cpp with `params`, once, in the build folder; `suffix` is added to its name.
+fs::path rewritten_model_path(const fs::path& from, const char* suffix, llama_model_quantize_params params) {
+  const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / (from.stem().string() + suffix + ".gguf");
   if (fs::exists(path)) return path;
   fs::create_directories(path.parent_path());
   const fs::path unfinished = path.string() + "." + std::to_string(getpid());
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
-  if (llama_model_quantize(default_model_path().c_str(), unfinished.c_str(), &params) != 0) {
-    throw std::runtime_error("cannot rewrite " + default_model_path().string());
+  if (llama_model_quantize(from.c_str(), unfinished.c_str(), &params) != 0) {
+    throw std::runtime_error("cannot rewrite " + from.string());
   }
   fs::rename(unfinished, path);
   return path;
 }
 
-}  // namespace
-
-fs::path f32_model_path() {
+fs::path f32_path(const fs::path& from) {
   llama_model_quantize_params params = llama_model_quantize_default_params();
   params.ftype = LLAMA_FTYPE_ALL_F32;
   params.allow_requantize = true;
-  return rewritten_model_path("default-f32.gguf", params);
+  return rewritten_model_path(from, "-f32", params);
+}
+
+}  // namespace
+
+fs::path f32_model_path() {
+  return f32_path(default_model_path());
+}
+
+fs::path shallow_model_path() {
+  std::vector<std::int32_t> layers;
+  for (std::int32_t layer = kShallowLayers; layer < 30; ++layer) layers.push_back(layer);
+  layers.push_back(-1);  // ends the list
+  llama_model_quantize_params params = llama_model_quantize_default_params();
+  params.only_copy = true;
+  params.prune_layers = layers.data();
+  return rewritten_model_path(default_model_path(), "-shallow", params);
+}
+
+fs::path shallow_f32_model_path() {
+  return f32_path(shallow_model_path());
 }
 
 namespace {
 
 using Override = std::pair<const char*, std::variant<std::int64_t, double, const char*>>;
 
-/// The default model with other metadata.
-fs::path altered_model_path(const char* name, const std::vector<Override>& changes) {
+/// `from` with other metadata.
+fs::path altered_model_path(const fs::path& from, const char* suffix, const std::vector<Override>& changes) {
   std::vector<llama_model_kv_override> overrides(changes.size() +
                                                  1);  // the last one, without a key, ends the list
   for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -72,22 +91,22 @@ fs::path altered_model_path(const char* name, const std::vector<Override>& chang
   llama_model_quantize_params params = llama_model_quantize_default_params();
   params.only_copy = true;
   params.kv_overrides = overrides.data();
-  return rewritten_model_path(name, params);
+  return rewritten_model_path(from, suffix, params);
 }
 
 }  // namespace
 
-fs::path short_context_model_path() {
-  return altered_model_path("default-context-512.gguf", {{"context_length", std::int64_t{512}}});
+fs::path short_context_model_path(const fs::path& from) {
+  return altered_model_path(from, "-context-512", {{"context_length", std::int64_t{512}}});
 }
 
 fs::path linear_rope_model_path() {
-  return altered_model_path("default-rope-linear.gguf",
+  return altered_model_path(shallow_model_path(), "-rope-linear",
                             {{"rope.scaling.type", "linear"}, {"rope.scaling.factor", 4.0}});
 }
 
 fs::path yarn_rope_model_path() {
-  return altered_model_path("default-rope-yarn.gguf",
+  return altered_model_path(shallow_model_path(), "-rope-yarn",
                             {{"rope.scaling.type", "yarn"},
                              {"rope.scaling.factor", 4.0},
                              {"rope.scaling.original_context_length", std::int64_t{2048}}});
@@ -175,7 +194,10 @@ fs::path tiny_model_path() {
 }
 
 std::shared_ptr<const Model> load_model(const fs::path& path) {
-  return Model::load({.path = path});
+  static std::map<fs::path, std::shared_ptr<const Model>> loaded;
+  std::shared_ptr<const Model>& model = loaded[path];
+  if (model == nullptr) model = Model::load({.path = path});
+  return model;
 }
 
 std::vector<Token> prose_tokens(const Model& model, std::size_t n_tokens) {
