@@ -4,12 +4,16 @@ the measured rows beside it, without the machine's name.
 
 usage: make_benchmark_docs.py --cache-evict FILE --side-by-side FILE    bench/cache_evict and bench/side_by_side.py
        make_benchmark_docs.py --overhead FILE --policies FILE           kvevict overhead and bench/policies
+       make_benchmark_docs.py --busy FILE                               bench/busy.py
+       make_benchmark_docs.py --cpu-attention FILE                      bench/cpu_attention.py
 """
 
 import argparse
 import json
 import pathlib
 import statistics
+
+from cpu_sections import ATTENTION_MARKS, BUSY_MARKS, attention_section, busy_section
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- begin: cache_evict (generated) -->", "<!-- end: cache_evict -->"
@@ -181,14 +185,26 @@ def main():
     parser.add_argument("--side-by-side", type=pathlib.Path)
     parser.add_argument("--overhead", type=pathlib.Path)
     parser.add_argument("--policies", type=pathlib.Path)
+    parser.add_argument("--busy", type=pathlib.Path)
+    parser.add_argument("--cpu-attention", type=pathlib.Path)
     arguments = parser.parse_args()
-    if bool(arguments.overhead) != bool(arguments.policies) or not (arguments.cache_evict or arguments.overhead):
-        parser.error("--cache-evict, or --overhead and --policies, are needed")
+    if bool(arguments.overhead) != bool(arguments.policies):
+        parser.error("--overhead needs --policies beside it, and the other way round")
+    if not (arguments.cache_evict or arguments.overhead or arguments.busy or arguments.cpu_attention):
+        parser.error("nothing to write: name what was measured")
     if arguments.cache_evict:
         measured = read_rows(arguments.cache_evict)
         beside = json.loads(arguments.side_by_side.read_text()) if arguments.side_by_side else None
         put_section(section(measured, beside), BEGIN, END)
         keep_rows("cache_evict.json", {"cache_evict": measured, "side_by_side": beside})
+    if arguments.busy:
+        busy = json.loads(arguments.busy.read_text())
+        put_section(busy_section(busy), *BUSY_MARKS)
+        keep_rows("busy.json", busy)
+    if arguments.cpu_attention:
+        attention = json.loads(arguments.cpu_attention.read_text())
+        put_section(attention_section(attention), *ATTENTION_MARKS)
+        keep_rows("cpu_attention.json", attention)
     if arguments.overhead:
         overhead, policies = json.loads(arguments.overhead.read_text()), read_rows(arguments.policies)
         put_section(overhead_section(overhead, policies), OVERHEAD_BEGIN, OVERHEAD_END)

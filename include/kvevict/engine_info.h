@@ -37,7 +37,7 @@ struct EngineInfo {
 struct RpcWorkerOptions {
   std::string host = "127.0.0.1";
   int port = 50052;   ///< 1 … 65535.
-  int n_threads = 0;  ///< For the CPU; 0: the processors that this process may use.
+  int n_threads = 0;  ///< For the CPU; 0: one for each core that this process may use.
   std::vector<std::string>
       devices{};               ///< Names of ggml devices to lend; empty: the GPUs, or the CPU without one.
   std::string cache_folder{};  ///< Keeps weights between runs; empty: no cache.

@@ -16,6 +16,8 @@ struct llama_model;
 
 namespace KVEVICT_PUBLIC kvevict {
 
+class ProcessorLoad;
+
 /// Element types of the K and V rows in the cache.
 enum class KvType { kF32, kF16, kBf16, kQ8_0, kQ4_0 };
 
@@ -111,6 +113,9 @@ class Model {
 
   /// llama.cpp's handle, for the engine's own use.
   [[nodiscard]] llama_model* handle() const noexcept;
+
+  /// What other programs leave of the processors, measured since `load`, for the engine's own use.
+  [[nodiscard]] ProcessorLoad& processor_load() const noexcept;
 
  private:
   struct Impl;

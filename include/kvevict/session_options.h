@@ -45,8 +45,12 @@ struct SessionOptions {
   int n_batch = 512;             ///< Most tokens handed to llama.cpp at once; >= 1.
   int n_ubatch = 512;            ///< Most tokens computed at once; >= 1, at most n_batch.
   int n_chunk = 512;             ///< Bounded appends: tokens between two evictions; >= 1.
-  int n_threads = 0;             ///< 0: the processors that this process may use.
-  int n_sequences = 1;           ///< Sessions that may share the context by `fork`; 1 … kMaxSequences.
+  /// Threads that decode a token at a time, and that compute batches. 0: one for each core that this process
+  /// may use (affinity, control groups' quotas), fewer while other programs use processors, or
+  /// $OMP_NUM_THREADS if that is set; for batches, as many as `n_threads` if that is given. The last bits of a result depend on the number of threads.
+  int n_threads = 0;
+  int n_threads_batch = 0;
+  int n_sequences = 1;  ///< Sessions that may share the context by `fork`; 1 … kMaxSequences.
   /// kFull: `append` holds every token until `evict` or `generate` drops some. kBounded: `append` evicts
   /// before each chunk, so that at most budget + chunk tokens are ever held.
   PrefillMode prefill = PrefillMode::kFull;
@@ -69,6 +73,10 @@ struct SessionOptions {
 /// quantised V cache without flash attention.
 [[nodiscard]] SessionOptions resolved_options(const Model& model, const Policy& policy,
                                               SessionOptions options);
+
+/// One sentence if K or V of a type of `options` makes the prefill of `model` slow where it computes on the
+/// CPU, which has no fast attention for it; else empty. A GPU has one for each type.
+[[nodiscard]] std::string slow_kv_types(const Model& model, const SessionOptions& options);
 
 struct AppendOptions {
   std::optional<PrefillMode> prefill{};  ///< Nothing: the session's.
@@ -126,6 +134,8 @@ struct SessionStats {
   std::int64_t n_packs = 0;             ///< Times that positions were packed: shifts of all keys.
   std::int64_t n_decode_calls = 0;      ///< Calls of llama_decode.
   std::int64_t n_decoded_tokens = 0;    ///< Tokens in those calls.
+  int n_threads = 0;                    ///< Threads that decode a token at a time now; 0 before any.
+  int n_threads_batch = 0;              ///< Threads that compute batches now.
 };
 
 }  // namespace kvevict

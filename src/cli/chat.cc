@@ -140,7 +140,7 @@ void run_chat(ChatFlags flags) {
   flags.generation.validate();
   require_utf8(flags.system, "--system");
   StrategySpec spec = flags.strategy.specs("sink_recent").front();
-  const std::shared_ptr<const Model> model = Model::load(flags.engine.model_options());
+  const std::shared_ptr<const Model> model = flags.engine.load_model();
   if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
     const std::int64_t n_system = count_system_tokens(*model, flags.system);
     const std::int64_t n_own = names_sink(flags.strategy.strategy) ? spec.config.sink_tokens : 0;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <new>
 
+#include "cli/poll.h"
 #include "cli/subcommands.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/error.h"
@@ -85,6 +86,7 @@ int run_command_line(int argc, char** argv) {
   using namespace cli;
   try {
     log_to_stderr();
+    restart_with_poll(argc, argv);
     CLI::App app("kvevict: keeps a language model's KV cache within a budget by evicting tokens by position",
                  "kvevict");
     app.set_version_flag("--version", version_text);
@@ -118,6 +120,8 @@ int run_command_line(int argc, char** argv) {
       return report_usage_error(app, error);
     }
     return 0;
+  } catch (const Error& error) {
+    fmt::print(stderr, "kvevict: {}\n", error.what());
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "kvevict: out of memory: what was asked for needs more than this machine gives\n");
   } catch (const std::exception& error) {

@@ -1,8 +1,10 @@
 #include "cli/engine_flags.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "cli/flags.h"
+#include "cli/poll.h"
 #include "hub/locations.h"
 #include "hub/tcp_probe.h"
 #include "kvevict/engine_info.h"
@@ -67,7 +69,11 @@ void EngineFlags::add_to(CLI::App& app) {
   in_group(add_choice(app, "split_mode", split_mode, "How several GPUs share the model",
                       {"none", "layer", "row"}));
   in_group(add_count(app, "main_gpu", main_gpu, "The GPU of the whole model with --split_mode none"));
-  in_group(add_count(app, "threads", threads, "Threads (0: the processors that this process may use)"));
+  in_group(add_count(
+      app, "threads", threads,
+      "Threads (0: $OMP_NUM_THREADS, else one for each core, fewer while other programs use processors)"));
+  in_group(add_count(app, "threads_batch", threads_batch, "Threads for batches: prefill (0: as --threads)"));
+  in_group(add_poll(app));
   in_group(add_flag(app, "no_mmap", no_mmap, "Read the model file instead of mapping it"));
   in_group(add_choice(app, "flash_attention", flash_attention, "Flash attention", {"auto", "on", "off"}));
   in_group(add_option(app, "kv_type", kv_type, "Element type of K and V: f32, f16, bf16, q8_0, q4_0")
@@ -113,6 +119,12 @@ ModelOptions EngineFlags::model_options() const {
   return options;
 }
 
+std::shared_ptr<const Model> EngineFlags::load_model() const {
+  std::shared_ptr<const Model> model = Model::load(model_options());
+  if (const std::string slow = slow_kv_types(*model, session_options()); !slow.empty()) spdlog::warn(slow);
+  return model;
+}
+
 SessionOptions EngineFlags::session_options() const {
   SessionOptions options;
   options.flash_attention = parse_flash_attention(flash_attention);
@@ -123,6 +135,7 @@ SessionOptions EngineFlags::session_options() const {
   options.n_batch = batch;
   options.n_ubatch = ubatch;
   options.n_threads = threads;
+  options.n_threads_batch = threads_batch;
   options.n_chunk = chunk.value_or(std::min(batch, ubatch));
   options.prefill = is_bounded() ? PrefillMode::kBounded : PrefillMode::kFull;
   options.positions = parse_position_mode(positions);

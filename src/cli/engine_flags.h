@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct EngineFlags {
   std::string split_mode = "layer";
   int main_gpu = 0;
   int threads = 0;
+  int threads_batch = 0;
   bool no_mmap = false;
   std::string flash_attention = "auto";
   std::string kv_type = "f16";
@@ -38,6 +40,10 @@ struct EngineFlags {
 
   /// Errors: kInvalidArgument, kNotFound.
   [[nodiscard]] ModelOptions model_options() const;
+
+  /// The model that the flags name, loaded; says on stderr if its cache will be slow. Errors: those of
+  /// `model_options` and `Model::load`.
+  [[nodiscard]] std::shared_ptr<const Model> load_model() const;
 
   /// Errors: kInvalidArgument.
   [[nodiscard]] SessionOptions session_options() const;

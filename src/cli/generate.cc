@@ -74,12 +74,13 @@ void print_stats(const Session& session, const PrefillReport& prefill, std::int6
              "resident memory   {:.1f} MiB at the peak\n"
              "evictions         {} ({} packs)\n"
              "prefill           {:.2f} s ({:.1f} tokens/s), eviction {:.3f} s\n"
-             "decode            {:.2f} s ({:.1f} tokens/s)\n",
+             "decode            {:.2f} s ({:.1f} tokens/s)\n"
+             "threads           {} for a token, {} for a batch at the end\n",
              n_prompt, prefill.kept.count(), n_new, stats.n_tokens_held, stats.n_cells,
              stats.n_tokens_held_peak, to_string(*session.options().positions), mib(stats.kv_bytes),
              mib(stats.kv_bytes_peak), mib(peak_resident_bytes()), stats.n_evictions, stats.n_packs,
              prefill.seconds_prefill, per_second(n_prompt, prefill.seconds_prefill), prefill.seconds_eviction,
-             seconds_decode, per_second(n_new, seconds_decode));
+             seconds_decode, per_second(n_new, seconds_decode), stats.n_threads, stats.n_threads_batch);
 }
 
 void run_generate(const GenerateFlags& flags) {
@@ -89,7 +90,7 @@ void run_generate(const GenerateFlags& flags) {
                 fmt::format("--max_length is {}: 1 or more is needed", *flags.max_length));
   }
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
-  const std::shared_ptr<const Model> model = Model::load(flags.engine.model_options());
+  const std::shared_ptr<const Model> model = flags.engine.load_model();
   const std::vector<Token> prompt = prompt_tokens(flags, *model);
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
   const RunSize size{.n_prompt = n_prompt, .n_new = flags.generation.max_new_tokens};

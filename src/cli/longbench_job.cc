@@ -145,7 +145,7 @@ eval::LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrat
       flags.first_token == "full" ? eval::FirstToken::kFull : eval::FirstToken::kEvicted;
   job.settings.sampling = flags.sampling;
   job.shares_prefill = flags.share_prefill == "on";
-  job.model = Model::load(flags.engine.model_options());
+  job.model = flags.engine.load_model();
   for (const ChosenStrategy& strategy : strategies) {
     job.strategies.push_back(make_strategy(flags.engine, strategy, *job.model));
   }

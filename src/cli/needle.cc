@@ -85,7 +85,7 @@ void run_needle_command(const NeedleFlags& flags) {
   const std::vector<ChosenStrategy> chosen = flags.strategy.chosen("full");
   if (!flags.output.empty()) require_writable(flags.output);
   const InterruptGuard interrupt;
-  eval::NeedleJob job{.model = Model::load(flags.engine.model_options()),
+  eval::NeedleJob job{.model = flags.engine.load_model(),
                       .strategies = {},
                       .session = flags.engine.session_options(),
                       .lengths = flags.lengths,

@@ -148,7 +148,7 @@ void run_overhead_command(const OverheadFlags& flags) {
   if (strategy.strategy.empty() && strategy.strategies.empty()) strategy.strategies = default_strategies();
   const std::vector<ChosenStrategy> chosen = strategy.chosen("full");
   const InterruptGuard interrupt;
-  eval::OverheadJob job{.model = Model::load(flags.engine.model_options()),
+  eval::OverheadJob job{.model = flags.engine.load_model(),
                         .strategies = {},
                         .session = flags.engine.session_options(),
                         .prompt = {},

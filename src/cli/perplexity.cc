@@ -142,7 +142,7 @@ void run_perplexity_command(const PerplexityFlags& flags) {
   const fs::path output = flags.output.empty() ? fs::path("results") / ("perplexity-" + utc_now() + ".json")
                                                : fs::path(flags.output);
   if (!flags.engine.dry_run) require_writable(output);
-  const auto model = Model::load(flags.engine.model_options());
+  const auto model = flags.engine.load_model();
   for (const StrategySpec& spec : specs) {  // refuses what cannot run before anything does
     const ModelRun run = make_run(flags.engine, spec, model);
     if (flags.engine.dry_run) fmt::print("{}", dry_run_text(run));

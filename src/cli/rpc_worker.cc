@@ -20,7 +20,7 @@ void add_rpc_worker(CLI::App& app) {
       ->option_text("ADDRESS");
   add_count(*command, "port", options->port, "Port (50052)");
   add_count(*command, "threads", options->n_threads,
-            "Threads of the CPU (0: the processors that this process may use)");
+            "Threads of the CPU (0: one for each core that this process may use)");
   add_option(*command, "devices", options->devices, "Devices to lend (the GPUs, or the CPU without one)")
       ->delimiter(',')
       ->option_text("NAME,...");

@@ -153,7 +153,7 @@ void run_stream(StreamFlags flags) {
   std::ifstream file;
   if (flags.file != "-") file = open_text(flags.file);
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
-  const ModelRun run = make_run(flags.engine, spec, Model::load(flags.engine.model_options()));
+  const ModelRun run = make_run(flags.engine, spec, flags.engine.load_model());
   require_savable(run, flags.checkpoint);
   if (flags.engine.dry_run) {
     fmt::print("{}", dry_run_text(run));

@@ -39,7 +39,7 @@ ggml_backend* make_backend(int n_threads) {
   using SetThreads = void (*)(ggml_backend_t, int);
   auto* const set_threads = reinterpret_cast<SetThreads>(ggml_backend_reg_get_proc_address(
       ggml_backend_dev_backend_reg(ggml_backend_get_device(backend)), "ggml_backend_set_n_threads"));
-  if (set_threads != nullptr) set_threads(backend, n_threads > 0 ? n_threads : usable_processors());
+  if (set_threads != nullptr) set_threads(backend, n_threads > 0 ? n_threads : usable_cores());
   return backend;
 }
 

@@ -6,7 +6,7 @@
 #include <limits>
 #include <string>
 
-#include "base/processors.h"
+#include "base/processor_load.h"
 #include "base/scope_guard.h"
 #include "base/units.h"
 #include "engine/batch.h"
@@ -47,6 +47,7 @@ KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& o
                      std::optional<ScoreRequest> scores, int n_outputs)
     : model_(std::move(model)),
       options_(options),
+      threads_(options),
       is_in_use_(static_cast<std::size_t>(options.n_sequences), false),
       n_outputs_(std::max(n_outputs, options.n_sequences)),
       cells_(nullptr) {
@@ -58,7 +59,6 @@ KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& o
 
 LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& options, std::int64_t n_cells,
                                       int n_outputs, AttentionScores* scores) {
-  const int n_threads = options.n_threads > 0 ? options.n_threads : usable_processors();
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<std::uint32_t>(n_cells);
   params.n_batch = static_cast<std::uint32_t>(options.n_batch);
@@ -67,8 +67,9 @@ LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& 
   params.kv_unified = options.n_sequences > 1;  // forks share cells
   // Logits are n_vocab floats for each token: room for a whole batch would often outweigh the cache.
   params.n_outputs_max = static_cast<std::uint32_t>(n_outputs);
-  params.n_threads = n_threads;
-  params.n_threads_batch = n_threads;
+  const ThreadCount threads(options);
+  params.n_threads = threads.n_decode();
+  params.n_threads_batch = threads.n_batch();
   params.flash_attn_type = to_llama(options.flash_attention);
   params.type_k = to_ggml(options.type_k);
   params.type_v = to_ggml(options.type_v);
@@ -255,6 +256,7 @@ void KvContext::decode(std::span<const BatchToken> batch) {
       llama_set_abort_callback(llama, is_cancelled, const_cast<std::atomic<bool>*>(options_.cancel));
   });
   const OnFailure forget_batch([&] { forget(batch); });
+  threads_.apply(llama, threads_.follows() ? model_->processor_load().free_processors() : std::nullopt);
   const std::int32_t code = llama_decode(llama, arrays.get());
   ++n_decode_calls_;
   // llama.cpp rotates the keys that wait before it computes, so even a decode that fails has rotated them;

@@ -10,6 +10,7 @@
 #include "engine/cell_executor.h"
 #include "engine/key_rotator.h"
 #include "engine/llama_handles.h"
+#include "engine/thread_count.h"
 #include "kvevict/session_options.h"
 
 namespace kvevict {
@@ -99,6 +100,7 @@ class KvContext {
   [[nodiscard]] int n_outputs() const noexcept { return n_outputs_; }
   [[nodiscard]] std::int64_t kv_bytes() const noexcept;
   [[nodiscard]] std::int64_t kv_bytes_peak() const noexcept { return kv_bytes_peak_; }
+  [[nodiscard]] const ThreadCount& threads() const noexcept { return threads_; }
   [[nodiscard]] std::int64_t n_decode_calls() const noexcept { return n_decode_calls_; }
   [[nodiscard]] std::int64_t n_decoded_tokens() const noexcept { return n_decoded_tokens_; }
 
@@ -112,6 +114,7 @@ class KvContext {
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;
+  ThreadCount threads_;
   std::unique_ptr<AttentionScores> scores_;  // outlives the context that fills it
   LlamaContextHandle context_;
   std::vector<bool> is_in_use_;  // by sequence

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/processor_load.h"
 #include "engine/cells.h"
 #include "engine/ggml_types.h"
 #include "engine/gguf_file.h"
@@ -18,6 +19,7 @@ struct KVEVICT_PRIVATE Model::Impl {
   ModelInfo info;
   std::vector<KvWidth> widths;
   LlamaModelHandle handle;
+  mutable ProcessorLoad load;  // of the processors; sessions on several threads ask it
 };
 
 namespace {
@@ -172,6 +174,10 @@ const std::filesystem::path& Model::path() const noexcept {
 }
 llama_model* Model::handle() const noexcept {
   return impl_->handle.get();
+}
+
+ProcessorLoad& Model::processor_load() const noexcept {
+  return impl_->load;
 }
 
 std::int64_t Model::kv_bytes_per_token(KvType type_k, KvType type_v) const {

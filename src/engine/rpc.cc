@@ -92,7 +92,7 @@ void run_rpc_worker(const RpcWorkerOptions& options) {
       rpc_function<decltype(&ggml_backend_rpc_start_server)>("ggml_backend_rpc_start_server");
   std::vector<ggml_backend_dev_t> devices = devices_to_lend(options.devices);
   const std::string endpoint = options.host + ":" + std::to_string(options.port);
-  const int n_threads = options.n_threads > 0 ? options.n_threads : usable_processors();
+  const int n_threads = options.n_threads > 0 ? options.n_threads : usable_cores();
   start_server(endpoint.c_str(), options.cache_folder.empty() ? nullptr : options.cache_folder.c_str(),
                static_cast<std::size_t>(n_threads), devices.size(), devices.data());
   throw Error(ErrorCode::kIo, "the worker cannot serve on " + endpoint + ": is the port taken?");

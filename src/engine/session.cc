@@ -94,6 +94,8 @@ SessionStats Session::stats() const {
     stats.kv_bytes_peak = impl_->context->kv_bytes_peak();
     stats.n_decode_calls = impl_->context->n_decode_calls();
     stats.n_decoded_tokens = impl_->context->n_decoded_tokens();
+    stats.n_threads = impl_->context->threads().n_decode();
+    stats.n_threads_batch = impl_->context->threads().n_batch();
   }
   return stats;
 }

@@ -1,5 +1,7 @@
 #include "kvevict/session_options.h"
 
+#include <ggml.h>
+
 #include <algorithm>
 #include <string>
 
@@ -18,6 +20,17 @@ void require_in_range(const char* option, int value, int least, int most) {
               option);
 }
 
+/// ggml keeps what it knows of its threads in an array of so many.
+constexpr int kMaxThreads = GGML_MAX_N_THREADS;
+
+void require_threads(const char* option, int n) {
+  if (n >= 0 && n <= kMaxThreads) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              std::string(option) + " is " + std::to_string(n) + ": " +
+                  (n < 0 ? "0 (automatic) or more" : std::to_string(kMaxThreads) + " or less") + " is needed",
+              option);
+}
+
 void require_sound(const SessionOptions& options) {
   constexpr int kMost = 1 << 30;
   require_in_range("batch", options.n_batch, 1, kMost);
@@ -25,11 +38,12 @@ void require_sound(const SessionOptions& options) {
   require_in_range("chunk", options.n_chunk, 1, kMost);
   require_in_range("decode_slack", options.n_decode_slack, 1, kMost);
   require_in_range("n_sequences", options.n_sequences, 1, kMaxSequences);
-  if (options.n_threads < 0) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "threads is " + std::to_string(options.n_threads) + ": 0 (automatic) or more is needed",
-                "threads");
-  }
+  require_threads("threads", options.n_threads);
+  require_threads("threads_batch", options.n_threads_batch);
+}
+
+bool is_quantised(KvType type) {
+  return type == KvType::kQ8_0 || type == KvType::kQ4_0;
 }
 
 /// A policy that chooses by attention sees it only without flash attention, and in a context of its own.
@@ -60,13 +74,27 @@ PositionMode chosen_positions(const Model& model, const Policy& policy, const Se
 
 }  // namespace
 
+std::string slow_kv_types(const Model& model, const SessionOptions& options) {
+  if (model.info().n_gpu_layers > 0 || options.flash_attention == FlashAttention::kOff) return {};
+  // ggml's flash attention on the CPU computes tiles of rows if K and V are both f32 or both f16, else row by
+  // row
+  const bool is_tiled =
+      options.type_k == options.type_v && (options.type_k == KvType::kF32 || options.type_k == KvType::kF16);
+  if (is_tiled) return {};
+  const std::string types = options.type_k == options.type_v
+                                ? "K and V of type " + std::string(to_string(options.type_k))
+                                : "K of type " + std::string(to_string(options.type_k)) + " and V of type " +
+                                      std::string(to_string(options.type_v));
+  return types + " make a prefill with flash attention two to three times as slow on a CPU as f16: use f16" +
+         (is_quantised(options.type_v) ? " where memory allows" : ", or turn flash attention off");
+}
+
 SessionOptions resolved_options(const Model& model, const Policy& policy, SessionOptions options) {
   require_sound(options);
   options.n_ubatch = std::min(options.n_ubatch, options.n_batch);
   options.positions = chosen_positions(model, policy, options);
   if (policy.score_request()) turn_attention_on(policy, options);
-  const bool is_v_quantised = options.type_v == KvType::kQ8_0 || options.type_v == KvType::kQ4_0;
-  if (is_v_quantised && options.flash_attention == FlashAttention::kOff) {
+  if (is_quantised(options.type_v) && options.flash_attention == FlashAttention::kOff) {
     throw Error(ErrorCode::kUnsupported,
                 "a V cache of type " + std::string(to_string(options.type_v)) +
                     " needs flash attention: leave it on" +
