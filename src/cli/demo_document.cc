@@ -73,10 +73,11 @@ void read_long_document(const Demo& demo) {
   const StrategySpec spec = strategy_for(model);
   print_heading(
       demo, "2. A document that is longer than the model's context",
-      fmt::format("{} tokens; the model was trained on {}. Its first line says \"{}\", its last one asks "
-                  "\"{}\" {} keeps the first {} and the last {} tokens while it reads.",
-                  with_commas(n_tokens), with_commas(model.info().n_context_trained), document.fact,
-                  document.question, to_string(spec), spec.config.sink_tokens, spec.config.recent_tokens));
+      fmt::format(
+          "{} tokens; the model was trained on {}. The first lines say \"{}\", the last one asks "
+          "\"{}\" {} keeps the first {} tokens, with the fact in them, and the last {} while it reads.",
+          with_commas(n_tokens), with_commas(model.info().n_context_trained), document.fact,
+          document.question, to_string(spec), spec.config.sink_tokens, spec.config.recent_tokens));
   const auto refusal = eval::refusal_in_full(demo.model, demo.session, document);
   const double full_bytes = static_cast<double>(eval::kv_bytes_in_full(model, demo.session, document));
   print_labelled("full", refusal ? "refused: " + *refusal

@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::int64_t kAnswerTokens = 12;
 constexpr const char* kKey = "71432";
+constexpr const char* kInstruction =
+    "There is an important info hidden inside a lot of irrelevant text. Find it and memorize it. I will quiz "
+    "you about the important information there.";
 
 SessionOptions in_full(SessionOptions options) {
   options.prefill = PrefillMode::kFull;
@@ -28,8 +31,9 @@ LongDocument make_long_document(const Model& model, std::span<const std::string>
                         .question = "What is the pass key?",
                         .answer = kKey};
   std::vector<Token>& tokens = document.tokens;
-  tokens = model.tokenize(fmt::format("{} Remember it. {} is the pass key.\n\n", document.fact, kKey), true,
-                          false);
+  tokens = model.tokenize(
+      fmt::format("{}\n{} Remember it. {} is the pass key.\n\n", kInstruction, document.fact, kKey), true,
+      false);
   const std::vector<Token> end =
       model.tokenize("\n\n" + document.question + " The pass key is", false, false);
   const std::int64_t n_text = n_tokens - static_cast<std::int64_t>(end.size());
