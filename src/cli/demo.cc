@@ -46,7 +46,7 @@ void print_what_next(const std::string& model) {
   const std::string own = model == "default" ? "your.gguf" : model;
   fmt::print(
       "\nWith a model of your own\n\n"
-      "  kvevict generate --model {0} -f long.txt --prompt \"In short:\" --prefill bounded\n"
+      "  kvevict generate --model {0} -f long.txt --prompt \"In short:\" \\\n      --prefill bounded\n"
       "  kvevict chat --model {0}\n"
       "{1}"
       "\nkvevict --help lists all commands, kvevict COMMAND --help its flags.\n",
@@ -101,7 +101,7 @@ void add_demo(CLI::App& app) {
       ->option_text("MODEL");
   add_option(*command, "output", flags->output, "Folder for results, picture and report (kvevict-demo)")
       ->option_text("DIR");
-  add_count(*command, "questions", flags->questions, "Questions of each of the six data sets (3)");
+  add_count(*command, "questions", flags->questions, "Questions of each of the six data sets (2)");
   add_count(*command, "document_tokens", flags->document_tokens, "Tokens of the long document (12000)");
   add_count(*command, "prompt_tokens", flags->prompt_tokens,
             "Tokens before the decoding that is timed (8000)");

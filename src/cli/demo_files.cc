@@ -26,7 +26,7 @@ void write_report(const Demo& demo, const eval::Results& results, const fs::path
 }
 
 void print_file(const fs::path& path, const std::string& what) {
-  fmt::print("{:<27} {}\n", path.string(), what);
+  fmt::print("  {:<13} {}\n", path.filename().string(), what);
 }
 
 }  // namespace
@@ -43,7 +43,8 @@ void show_demo_files(const Demo& demo, const eval::Results& results, const fs::p
       "What it held when the first question of part 1 was answered: from left to right the tokens of the "
       "prompt.");
   eval::write_results(results, source.file);
-  fmt::print("{}\nFiles\n\n", plot::cache_preview(read_picture(source, std::nullopt), {}));
+  fmt::print("{}\nFiles in {}\n\n", plot::cache_preview(read_picture(source, std::nullopt), {}),
+             folder.string());
   print_file(source.file, "every question and answer of part 1 (kvevict compare)");
   try {
     const fs::path picture = folder / "cache.png";
@@ -51,7 +52,7 @@ void show_demo_files(const Demo& demo, const eval::Results& results, const fs::p
     print_file(picture, "the cache as a picture");
     const fs::path report = folder / "report.html";
     write_report(demo, results, report);
-    print_file(report, "scores, and every prompt with what was kept: open it in a browser");
+    print_file(report, "for a browser: scores, and every prompt with what was kept");
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kUnsupported) throw;
     fmt::print("{}", paragraph(fmt::format("No picture and no report: {}. Then: kvevict report {}",

@@ -17,7 +17,7 @@ namespace kvevict::cli {
 struct DemoFlags {
   EngineFlags engine;
   std::string output;                    ///< Folder of the files; empty: kvevict-demo.
-  std::int64_t questions = 3;            ///< Of each data set.
+  std::int64_t questions = 2;            ///< Of each data set.
   std::int64_t document_tokens = 12000;  ///< Of the long document.
   std::int64_t prompt_tokens = 8000;     ///< Before the decoding that is timed.
   std::int64_t new_tokens = 64;          ///< Decoded and timed.
@@ -50,7 +50,7 @@ void time_decoding(const Demo& demo);
 void show_demo_files(const Demo& demo, const eval::Results& results, const std::filesystem::path& folder);
 
 /// A heading, and a sentence or two that say what the part shows.
-void print_heading(Demo const& demo, const std::string& heading, const std::string& what);
+void print_heading(const Demo& demo, const std::string& heading, const std::string& what);
 
 /// "12,000"
 [[nodiscard]] std::string with_commas(std::int64_t number);

@@ -80,18 +80,18 @@ class Block {
     const bool is_even = std::ranges::all_of(rows_, [&](const auto& row) { return row.second.n == first.n; });
     std::vector<std::string> header = {"strategy", score_label_, "kept", "kept %",
                                        "KV MiB",   "prefill s",  "tok/s"};
-    if (!is_even) header.emplace_back("n");
+    if (!is_even) header[3] = "n";  // in the place of the share: 80 columns hold no more
     Table table(header);
     for (const auto& [run, m] : rows_) {
       std::vector<std::string> row = {
           run,
           fmt::format("{:.2f}", m.score),
           fmt::format("{:.0f}", m.kept_tokens),
-          fmt::format("{:.1f}", m.prompt_tokens > 0 ? 100 * m.kept_tokens / m.prompt_tokens : 0.0),
+          is_even ? fmt::format("{:.1f}", m.prompt_tokens > 0 ? 100 * m.kept_tokens / m.prompt_tokens : 0.0)
+                  : std::to_string(m.n),
           fmt::format("{:.1f}", m.kv_bytes / (1 << 20)),
           fmt::format("{:.2f}", m.seconds_prefill),
           fmt::format("{:.1f}", m.seconds_decode > 0 ? m.n_generated / m.seconds_decode : 0.0)};
-      if (!is_even) row.push_back(std::to_string(m.n));
       table.add(std::move(row));
     }
     const std::string n = is_even ? fmt::format("{} example{}, ", first.n, first.n == 1 ? "" : "s") : "";

@@ -32,6 +32,14 @@ ProgramResult run_demo(const ProgramOptions& options, const std::vector<std::str
   return run_kvevict(words, options);
 }
 
+/// Without the line breaks, which depend on the words before them.
+std::string in_one_line(const std::string& text) {
+  std::istringstream words(text);
+  std::string line;
+  for (std::string word; words >> word;) line += (line.empty() ? "" : " ") + word;
+  return line;
+}
+
 void expect_no_wide_line(const std::string& text) {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);)
@@ -45,8 +53,8 @@ TEST(DemoCommand, ShowsItsFourPartsAndLeavesItsFiles) {
   for (const char* part :
        {"1. ", "2. ", "3. ", "4. ", "6 questions", "against full", "refused: a full prefill would hold",
         "contexts of 512", "answered: \"", "tokens/s", "times as fast", "S: sink up to 64",
-        "kvevict-demo/results.json", "kvevict generate --model"}) {
-    EXPECT_NE(result.out.find(part), std::string::npos) << part << " is not in\n" << result.out;
+        "Files in kvevict-demo", "kvevict generate --model"}) {
+    EXPECT_NE(in_one_line(result.out).find(part), std::string::npos) << part << " is not in\n" << result.out;
   }
   expect_no_wide_line(result.out);
   EXPECT_EQ(result.out.find("narrativeqa narrativeqa"), std::string::npos) << result.out;
@@ -63,12 +71,11 @@ TEST(DemoCommand, WithoutGnuplotItSaysOnceThatThereIsNoPicture) {
   const fs::path folder = make_work_folder();
   const ProgramResult result = run_demo({.environment = {"PATH=/nowhere"}}, {"--output", folder / "out"});
   ASSERT_EQ(result.exit_code, 0) << result.err << result.out;
-  const std::size_t at = result.out.find("No picture and no report");
+  const std::size_t at = result.out.find("No picture and no report:");
   ASSERT_NE(at, std::string::npos) << result.out;
   EXPECT_EQ(result.out.find("No picture", at + 1), std::string::npos);
   EXPECT_TRUE(fs::exists(folder / "out" / "results.json"));
   EXPECT_FALSE(fs::exists(folder / "out" / "report.html"));
-  expect_no_wide_line(result.out);
 }
 
 TEST(DemoCommand, ImpossibleValuesAreRefusedBeforeTheModelIsLoaded) {

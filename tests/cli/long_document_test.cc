@@ -29,7 +29,7 @@ TEST(LongDocument, HasItsFactAtTheBeginningAndItsQuestionAtTheEnd) {
   const eval::LongDocument document = eval::make_long_document(*model, kTexts, 300);
   EXPECT_EQ(document.tokens.size(), 300U);
   const std::string text = model->detokenize(document.tokens);
-  EXPECT_EQ(text.find(document.fact), 0U) << text;
+  EXPECT_LT(text.find(document.fact), text.find("grass")) << text;
   EXPECT_NE(text.find(document.question), std::string::npos);
   EXPECT_GT(text.rfind(document.question), text.rfind("grass"));
   EXPECT_THROW(static_cast<void>(eval::make_long_document(*model, kTexts, 20)), Error);

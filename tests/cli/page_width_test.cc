@@ -59,10 +59,12 @@ TEST(LongBenchProgress, ALineNamesTheExampleOnceAndFitsTheTerminal) {
       {"full", "sink_recent_uniform:64:256:512", "sink_recent_uniform:64:256:1024"}, {1});
   EXPECT_EQ(short_run_name(results, 0), "full");
   EXPECT_EQ(short_run_name(results, 1), "sink_recent_uniform:64:256:512");
-  const eval::ExampleResult demo = eval::example_result("multifieldqa_en-demo-1-1", 0.25);
+  eval::ExampleResult demo = eval::example_result("multifieldqa_en-demo-1-1", 0.25);
+  demo.is_truncated = false;
   EXPECT_EQ(describe_example("full", "multifieldqa_en", demo), "multifieldqa_en-demo-1-1: F1 0.25 by full");
-  const eval::ExampleResult hub = eval::example_result(std::string(48, 'e'), 1);
-  EXPECT_EQ(describe_example("full", "qasper", hub), "qasper eeeeeeeeeeeeeeeeee…: F1 1.00 by full");
+  eval::ExampleResult hub = eval::example_result(std::string(48, 'e'), 1);
+  EXPECT_EQ(describe_example("full", "qasper", hub),
+            "qasper eeeeeeeeeeeeeeeeee…: F1 1.00 by full, prompt cut");
 }
 
 }  // namespace
