@@ -40,10 +40,14 @@ std::string in_one_line(const std::string& text) {
   return line;
 }
 
+/// The name of a file is as long as it is.
 void expect_no_wide_line(const std::string& text) {
+  const std::string model = short_context_model_path();
   std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);)
-    EXPECT_LE(cli::count_characters(line), cli::kPageWidth) << line;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find(model) == std::string::npos)
+      EXPECT_LE(cli::count_characters(line), cli::kPageWidth) << line;
+  }
 }
 
 TEST(DemoCommand, ShowsItsFourPartsAndLeavesItsFiles) {
