@@ -51,7 +51,7 @@ struct ModelOptions {
 
 /// What is known about a loaded model. Sizes in bytes.
 struct ModelInfo {
-  std::string name;          ///< general.name of the file, or the file's stem.
+  std::string name;          ///< general.name of the file; its stem if that is empty or a training label.
   std::string architecture;  ///< "llama", "qwen2", …
   std::string description;   ///< llama.cpp's one-line description: size and quantisation.
   std::int64_t file_bytes = 0;

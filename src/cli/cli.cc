@@ -92,6 +92,7 @@ int run_command_line(int argc, char** argv) {
     app.set_version_flag("--version", version_text);
     app.require_subcommand(1);
     app.failure_message(CLI::FailureMessage::simple);
+    add_demo(app);
     add_longbench(app);
     add_compare(app);
     add_merge(app);

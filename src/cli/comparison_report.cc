@@ -73,10 +73,11 @@ std::string flip_lines(const eval::Comparison& comparison, std::size_t n_most) {
                          : fmt::format("{} examples flipped:\n", comparison.flips.size());
   for (std::size_t i = 0; i < std::min(n_most, comparison.flips.size()); ++i) {
     const eval::Flip& flip = comparison.flips[i];
-    text += fmt::format("  {} {}\n    {} ({:.2f}): {}\n    {} ({:.2f}): {}\n    right: {}\n", flip.dataset,
-                        flip.id, comparison.names.front(), flip.score_first, one_line(flip.prediction_first),
-                        comparison.names[flip.run], flip.score, one_line(flip.prediction),
-                        one_line(fmt::format("{}", fmt::join(flip.answers, " | "))));
+    text +=
+        fmt::format("  {}\n    {} ({:.2f}): {}\n    {} ({:.2f}): {}\n    right: {}\n",
+                    eval::example_name(flip.dataset, flip.id), comparison.names.front(), flip.score_first,
+                    one_line(flip.prediction_first), comparison.names[flip.run], flip.score,
+                    one_line(flip.prediction), one_line(fmt::format("{}", fmt::join(flip.answers, " | "))));
   }
   if (n_most < comparison.flips.size())
     text += fmt::format("  and {} more (--flips)\n", comparison.flips.size() - n_most);
@@ -145,7 +146,7 @@ std::string comparison_markdown(const eval::Comparison& comparison, std::size_t 
   Rows rows;
   for (std::size_t i = 0; i < std::min(n_most_flips, comparison.flips.size()); ++i) {
     const eval::Flip& flip = comparison.flips[i];
-    rows.push_back({flip.dataset + " " + flip.id, comparison.names[flip.run],
+    rows.push_back({eval::example_name(flip.dataset, flip.id), comparison.names[flip.run],
                     fmt::format("{:.2f}", flip.score_first), flip.prediction_first,
                     fmt::format("{:.2f}", flip.score), flip.prediction,
                     fmt::format("{}", fmt::join(flip.answers, " / "))});

@@ -11,6 +11,7 @@
 #include "kvevict/memory.h"
 #include "kvevict/registry.h"
 #include "kvevict/version.h"
+#include "plot/layout.h"
 #include "results/longbench_dataset.h"
 
 namespace kvevict::cli {
@@ -29,53 +30,104 @@ std::map<std::string, std::int64_t> values_of(const StrategySpec& spec) {
   return values;
 }
 
-/// Mean of a member over the examples.
-template <typename Get>
-double mean(const eval::DatasetResult& dataset, Get get) {
-  double sum = 0;
-  for (const eval::ExampleResult& example : dataset.examples) sum += static_cast<double>(get(example));
-  return sum / static_cast<double>(dataset.examples.size());
-}
+/// What a row of the table says of a run: means over its examples.
+struct Means {
+  std::size_t n = 0;
+  double score = 0;
+  double prompt_tokens = 0, kept_tokens = 0, kv_bytes = 0, seconds_prefill = 0;
+  double n_generated = 0, seconds_decode = 0;  ///< Sums.
+  bool has_shared_timings = false;
+};
 
-bool has_shared_timings(const eval::DatasetResult& dataset) {
-  return std::any_of(dataset.examples.begin(), dataset.examples.end(),
-                     [](const auto& e) { return e.has_shared_timings(); });
-}
-
-std::vector<std::string> summary_row(const std::string& strategy, const eval::DatasetResult& d) {
-  const double prompt = mean(d, [](const auto& e) { return e.n_prompt_tokens; });
-  const double kept = mean(d, [](const auto& e) { return e.n_kept_tokens; });
-  double n_generated = 0;
-  double seconds_decode = 0;
-  for (const eval::ExampleResult& example : d.examples) {
-    n_generated += static_cast<double>(example.n_generated_tokens);
-    seconds_decode += example.seconds_decode;
+/// Over the examples of `datasets`; the score is the mean of theirs.
+Means means_of(const std::vector<const eval::DatasetResult*>& datasets) {
+  Means means;
+  for (const eval::DatasetResult* dataset : datasets) {
+    means.score += dataset->score() / static_cast<double>(datasets.size());
+    means.n += dataset->examples.size();
   }
-  const char* const shared = has_shared_timings(d) ? " shared" : "";
-  return {strategy,
-          d.name,
-          std::to_string(d.examples.size()),
-          fmt::format("{:.2f}", d.score()),
-          fmt::format("{:.0f}", prompt),
-          fmt::format("{:.0f}", kept),
-          fmt::format("{:.1f}", mib(static_cast<std::int64_t>(
-                                    mean(d, [](const auto& e) { return e.kv_bytes_after_eviction; })))),
-          fmt::format("{:.1f}", prompt > 0 ? 100 * (1 - kept / prompt) : 0.0),
-          fmt::format("{:.2f}{}", mean(d, [](const auto& e) { return e.seconds_prefill; }), shared),
-          fmt::format("{:.1f}{}", seconds_decode > 0 ? n_generated / seconds_decode : 0.0, shared)};
-}
-
-/// The metric's name if all data sets of the table are LongBench's and have the same one.
-std::string score_header(const eval::Results& results) {
-  std::set<std::string_view> labels;
-  for (const eval::RunResult& run : results.runs) {
-    for (const eval::DatasetResult& dataset : run.datasets) {
-      const auto known =
-          std::ranges::find(eval::longbench_datasets(), dataset.name, &eval::LongBenchDataset::name);
-      labels.insert(known == eval::longbench_datasets().end() ? "score" : eval::metric_label(known->metric));
+  for (const eval::DatasetResult* dataset : datasets) {
+    for (const eval::ExampleResult& e : dataset->examples) {
+      means.prompt_tokens += static_cast<double>(e.n_prompt_tokens) / static_cast<double>(means.n);
+      means.kept_tokens += static_cast<double>(e.n_kept_tokens) / static_cast<double>(means.n);
+      means.kv_bytes += static_cast<double>(e.kv_bytes_after_eviction) / static_cast<double>(means.n);
+      means.seconds_prefill += e.seconds_prefill / static_cast<double>(means.n);
+      means.n_generated += static_cast<double>(e.n_generated_tokens);
+      means.seconds_decode += e.seconds_decode;
+      means.has_shared_timings = means.has_shared_timings || e.has_shared_timings();
     }
   }
-  return labels.size() == 1 ? std::string(*labels.begin()) : "score";
+  return means;
+}
+
+/// What the runs answered of a data set, or of all: a heading, and a row for each run.
+class Block {
+ public:
+  Block(std::string heading, std::string score_label)
+      : heading_(std::move(heading)), score_label_(std::move(score_label)) {}
+
+  void add(const std::string& run, const std::vector<const eval::DatasetResult*>& datasets) {
+    if (!datasets.empty()) rows_.emplace_back(run, means_of(datasets));
+  }
+
+  [[nodiscard]] bool has_shared_timings() const {
+    return std::ranges::any_of(rows_, [](const auto& row) { return row.second.has_shared_timings; });
+  }
+
+  [[nodiscard]] std::string text() const {
+    if (rows_.empty()) return "";
+    const Means& first = rows_.front().second;
+    const bool is_even = std::ranges::all_of(rows_, [&](const auto& row) { return row.second.n == first.n; });
+    std::vector<std::string> header = {"strategy", score_label_, "kept", "kept %",
+                                       "KV MiB",   "prefill s",  "tok/s"};
+    if (!is_even) header[3] = "n";  // in the place of the share: 80 columns hold no more
+    Table table(header);
+    for (const auto& [run, m] : rows_) {
+      std::vector<std::string> row = {
+          run,
+          fmt::format("{:.2f}", m.score),
+          fmt::format("{:.0f}", m.kept_tokens),
+          is_even ? fmt::format("{:.1f}", m.prompt_tokens > 0 ? 100 * m.kept_tokens / m.prompt_tokens : 0.0)
+                  : std::to_string(m.n),
+          fmt::format("{:.1f}", m.kv_bytes / (1 << 20)),
+          fmt::format("{:.2f}", m.seconds_prefill),
+          fmt::format("{:.1f}", m.seconds_decode > 0 ? m.n_generated / m.seconds_decode : 0.0)};
+      table.add(std::move(row));
+    }
+    const std::string n = is_even ? fmt::format("{} example{}, ", first.n, first.n == 1 ? "" : "s") : "";
+    return fmt::format("{}: {}prompts of {:.0f} tokens\n{}\n", heading_, n, first.prompt_tokens,
+                       table.text());
+  }
+
+ private:
+  std::string heading_, score_label_;
+  std::vector<std::pair<std::string, Means>> rows_;
+};
+
+std::string score_label(const std::string& dataset) {
+  const auto known = std::ranges::find(eval::longbench_datasets(), dataset, &eval::LongBenchDataset::name);
+  return std::string(known == eval::longbench_datasets().end() ? "score" : eval::metric_label(known->metric));
+}
+
+/// The data sets of which any run has an example, in the runs' order.
+std::vector<std::string> answered_datasets(const eval::Results& results) {
+  std::vector<std::string> names;
+  for (const eval::RunResult& run : results.runs) {
+    for (const eval::DatasetResult& dataset : run.datasets) {
+      if (!dataset.examples.empty() && std::ranges::find(names, dataset.name) == names.end())
+        names.push_back(dataset.name);
+    }
+  }
+  return names;
+}
+
+/// The data sets called `name` (empty: all) of which a run has examples.
+std::vector<const eval::DatasetResult*> datasets_of(const eval::RunResult& run, const std::string& name) {
+  std::vector<const eval::DatasetResult*> datasets;
+  for (const eval::DatasetResult& dataset : run.datasets) {
+    if (!dataset.examples.empty() && (name.empty() || dataset.name == name)) datasets.push_back(&dataset);
+  }
+  return datasets;
 }
 
 }  // namespace
@@ -103,24 +155,44 @@ eval::RunInfo describe_run(const Model& model, const Policy& policy) {
   return info;
 }
 
-std::string describe_example(const std::string& strategy, const std::string& dataset,
+std::string short_run_name(const eval::Results& results, std::size_t run) {
+  const eval::RunInfo& info = results.runs[run].info;
+  const auto n = std::ranges::count_if(
+      results.runs, [&](const eval::RunResult& other) { return other.info.strategy == info.strategy; });
+  return n == 1 ? info.strategy : info.name;
+}
+
+std::string describe_example(const std::string& run, const std::string& dataset,
                              const eval::ExampleResult& e) {
-  return fmt::format("{} {} {}: {} {:.2f}, kept {} of {} tokens{}, prefill {:.1f} s, decode {:.1f} tok/s{}",
-                     strategy, dataset, e.id, eval::metric_label(eval::longbench_dataset(dataset).metric),
-                     e.score, e.n_kept_tokens, e.n_prompt_tokens,
-                     e.is_truncated ? " (prompt cut in the middle)" : "", e.seconds_prefill,
-                     e.decode_tokens_per_second(), e.has_shared_timings() ? " (shared)" : "");
+  constexpr std::size_t kLongestName = 26;  // the hub's ids are hashes of 48 digits
+  return fmt::format("{}: {} {:.2f} by {}{}",
+                     plot::shortened(eval::example_name(dataset, e.id), kLongestName),
+                     eval::metric_label(eval::longbench_dataset(dataset).metric), e.score, run,
+                     e.is_truncated ? ", prompt cut" : "");
 }
 
 std::string summary_table(const eval::Results& results) {
-  Table table({"strategy", "data set", "n", score_header(results), "prompt tokens", "kept", "KV MiB",
-               "saved %", "prefill s", "decode tok/s"});
-  for (const eval::RunResult& run : results.runs) {
-    for (const eval::DatasetResult& dataset : run.datasets) {
-      if (!dataset.examples.empty()) table.add(summary_row(run.info.name, dataset));
-    }
+  std::vector<Block> blocks;
+  const std::vector<std::string> datasets = answered_datasets(results);
+  std::set<std::string> labels;
+  for (const std::string& dataset : datasets) {
+    blocks.emplace_back(dataset, score_label(dataset));
+    labels.insert(score_label(dataset));
   }
-  return table.text();
+  if (datasets.size() > 1)
+    blocks.emplace_back(fmt::format("all {} data sets", datasets.size()),
+                        labels.size() == 1 ? *labels.begin() : "score");
+  std::string text;
+  bool has_shared_timings = false;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const std::string name = i < datasets.size() ? datasets[i] : "";
+    for (const eval::RunResult& run : results.runs) blocks[i].add(run.info.name, datasets_of(run, name));
+    text += blocks[i].text();
+    has_shared_timings = has_shared_timings || blocks[i].has_shared_timings();
+  }
+  if (has_shared_timings)
+    text += "Times are those of all strategies together: --share_prefill off times each alone.\n";
+  return text;
 }
 
 std::string memory_table(const eval::LongBenchJob& job) {

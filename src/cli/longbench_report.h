@@ -11,11 +11,14 @@ namespace kvevict::cli {
 /// The part of RunInfo that follows from the model, the policy and the machine.
 [[nodiscard]] eval::RunInfo describe_run(const Model& model, const Policy& policy);
 
-/// "sink_recent:64:256 qasper qasper-demo-1-1: F1 0.67, kept 320 of 2410 tokens, …"
-[[nodiscard]] std::string describe_example(const std::string& strategy, const std::string& dataset,
+/// What a run is called in a line of progress: its strategy without values, if that tells it from the others.
+[[nodiscard]] std::string short_run_name(const eval::Results& results, std::size_t run);
+
+/// "qasper-demo-1-1: F1 0.67 by sink_recent"
+[[nodiscard]] std::string describe_example(const std::string& run, const std::string& dataset,
                                            const eval::ExampleResult& example);
 
-/// A row for each strategy and data set, side by side.
+/// For each data set its runs side by side, then all data sets together.
 [[nodiscard]] std::string summary_table(const eval::Results& results);
 
 /// What each strategy would need for the job's longest prompt. Nothing is computed.

@@ -129,7 +129,7 @@ void run_with_journal(const eval::LongBenchJob& job, eval::Results& results, Out
                         const eval::RunInfo& info = results.runs[run].info;
                         output.journal->append(info.name, dataset, example,
                                                results.prompts[example.prompt_sha256], info.seconds_total);
-                        progress.step(describe_example(info.name, dataset, example));
+                        progress.step(describe_example(short_run_name(results, run), dataset, example));
                       });
 }
 
@@ -161,7 +161,7 @@ void run_and_report(const LongBenchFlags& flags, eval::LongBenchJob& job, const 
     take_over(output, results);
     const std::int64_t n_done = count_done(results);
     if (n_done == count_examples(job) && !output.is_in_journal) {
-      fmt::print("{}complete already: {} (--restart runs it anew)\n", summary_table(results),
+      fmt::print("{}\ncomplete already: {} (--restart runs it anew)\n", summary_table(results),
                  output.path.string());
       return;
     }
@@ -183,7 +183,7 @@ void run_and_report(const LongBenchFlags& flags, eval::LongBenchJob& job, const 
   set_checksum(results, checksum.get());
   eval::write_results(results, output.path);
   output.journal->remove();
-  fmt::print("{}results: {}\n", summary_table(results), output.path.string());
+  fmt::print("{}\nresults: {}\n", summary_table(results), output.path.string());
 }
 
 }  // namespace kvevict::cli

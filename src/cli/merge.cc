@@ -24,7 +24,7 @@ void run_merge(const MergeFlags& flags) {
   for (const std::string& name : flags.files) files.push_back(eval::read_results(name));
   const eval::Results merged = eval::merge_results(flags.files, files, flags.allow_gaps);
   eval::write_results(merged, flags.output);
-  fmt::print("{}results: {}\n", summary_table(merged), flags.output);
+  fmt::print("{}\nresults: {}\n", summary_table(merged), flags.output);
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ plot::CachePicture read_picture(const PictureSource& source, const std::optional
       choose(dataset.examples, source.example, "example", source.file + ", " + dataset.name,
              [](const eval::ExampleResult& e) { return e.id; });
   plot::CachePicture picture;
-  picture.title = fmt::format("{}, {} {}", run.info.name, dataset.name, example.id);
+  picture.title = fmt::format("{}, {}", run.info.name, eval::example_name(dataset.name, example.id));
   picture.total_len = example.n_prompt_tokens;
   picture.layers = example.kept_ranges;
   const auto n_sets = static_cast<int>(picture.layers.size());

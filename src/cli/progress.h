@@ -20,7 +20,7 @@ class Progress {
   void step(const std::string& what);
 
  private:
-  [[nodiscard]] std::string rate_and_remaining() const;
+  [[nodiscard]] std::string remaining() const;
 
   std::int64_t n_steps_;
   std::int64_t n_before_;

@@ -7,6 +7,7 @@ namespace kvevict::cli {
 /// Each adds one subcommand, whose callback does the work and throws kvevict::Error.
 void add_chat(CLI::App& app);
 void add_compare(CLI::App& app);
+void add_demo(CLI::App& app);
 void add_fetch(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_longbench(CLI::App& app);

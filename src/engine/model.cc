@@ -4,6 +4,7 @@
 
 #include "base/processor_load.h"
 #include "engine/cells.h"
+#include "engine/display_name.h"
 #include "engine/ggml_types.h"
 #include "engine/gguf_file.h"
 #include "engine/gpu_fit.h"
@@ -108,10 +109,9 @@ ModelInfo make_info(const llama_model* model, const GgufFile& file, const std::f
                     int gpu_layers) {
   const auto n_layers = static_cast<int>(file.number("block_count").value_or(llama_model_n_layer(model)));
   const std::vector<std::int64_t> bytes = file.tensor_bytes_by_layer(n_layers);
-  const std::string name = file.text("general.name");
   std::int64_t weight_bytes = 0;
   for (const std::int64_t n : bytes) weight_bytes += n;
-  return {.name = name.empty() ? path.stem().string() : name,
+  return {.name = display_name(file.text("general.name"), path.stem().string()),
           .architecture = file.architecture(),
           .description = describe(model),
           .file_bytes = file.file_bytes(),

@@ -62,8 +62,8 @@ Json answer_json(const eval::ExampleResult& e) {
 
 std::string summary_html(const JoinedExample& example, std::size_t number, const PlottedRuns& runs) {
   std::string html =
-      fmt::format("<details class=\"example\" data-example=\"{}\" id=\"example-{}\"><summary>{} {}", number,
-                  number, html_escaped(example.dataset), html_escaped(example.id));
+      fmt::format("<details class=\"example\" data-example=\"{}\" id=\"example-{}\"><summary>{}", number,
+                  number, html_escaped(eval::example_name(example.dataset, example.id)));
   for (std::size_t r = 0; r < runs.runs.size(); ++r) {
     if (example.answers[r] == nullptr) continue;
     html += fmt::format(

@@ -31,6 +31,10 @@ double DatasetResult::score() const {
   return scores.empty() ? 0.0 : dataset_score(scores);
 }
 
+std::string example_name(const std::string& dataset, const std::string& id) {
+  return id.starts_with(dataset) ? id : dataset + " " + id;
+}
+
 std::string to_json(const Results& results) {
   return results_json(results).dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

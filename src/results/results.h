@@ -92,6 +92,10 @@ struct Results {
   std::map<std::string, std::string> prompts;  ///< SHA-256 -> text.
 };
 
+/// What an example is called beside its data set's other ones: its id, with the data set before it unless the
+/// id begins with that ("qasper 5f1c…", but "qasper-demo-1-1").
+[[nodiscard]] std::string example_name(const std::string& dataset, const std::string& id);
+
 /// The file's text, indented JSON.
 [[nodiscard]] std::string to_json(const Results& results);
 

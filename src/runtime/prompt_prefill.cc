@@ -1,5 +1,7 @@
 #include "runtime/prompt_prefill.h"
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -40,6 +42,23 @@ void require_trained_context(const Model& model, std::int64_t n_needed) {
               "prefill");
 }
 
+/// Appends `tokens` in whole batches or chunks, as one call would, telling `settings.on_progress` of each.
+/// `n_to_come`: tokens behind them, if that is known.
+void append_in_steps(Session& session, std::span<const Token> tokens, std::optional<std::int64_t> n_to_come,
+                     const PrefillSettings& settings) {
+  const SessionOptions& options = session.options();
+  const auto n_step =
+      static_cast<std::size_t>(options.prefill == PrefillMode::kBounded ? options.n_chunk : options.n_batch);
+  for (std::size_t from = 0; from < tokens.size();) {
+    const std::size_t n = settings.on_progress ? std::min(n_step, tokens.size() - from) : tokens.size();
+    const auto n_left = static_cast<std::int64_t>(tokens.size() - from - n);
+    session.append(tokens.subspan(from, n),
+                   {.n_to_come = n_to_come ? std::optional(*n_to_come + n_left) : std::nullopt});
+    from += n;
+    if (settings.on_progress) settings.on_progress(static_cast<std::int64_t>(from));
+  }
+}
+
 PrefillReport prefill_in_full(Session& session, std::span<const Token> prompt,
                               const PrefillSettings& settings) {
   PrefillReport report;
@@ -52,7 +71,7 @@ PrefillReport prefill_in_full(Session& session, std::span<const Token> prompt,
   require_trained_context(session.model(), before.n_tokens_held + n_needed);
   Stopwatch watch;
   session.reserve(n_needed);
-  session.append(prompt.first(static_cast<std::size_t>(n_first)));
+  append_in_steps(session, prompt.first(static_cast<std::size_t>(n_first)), std::nullopt, settings);
   report.seconds_prefill = watch.seconds();
 
   if (settings.on_filled) settings.on_filled();
@@ -80,8 +99,8 @@ PrefillReport prefill_prompt(Session& session, std::span<const Token> prompt,
   if (session.options().prefill == PrefillMode::kFull) return prefill_in_full(session, prompt, settings);
   PrefillReport report;
   const Stopwatch watch;
-  session.append(prompt,
-                 {.n_to_come = settings.is_last ? std::optional(settings.n_new_tokens) : std::nullopt});
+  append_in_steps(session, prompt, settings.is_last ? std::optional(settings.n_new_tokens) : std::nullopt,
+                  settings);
   report.seconds_prefill = watch.seconds();
   report.kept = session.held_by_layer();
   report.kv_bytes_after_eviction = session.stats().kv_bytes;

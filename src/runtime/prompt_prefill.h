@@ -16,6 +16,8 @@ struct PrefillSettings {
   bool is_last = false;           ///< Whether nothing but the answer comes behind this prompt.
   /// Called between the prefill and the eviction, outside of their times. Full prefill only.
   std::function<void()> on_filled{};
+  /// Called with the number of prompt tokens that are in so far, batch by batch or chunk by chunk.
+  std::function<void(std::int64_t n_done)> on_progress{};
 };
 
 struct PrefillReport {

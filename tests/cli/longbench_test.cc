@@ -77,7 +77,7 @@ TEST(LongBenchCommand, TheResultsFileHoldsWhatItsDocumentSays) {
   EXPECT_EQ(file.at("runs")[1].at("datasets")[0].at("examples")[0].at("kept_tokens"), 20);
   EXPECT_EQ(file.at("runs")[1].at("run").at("configuration").at("positions"), "absolute");
   EXPECT_EQ(file.at("runs")[2].at("run").at("configuration").at("positions"), "packed");
-  EXPECT_NE(result.out.find("decode tok/s"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("tok/s"), std::string::npos) << result.out;
 }
 
 TEST(LongBenchCommand, APromptThatIsTooLongIsCutInTheMiddleAndTheRowSaysSo) {
@@ -99,7 +99,7 @@ TEST(LongBenchCommand, CtrlCKeepsWhatIsDone) {
   }
   write(folder / "qasper.jsonl", lines);
   Program program(on(folder, {"--strategy", "sink_recent:4:16"}));
-  ASSERT_TRUE(program.wait_for_stderr("[2/200"));
+  ASSERT_TRUE(program.wait_for_stderr("2/200"));
   program.send_signal(SIGINT);
   const ProgramResult result = program.wait();
   EXPECT_EQ(result.exit_code, 130) << result.err;

@@ -1,0 +1,130 @@
+// Parts 2 and 3 of kvevict demo: a document that is too long, and decoding behind a long prompt.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cli/demo_parts.h"
+#include "cli/model_run.h"
+#include "cli/paragraph.h"
+#include "cli/table.h"
+#include "experiments/decode_speed.h"
+#include "experiments/long_document.h"
+#include "experiments/longbench_reader.h"
+#include "kvevict/strategy_spec.h"
+
+namespace kvevict::cli {
+namespace {
+
+/// The default strategy of kvevict generate; for a model of short contexts one that leaves room for a chunk.
+StrategySpec strategy_for(const Model& model) {
+  const std::int64_t n_trained = model.info().n_context_trained;
+  if (n_trained == 0 || n_trained >= 2048) return parse_strategy("sink_recent:256:512");
+  return parse_strategy(fmt::format("sink_recent:{}:{}", n_trained / 8, n_trained / 4));
+}
+
+/// The documents of the demo set, each once.
+std::vector<std::string> demo_texts(const std::filesystem::path& folder) {
+  std::vector<std::string> texts;
+  for (const std::string& dataset : english_demo_datasets()) {
+    for (auto& example :
+         eval::read_longbench_file(eval::find_longbench_file(folder, dataset), std::nullopt)) {
+      if (std::find(texts.begin(), texts.end(), example.context) == texts.end())
+        texts.push_back(std::move(example.context));
+    }
+  }
+  return texts;
+}
+
+ModelRun run_of(const Demo& demo, PrefillMode prefill) {
+  EngineFlags engine = demo.flags.engine;
+  engine.prefill = to_string(prefill);
+  const std::int64_t n_trained = demo.model->info().n_context_trained;
+  if (n_trained > 0) engine.chunk = static_cast<int>(std::min<std::int64_t>(engine.ubatch, n_trained / 4));
+  ModelRun run = make_run(engine, strategy_for(*demo.model), demo.model);
+  run.options.cancel = demo.session.cancel;
+  return run;
+}
+
+auto tokens_read(const Demo& demo, std::int64_t n_tokens) {
+  return [&demo, n_tokens](std::int64_t n_done) {
+    demo.status.show(fmt::format("{} of {} tokens read", with_commas(n_done), with_commas(n_tokens)));
+  };
+}
+
+/// A line that begins with a label, wrapped behind it.
+void print_labelled(const std::string& label, const std::string& text) {
+  constexpr std::size_t kLabelWidth = 15;
+  fmt::print("{:<{}}{}", label, kLabelWidth, paragraph(text, kLabelWidth, true));
+}
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+}  // namespace
+
+void read_long_document(const Demo& demo) {
+  const Model& model = *demo.model;
+  const eval::LongDocument document =
+      eval::make_long_document(model, demo_texts(demo.data), demo.flags.document_tokens);
+  const auto n_tokens = static_cast<std::int64_t>(document.tokens.size());
+  const StrategySpec spec = strategy_for(model);
+  print_heading(
+      demo, "2. A document that is longer than the model's context",
+      fmt::format(
+          "{} tokens; the model was trained on {}. The first lines say \"{}\", the last one asks "
+          "\"{}\" {} keeps the first {} tokens, with the fact in them, and the last {} while it reads.",
+          with_commas(n_tokens), with_commas(model.info().n_context_trained), document.fact,
+          document.question, to_string(spec), spec.config.sink_tokens, spec.config.recent_tokens));
+  const auto refusal = eval::refusal_in_full(demo.model, demo.session, document);
+  const double full_bytes = static_cast<double>(eval::kv_bytes_in_full(model, demo.session, document));
+  print_labelled("full", refusal ? "refused: " + *refusal
+                                 : "possible: this model was trained on contexts that are long enough");
+  print_labelled("", fmt::format("K and V would take {}", mib_text(full_bytes)));
+  std::fflush(stdout);
+  const eval::LongAnswer answer =
+      eval::answer_long_document(run_of(demo, PrefillMode::kBounded), document, tokens_read(demo, n_tokens));
+  demo.status.clear();
+  print_labelled("bounded",
+                 fmt::format("answered: \"{}\", which is {}", one_line(answer.text),
+                             answer.is_right ? "right" : "wrong: it should be " + document.answer));
+  print_labelled(
+      "", fmt::format("K and V took {} at the peak ({:.0f} %), for never more than {} tokens; {:.0f} s",
+                      mib_text(static_cast<double>(answer.kv_bytes_peak)),
+                      100 * static_cast<double>(answer.kv_bytes_peak) / full_bytes,
+                      with_commas(answer.n_tokens_held_peak), answer.seconds));
+  fmt::print(
+      "\n{}",
+      paragraph("A fact in a part that is evicted would be lost: kvevict needle shows where each strategy "
+                "still finds one."));
+}
+
+void time_decoding(const Demo& demo) {
+  const std::int64_t n_new = demo.flags.new_tokens;
+  const std::int64_t n_trained = demo.model->info().n_context_trained;
+  const std::int64_t n_wanted =
+      n_trained > 0 ? std::min(demo.flags.prompt_tokens, n_trained - n_new) : demo.flags.prompt_tokens;
+  const eval::LongDocument document = eval::make_long_document(*demo.model, demo_texts(demo.data), n_wanted);
+  const auto n_prompt = static_cast<std::int64_t>(document.tokens.size());
+  print_heading(
+      demo, "3. Decoding behind a long prompt",
+      fmt::format("One prefill of {} tokens, then {} tokens decoded with the whole cache. Then {} evicts "
+                  "in place, and {} tokens are decoded again.",
+                  with_commas(n_prompt), n_new, to_string(strategy_for(*demo.model)), n_new));
+  const eval::DecodeSpeeds speeds = eval::compare_decode_speed(
+      run_of(demo, PrefillMode::kFull), document.tokens, n_new, tokens_read(demo, n_prompt));
+  demo.status.clear();
+  Table table({"cache", "tokens", "K and V", "tokens/s"});
+  for (const auto& [name, speed] : {std::pair("full", speeds.full), std::pair("evicted", speeds.evicted)}) {
+    table.add({name, with_commas(speed.n_tokens_held), mib_text(static_cast<double>(speed.kv_bytes)),
+               fmt::format("{:.1f}", speed.tokens_per_second)});
+  }
+  fmt::print("{}\n{}", table.text(),
+             paragraph(fmt::format("{:.1f} times as fast. The prefill took {:.0f} s, the eviction {:.0f} ms.",
+                                   speeds.evicted.tokens_per_second / speeds.full.tokens_per_second,
+                                   speeds.seconds_prefill, 1000 * speeds.seconds_eviction)));
+}
+
+}  // namespace kvevict::cli
