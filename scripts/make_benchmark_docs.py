@@ -2,7 +2,7 @@
 """Writes sections of docs/benchmarks.md from the JSON that the benchmarks print; leaves the rest of the file alone. Keeps
 the measured rows beside it, without the machine's name.
 
-usage: make_benchmark_docs.py --cache-evict FILE --side-by-side FILE    bench/cache_evict and bench/side_by_side.py
+usage: make_benchmark_docs.py --cache-evict FILE --side-by-side FILE    bench/cache_evict and bench/side_by_side/plain_tensors.py
        make_benchmark_docs.py --overhead FILE --policies FILE           kvevict overhead and bench/policies
 """
 
