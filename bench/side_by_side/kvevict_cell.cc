@@ -4,7 +4,10 @@
 //   side_by_side_cell ids MODEL TEXT N                                      the first N tokens of the text
 //   side_by_side_cell plain MODEL TEXT N N_NEW THREADS                      llama.cpp's own calls
 //   side_by_side_cell full|bounded MODEL TEXT N N_NEW THREADS STRATEGY      kvevict, by --prefill
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -49,6 +52,13 @@ class Meter {
   kvevict::Stopwatch watch_;
   double processor_ = kvevict::cpu_seconds();
 };
+
+/// Ends the process when the cell's seconds are over, if it has a limit.
+void set_limit() {
+  if (const char* const seconds = std::getenv("SIDE_BY_SIDE_LIMIT"); seconds != nullptr) {
+    alarm(static_cast<unsigned>(std::stoul(seconds)));
+  }
+}
 
 /// Lets the peak of resident memory begin anew: what loading took is not counted.
 void forget_peak() {
@@ -132,6 +142,7 @@ int run(const std::vector<std::string>& arguments) {
   SessionOptions options{.n_threads = std::stoi(arguments.at(6))};
   if (mode == "bounded") options.prefill = kvevict::PrefillMode::kBounded;
   Cell cell;
+  set_limit();
   forget_peak();
   cell.bytes_loaded = kvevict::resident_bytes();
   if (mode == "plain") {

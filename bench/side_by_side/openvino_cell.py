@@ -33,7 +33,7 @@ def main() -> None:
     config = genai.GenerationConfig(max_new_tokens=int(n_new) + 1, ignore_eos=True, do_sample=False)
     config.apply_chat_template = False
 
-    class FirstToken(genai.StreamerBase):
+    class FirstToken(genai.StreamerBase):  # type: ignore[misc]  # it has no types
         """The prefill ends when the first token is there."""
 
         def __init__(self, meter: Meter) -> None:

@@ -3,7 +3,7 @@
 
 Each cell of the table (an engine in a variant, at a length) is a process of its own, and loading the model is in
 none of its numbers. Within a round all engines take turns at each length. Rows that are in the output already are
-not measured again, so a run that was stopped goes on.
+not measured again, unless they failed, so a run that was stopped goes on.
 
 usage: run.py --cell PROGRAM --model FILE.gguf --text FILE --output FILE.json
 """
@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -60,21 +61,24 @@ def quiet_environment() -> dict[str, str]:
     return os.environ | {"TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
 
 
-def measure(cell: Cell, limit: float) -> dict[str, Any]:
-    try:
-        done = subprocess.run(cell.command, capture_output=True, text=True, timeout=limit, env=quiet_environment())
-    except subprocess.TimeoutExpired:
+def measure(cell: Cell, limit: int) -> dict[str, Any]:
+    environment = quiet_environment() | {"SIDE_BY_SIDE_LIMIT": str(limit)}  # the cell counts from the loaded model on
+    done = subprocess.run(cell.command, capture_output=True, text=True, env=environment)
+    if done.returncode == -signal.SIGALRM:
         return {"took_more_than": limit}
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["nothing on stderr"])[-1]
         return {"failed": f"exit code {done.returncode}: {last}"}
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    values: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return values
 
 
 def versions(venv: pathlib.Path) -> dict[str, str]:
     names = ("torch", "transformers", "kvpress", "openvino", "openvino-genai")
     code = f"from importlib.metadata import version; import json; print(json.dumps({{n: version(n) for n in {names}}}))"
-    return json.loads(subprocess.run([venv / "bin" / "python", "-c", code], check=True, capture_output=True).stdout)
+    python = venv / "bin" / "python"
+    found: dict[str, str] = json.loads(subprocess.run([python, "-c", code], check=True, capture_output=True).stdout)
+    return found
 
 
 def processor() -> str:
@@ -101,6 +105,10 @@ def make_venv(venv: pathlib.Path) -> None:
         (venv / "made").touch()
 
 
+def ids_of(options: argparse.Namespace, length: int) -> pathlib.Path:
+    return pathlib.Path(options.work) / f"{options.model.stem}-{options.text.stem}-{length}.json"
+
+
 def prepare(options: argparse.Namespace) -> None:
     """What all cells share, made once: the peers, the weights as transformers reads them, the tokens."""
     make_venv(options.venv)
@@ -109,14 +117,15 @@ def prepare(options: argparse.Namespace) -> None:
         convert = (options.venv / "bin" / "python", HERE / "transformers_cell.py", "convert", options.model)
         subprocess.run((*convert, options.folder), check=True, env=quiet_environment())
     for length in options.lengths:
-        ids = subprocess.run((options.cell, "ids", options.model, options.text, str(length)), check=True,
-                             capture_output=True, text=True).stdout
-        (options.work / f"ids-{length}.json").write_text(ids)
+        if not ids_of(options, length).exists():
+            ids = (options.cell, "ids", options.model, options.text, str(length))
+            ids_of(options, length).write_text(subprocess.run(ids, check=True, capture_output=True, text=True).stdout)
 
 
 def read_result(options: argparse.Namespace) -> dict[str, Any]:
     if options.output.exists():
-        return json.loads(options.output.read_text())
+        result: dict[str, Any] = json.loads(options.output.read_text())
+        return result
     return {
         "created": datetime.date.today().isoformat(),
         "machine": {"processors": len(os.sched_getaffinity(0)), "cpu": processor(), "vectors": vector_extensions()},
@@ -133,10 +142,11 @@ def read_result(options: argparse.Namespace) -> dict[str, Any]:
 
 def run(options: argparse.Namespace) -> None:
     result, begin = read_result(options), time.monotonic()
+    result["rows"] = [row for row in result["rows"] if "failed" not in row]
     done = {(row["engine"], row["variant"], row["length"], row["round"]) for row in result["rows"]}
     for number in range(1, options.rounds + 1):
         for length in options.lengths:
-            for cell in cells_of(options, length, options.work / f"ids-{length}.json"):
+            for cell in cells_of(options, length, ids_of(options, length)):
                 key = (cell.engine, cell.variant, length, number)
                 name = f"{cell.engine}, {cell.variant}"
                 once = number > 1 and (cell.once or length > ONCE_BEYOND)
@@ -167,11 +177,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--new_tokens", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--limit", type=float, default=3600, help="seconds that a cell may take")
-    parser.add_argument("--only", default="", help="only cells whose \"engine, variant\" has this in it")
+    parser.add_argument("--limit", type=int, default=3600, help="seconds that a cell may take behind loading")
+    parser.add_argument("--only", default="", help='only cells whose "engine, variant" has this in it')
     parser.add_argument("--stop_after", type=float, default=0, help="begin no cell after so many seconds")
-    parser.add_argument("--shared", action="store_true",
-                        help="others use the processors too: the rows count for processor seconds and memory alone")
+    parser.add_argument(
+        "--shared",
+        action="store_true",
+        help="others use the processors too: the rows count for processor seconds and memory alone",
+    )
     parser.add_argument("--prepare", action="store_true", help="make what the cells need and stop")
     options = parser.parse_args()
     options.folder = options.work / options.model.stem

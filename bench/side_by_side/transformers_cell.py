@@ -1,6 +1,9 @@
-"""One cell with transformers: `transformers_cell.py FOLDER IDS N_NEW THREADS full|streaming_llm float32|bfloat16 BUDGET SINK`.
+"""One cell with transformers:
 
-`transformers_cell.py convert MODEL.gguf FOLDER` writes the GGUF file's weights as transformers loads them.
+    transformers_cell.py FOLDER IDS N_NEW THREADS full|streaming_llm float32|bfloat16 BUDGET SINK
+    transformers_cell.py convert MODEL.gguf FOLDER
+
+The second writes the GGUF file's weights as transformers loads them.
 """
 
 import json
@@ -22,7 +25,6 @@ def convert(gguf: pathlib.Path, folder: pathlib.Path) -> None:
     model.save_pretrained(folder)
 
 
-@torch.inference_mode()
 def measure(folder: str, ids: list[int], n_new: int, press_name: str, dtype: str, budget: int, sink: int) -> None:
     model = LlamaForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), attn_implementation="sdpa").eval()
     cache = DynamicCache()
@@ -54,7 +56,9 @@ def main() -> None:
         return
     folder, ids, n_new, threads, press_name, dtype, budget, sink = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    measure(folder, json.loads(pathlib.Path(ids).read_text()), int(n_new), press_name, dtype, int(budget), int(sink))
+    tokens = json.loads(pathlib.Path(ids).read_text())
+    with torch.inference_mode():
+        measure(folder, tokens, int(n_new), press_name, dtype, int(budget), int(sink))
 
 
 if __name__ == "__main__":
