@@ -8,15 +8,21 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib/packages.sh
 
+deps=${KVEVICT_DEPS:-$PWD/.deps}
+
 # shellcheck disable=SC2086
 install_packages $KVEVICT_PACKAGES libbenchmark-dev
-model=${KVEVICT_MODEL:-$(ls .deps/models/SmolLM2-135M-Instruct.Q8_0.gguf 2>/dev/null || ls .deps/models/*.gguf | head -n 1)}
-text=.deps/texts/debian-reference.txt
-[ -f "$text" ] || scripts/fetch_texts.sh
+scripts/setup.sh
+scripts/fetch_texts.sh
+models=("$deps"/models/*Q8_0.gguf "$deps"/models/*.gguf)
+for model in "${KVEVICT_MODEL:-}" "${models[@]}"; do
+  [ -f "$model" ] && break
+done
 say "building: side_by_side_cell"
-cmake --preset release -B build/peers -DKVEVICT_BUILD_TESTS=OFF -DKVEVICT_BUILD_BENCH=ON >/dev/null
+cmake --preset release -B build/peers -DKVEVICT_BUILD_TESTS=OFF -DKVEVICT_BUILD_BENCH=ON -DKVEVICT_DEPS_DIR="$deps" >/dev/null
 cmake --build build/peers --target side_by_side_cell -j "$(nproc)" >/dev/null
 say "measuring: bench/side_by_side/run.py"
-python3 bench/side_by_side/run.py --cell build/peers/bin/side_by_side_cell --model "$model" --text "$text" \
+python3 bench/side_by_side/run.py --cell build/peers/bin/side_by_side_cell --model "$model" \
+  --text "$deps/texts/debian-reference.txt" --venv "$deps/peers-venv" \
   --output build/peers/side_by_side.json "$@"
 scripts/make_benchmark_docs.py --peers build/peers/side_by_side.json
