@@ -161,7 +161,8 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  return run({argv, argv + argc});
+  const std::vector<std::string> arguments(argv, argv + argc);
+  return run(arguments);
 } catch (const std::out_of_range&) {
   std::cerr << "side_by_side_cell: an argument is missing\n";
   return 2;
