@@ -225,12 +225,14 @@ def peer_goals(measured):
     cells = peer_cells(measured)
     for variants, phase, meant, engine, goal in PEER_GOALS:
         lengths = [length for length, _, _ in cells if 0.9 * meant <= length <= meant]
-        peers = sorted({key[1] for key in cells if key[1].startswith(engine)})
+        peers = sorted({key[1] for key in cells if key[1].startswith(engine)})  # also those without a row of this length
         for variant in variants if lengths else ():
             for peer in peers:
                 ratio = peer_ratio(cells.get((lengths[0], "kvevict", variant), []),
                                    cells.get((lengths[0], peer, "full"), []), phase)
                 if ratio is None:
+                    yield (f"- {phase.capitalize()} at {lengths[0]:,} tokens, kvevict {variant} against {peer} in full: not measured. "
+                           f"The goal is {goal}: not shown.")
                     continue
                 median, least, more, clock = ratio
                 verdict = ("reached" if least >= goal else "reached by the median only" if median >= goal else
@@ -254,14 +256,15 @@ def peer_estimates(measured):
     ours, estimates = seconds(longest, "kvevict", "bounded"), []
     for engine in sorted({key[1] for key in cells}):
         at_short, at_middle = seconds(short, engine, "full"), seconds(middle, engine, "full")
-        if engine == "kvevict" or seconds(longest, engine, "full") or not (ours and at_short and at_middle):
+        if engine == "kvevict" or (longest, engine, "full") in cells or not (ours and at_short and at_middle):
             continue
         b = (at_middle / middle - at_short / short) / (middle - short)
         estimate = longest * (at_short / short + b * (longest - short))
         estimates.append(f"{engine} about {estimate:.0f} s, {estimate / ours:.1f} times kvevict's bounded {ours:.0f} s")
     if estimates:
         yield (f"- Estimated, not measured: by a parabola through its best times for {short:,} and {middle:,} tokens, a prefill of "
-               f"{longest:,} tokens in full would take {'; '.join(estimates)}.")
+               f"{longest:,} tokens in full would take {'; '.join(estimates)}. Rough, and no evidence for a goal: caches that outgrow "
+               "the processor's own make it more.")
 
 
 def peer_words(measured):
@@ -300,6 +303,7 @@ def peers_section(measured):
            f"{n_new} tokens decoded behind it. Budget: `{measured['strategy']}`, and as many tokens for the others that evict. "
            "Each cell is a process of its own, and loading the model is in none of its numbers. In a round the engines take turns; "
            "medians, in brackets the best. Processor seconds are those of all threads, for 1,000 tokens. "
+           "Rows marked shared were measured while other work ran: they have no wall time, and contention makes their processor seconds more. "
            "Peak: all resident memory of the process after loading, weights and libraries included.")
     yield ""
     yield (f"transformers {versions['transformers']} on PyTorch {versions['torch']} has the weights of the GGUF file, dequantised "
