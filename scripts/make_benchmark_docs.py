@@ -207,8 +207,8 @@ def peer_row(key, rows, n_new):
 
 
 def peer_ratio(ours, peer, phase):
-    """How many times as long the peer took, round by round where both have one: median, least, and the words that a
-    reader needs with them. None if there is no such round."""
+    """How many times as long the peer took, round by round where both have one: median, least, rounds, and the words
+    that a reader needs with them. None if there is no such round."""
     by_round = {row["round"]: row for row in peer if "prefill" in row or ("took_more_than" in row and phase == "prefill")}
     pairs = [(row, by_round[row["round"]]) for row in ours if row["round"] in by_round and "prefill" in row]
     if not pairs:
@@ -218,7 +218,7 @@ def peer_ratio(ours, peer, phase):
     ratios = [theirs[phase][clock] / mine[phase][clock] if "prefill" in theirs else
               theirs["took_more_than"] / mine[phase]["wall"] for mine, theirs in pairs]
     words = "more than " if any("took_more_than" in theirs for _, theirs in pairs) else ""
-    return statistics.median(ratios), min(ratios), words, " (by processor seconds: the machine was shared)" if shared else ""
+    return statistics.median(ratios), min(ratios), len(ratios), words, " (by processor seconds: the machine was shared)" if shared else ""
 
 
 def peer_goals(measured):
@@ -234,11 +234,11 @@ def peer_goals(measured):
                     yield (f"- {phase.capitalize()} at {lengths[0]:,} tokens, kvevict {variant} against {peer} in full: not measured. "
                            f"The goal is {goal}: not shown.")
                     continue
-                median, least, more, clock = ratio
+                median, least, n_rounds, more, clock = ratio
                 verdict = ("reached" if least >= goal else "reached by the median only" if median >= goal else
                            "not shown" if more else "**falls short**")
                 yield (f"- {phase.capitalize()} at {lengths[0]:,} tokens, kvevict {variant} against {peer} in full: "
-                       f"{more}{median:.2f} times as fast, {least:.2f} at the least{clock}. The goal is {goal}: {verdict}.")
+                       f"{more}{median:.2f} times as fast, {f'{least:.2f} at the least' if n_rounds > 1 else 'in one round'}{clock}. The goal is {goal}: {verdict}.")
 
 
 def peer_estimates(measured):
@@ -276,7 +276,7 @@ def peer_words(measured):
             faster = []
             for key, rows in cells.items():
                 ratio = peer_ratio(cells.get((length, "kvevict", "bounded"), []), rows, phase)
-                if key[0] == length and key[1] not in ("kvevict", "llama.cpp") and ratio and not ratio[2] and ratio[0] < 1:
+                if key[0] == length and key[1] not in ("kvevict", "llama.cpp") and ratio and not ratio[3] and ratio[0] < 1:
                     faster.append(f"{key[1]}, {key[2]} ({1 / ratio[0]:.2f} times as fast)")
             if faster:
                 yield f"- At {length:,} tokens faster in {phase} than kvevict bounded: {'; '.join(faster)}."
