@@ -301,8 +301,9 @@ def peers_section(measured):
     yield (f"{machine['processors']} processors ({machine['cpu']}, {', '.join(machine['vectors'])}), {threads} threads, "
            f"{measured['created']}; {measured['model']} in every engine, the beginning of {measured['text']} as the prompt, "
            f"{n_new} tokens decoded behind it. Budget: `{measured['strategy']}`, and as many tokens for the others that evict. "
-           "Each cell is a process of its own, and loading the model is in none of its numbers. In a round the engines take turns; "
-           "medians, in brackets the best. Processor seconds are those of all threads, for 1,000 tokens. "
+           "Each cell is a process of its own, and loading the model is in none of its numbers. In a round the engines take turns; a run may be done in "
+           "several sittings, between which this machine's speed changed by up to half, so one round is a hint and not a proof. "
+           "Medians, in brackets the best. Processor seconds are those of all threads, for 1,000 tokens. "
            "Rows marked shared were measured while other work ran: they have no wall time, and contention makes their processor seconds more. "
            "Peak: all resident memory of the process after loading, weights and libraries included.")
     yield ""
