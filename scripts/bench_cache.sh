@@ -27,6 +27,6 @@ cmake --preset bench >/dev/null
 cmake --build --preset bench --target cache_evict -j "$(nproc)" >/dev/null
 say "measuring: bench/cache_evict"
 build/bench/bin/cache_evict --benchmark_out=build/bench/cache_evict.json --benchmark_out_format=json
-say "measuring: bench/side_by_side.py"
-"$python" bench/side_by_side.py >build/bench/side_by_side.json
-scripts/make_benchmark_docs.py --cache-evict build/bench/cache_evict.json --side-by-side build/bench/side_by_side.json
+say "measuring: bench/side_by_side/plain_tensors.py"
+"$python" bench/side_by_side/plain_tensors.py >build/bench/plain_tensors.json
+scripts/make_benchmark_docs.py --cache-evict build/bench/cache_evict.json --plain-tensors build/bench/plain_tensors.json

@@ -2,7 +2,7 @@
 """What bench/cache_evict is held against: the obvious Python loop that builds a plan, and, where PyTorch can be
 imported, index_select and assignment as a Python cache does it. Prints one JSON object.
 
-usage: side_by_side.py [--iterations N]
+usage: plain_tensors.py [--iterations N]
 """
 
 import argparse
