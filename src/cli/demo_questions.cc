@@ -93,8 +93,8 @@ std::string how_to_read(const Model& model) {
 
 void print_title(const Model& model) {
   const ModelInfo& info = model.info();
-  fmt::print("{}", paragraph(fmt::format("kvevict demo: {}, {:.0f} million parameters, trained on {} tokens",
-                                         info.name, static_cast<double>(info.n_parameters) / 1e6,
+  fmt::print("{}", paragraph(fmt::format("kvevict demo: {}, {:.0f} million parameters, context {}", info.name,
+                                         static_cast<double>(info.n_parameters) / 1e6,
                                          with_commas(info.n_context_trained))));
 }
 
