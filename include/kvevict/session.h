@@ -108,6 +108,7 @@ class Session {
   [[nodiscard]] KeepPlan held_by_layer() const;
 
   /// The record: which original token `layer` holds at which position. Valid until the next call.
+  /// Errors: kInvalidArgument for a layer that the model lacks.
   [[nodiscard]] std::span<const HeldRun> record(std::size_t layer = 0) const;
 
   /// Cells that llama.cpp itself says are occupied, by all sessions of the context, read from

@@ -66,6 +66,13 @@ KeepPlan Session::held_by_layer() const {
   return impl_->record.held();
 }
 std::span<const HeldRun> Session::record(std::size_t layer) const {
+  const auto n_layers = static_cast<std::size_t>(impl_->model->info().n_layers);
+  if (layer >= n_layers) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "there is no layer " + std::to_string(layer) + ": " + impl_->model->info().name + " has " +
+                    std::to_string(n_layers) + ", counted from 0",
+                "layer");
+  }
   return impl_->record.map(layer).runs();
 }
 const Model& Session::model() const noexcept {

@@ -130,6 +130,20 @@ TEST_P(SessionExactness, AKeptShiftSurvivesASecondMoveBeforeItIsApplied) {
 INSTANTIATE_TEST_SUITE_P(Types, SessionExactness, testing::ValuesIn(exactness_cases()),
                          [](const auto& info) { return info.param.name; });
 
+TEST(Session, RefusesTheRecordOfALayerThatTheModelLacks) {
+  const auto model = test::load_model(test::tiny_model_path());
+  Session session(model, make_policy("full"));
+  session.append(std::vector<Token>{1, 2, 3});
+  EXPECT_EQ(session.record(5).size(), 1);
+  try {
+    static_cast<void>(session.record(6));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(std::string(error.what()).find("there is no layer 6"), std::string::npos) << error.what();
+  }
+}
+
 TEST(Session, KeepsItsBudgetWhileItGenerates) {
   const auto model = test::load_model(test::shallow_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 400);
