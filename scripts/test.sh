@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets everything up and runs the tests; the last line counts the test cases.
-#   scripts/test.sh          all tests but the long ones, and those of the libraries' rooms under
+#   scripts/test.sh          all tests but the long ones, and those of the rooms with raw memory under
 #                            AddressSanitizer and UBSan: minutes
 #   scripts/test.sh --quick  only what needs neither llama.cpp nor a model: seconds
 #   scripts/test.sh --full   all tests, all under AddressSanitizer and UBSan, those with threads
@@ -129,7 +129,7 @@ case "$mode" in
     n_steps=5
     scripts/setup.sh || exit 1
     fetch_texts
-    run_tests asan rooms_tests -L rooms -j "$JOBS"
+    run_tests asan memory_tests -L memory -j "$JOBS"
     run_tests release all -j "$JOBS"
     ;;
   --full)

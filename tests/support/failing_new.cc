@@ -35,6 +35,23 @@ void* operator new(std::size_t n_bytes) {
 void* operator new[](std::size_t n_bytes) {
   return allocate(n_bytes, __builtin_return_address(0));
 }
+// Those that do not throw too: else a sanitizer's own would allocate what is freed here.
+void* operator new(std::size_t n_bytes, const std::nothrow_t&) noexcept try {
+  return allocate(n_bytes, __builtin_return_address(0));
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
+void* operator new[](std::size_t n_bytes, const std::nothrow_t&) noexcept try {
+  return allocate(n_bytes, __builtin_return_address(0));
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, const std::nothrow_t&) noexcept {
+  std::free(memory);
+}
 void operator delete(void* memory) noexcept {
   std::free(memory);
 }
