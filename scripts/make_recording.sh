@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes README's recording anew: runs the demo and draws what it printed, parts 1 to 3, as docs/pictures/demo.svg.
+# Makes a recording for README: runs the demo and draws what it printed, parts 1 to 3, as docs/pictures/demo.svg.
 #   scripts/make_recording.sh [KVEVICT]    the program to use (build/release/bin/kvevict); about 3 minutes
 #   OUTPUT=file scripts/make_recording.sh  draws an output that is there already
 # Needs network access once, for the drawing (https://github.com/Textualize/rich), which goes into build/recording.
