@@ -12,6 +12,10 @@ def median(samples, key):
     return statistics.median_low(s[key] for s in samples)
 
 
+def counted(rounds):
+    return "one round" if rounds == 1 else f"{rounds} rounds"
+
+
 def busy_speeds(measured):
     """(neighbours, phase) -> way -> median tokens/s, and wall and processor seconds of the run."""
     speeds = {}
@@ -27,7 +31,7 @@ def busy_section(measured):
     yield "## Beside other programs (`bench/busy.py`)"
     yield ""
     phases = measured["phases"]
-    yield (f"{measured['processors']} processors ({measured['cpu']}), {measured['created']}, default model, {measured['rounds']} rounds in which all ways "
+    yield (f"{measured['processors']} processors ({measured['cpu']}), {measured['created']}, default model, {counted(measured['rounds'])} in which all ways "
            "take turns; medians. A neighbour is a program that computes without a pause. "
            f"Prefill: {phases['prefill'][0]:,} tokens; decode: {phases['decode'][1]} tokens behind {phases['decode'][0]}. "
            "llama.cpp's threads: one for each core, whatever else runs; sleeping at once: the same with `--poll 0`. In brackets: wall and "
@@ -68,7 +72,7 @@ def attention_section(measured):
     yield ""
     lengths = sorted({case["tokens"] for case in measured["cases"]})
     yield (f"Default model, {measured['created']}, a processor with {', '.join(measured['instructions']) or 'neither AVX2 nor AVX-512'}; "
-           f"{measured['rounds']} {'round' if measured['rounds'] == 1 else 'rounds'} in turn, medians: prefill / decode behind it, tokens per second.")
+           f"{counted(measured['rounds'])} in turn, medians: prefill / decode behind it, tokens per second.")
     yield ""
     yield "| | " + " | ".join(f"{n:,} tokens" for n in lengths) + " |"
     yield "|---|" + "---:|" * len(lengths)
