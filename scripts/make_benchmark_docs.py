@@ -145,7 +145,7 @@ def overhead_section(measured, policies):
     yield OVERHEAD_BEGIN
     yield "## What a strategy costs (`kvevict overhead`, `bench/policies`)"
     yield ""
-    yield (f"{machine.get('processors', '?')} processors ({machine.get('cpu', '?')}), {measured['created'][:10]}; default model, a prompt of "
+    yield (f"{machine.get('processors', '?')} processors ({machine.get('cpu', '?')}), {measured['created'][:10]}; {measured['runs'][0]['run']['model']['file']}, a prompt of "
            f"{measured['prompt_tokens']:,} tokens in full, one eviction, {measured['new_tokens']} tokens decoded behind it; "
            f"{len(measured['plain'])} rounds in which llama.cpp alone and all strategies take turns. Medians, in brackets the best; "
            "ratios are to llama.cpp's own calls in the same run (prefill: lower is better; decode: higher is better). Decide: the plan, with gathering "

@@ -13,8 +13,9 @@
 namespace kvevict {
 namespace {
 
-/// How much of a thread's processor other programs may use before the thread is given up. Two threads of
-/// which one is held up for a third of the time are as fast as one that never is (measured with bench/busy).
+/// How much of a thread's processor other programs may use before the thread is given up. Alone,
+/// two threads decode about 1.6 times as fast as one (docs/benchmarks.md), so that they may be held up for
+/// about a third of the time before one is better.
 constexpr double kShareLost = 0.3;
 
 /// The number that the user gave to every program with OpenMP, the first of a list; 0: none.
