@@ -37,18 +37,6 @@ std::vector<const eval::ExampleResult*> examples_of(const eval::RunResult& run) 
   return examples;
 }
 
-/// A figure of all questions of a run: mean and interval of 100 x the score, less that of `first` if it is
-/// given.
-std::pair<double, eval::Interval> points(const eval::RunResult& run, const eval::RunResult* first) {
-  const auto examples = examples_of(run);
-  const auto others = first == nullptr ? examples : examples_of(*first);
-  std::vector<double> values;
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    values.push_back(100 * (examples[i]->score - (first == nullptr ? 0 : others[i]->score)));
-  }
-  return {eval::mean_of(values), eval::bootstrap_mean(values)};
-}
-
 template <typename Number>
 double mean_of_examples(const eval::RunResult& run, Number eval::ExampleResult::*member) {
   std::vector<double> values;
@@ -61,10 +49,10 @@ std::string score_table(const eval::Results& results) {
   Table table({"strategy", "F1", "95 % interval", "against full", "tokens", "K and V"});
   const eval::RunResult& full = results.runs.front();
   for (const eval::RunResult& run : results.runs) {
-    const auto [score, interval] = points(run, nullptr);
+    const auto [score, interval] = eval::bootstrap_groups(eval::points_by_dataset(run));
     std::string against;
     if (&run != &full) {
-      const auto [difference, range] = points(run, &full);
+      const auto [difference, range] = eval::bootstrap_groups(eval::points_by_dataset(run, &full));
       against = fmt::format("{:+.1f} [{:+.1f}, {:+.1f}]", difference, range.low, range.high);
     }
     table.add({run.info.strategy, fmt::format("{:.1f}", score),

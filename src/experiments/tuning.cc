@@ -10,54 +10,18 @@ namespace {
 
 constexpr double kStoppingConfidence = 0.999;
 
-/// Points, a group for each data set.
-using Groups = std::vector<std::vector<double>>;
-
-Groups scores_of(const RunResult& run) {
-  Groups groups;
-  for (const DatasetResult& dataset : run.datasets) {
-    groups.emplace_back();
-    for (const ExampleResult& example : dataset.examples) groups.back().push_back(100 * example.score);
-  }
-  return groups;
-}
-
 double score_of(const RunResult& run) {
-  std::vector<double> means;
-  for (const std::vector<double>& group : scores_of(run)) {
-    if (!group.empty()) means.push_back(mean_of(group));
-  }
-  return mean_of(means);
+  return bootstrap_groups(points_by_dataset(run), {.n_resamples = 1}).mean;
 }
 
-/// All groups as one whose mean is the mean of the groups' means.
-std::vector<double> pooled(const Groups& groups) {
+std::size_t n_examples_of(const RunResult& run) {
   std::size_t n = 0;
-  std::size_t n_groups = 0;
-  for (const std::vector<double>& group : groups) {
-    n += group.size();
-    n_groups += group.empty() ? 0 : 1;
-  }
-  std::vector<double> values;
-  for (const std::vector<double>& group : groups) {
-    for (const double value : group)
-      values.push_back(value * static_cast<double>(n) / static_cast<double>(n_groups * group.size()));
-  }
-  return values;
+  for (const DatasetResult& dataset : run.datasets) n += dataset.examples.size();
+  return n;
 }
 
-double upper_end(const Groups& groups) {
-  return bootstrap_mean(pooled(groups), {.confidence = kStoppingConfidence}).high;
-}
-
-/// Both have the same data sets and examples: candidates of one round.
-Groups differences(const RunResult& from, const RunResult& to) {
-  Groups groups = scores_of(to);
-  const Groups first = scores_of(from);
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    for (std::size_t i = 0; i < groups[g].size(); ++i) groups[g][i] -= first[g][i];
-  }
-  return groups;
+double upper_end(const std::vector<std::vector<double>>& groups) {
+  return bootstrap_groups(groups, {.confidence = kStoppingConfidence}).interval.high;
 }
 
 double mean_kv_bytes_of(const RunResult& run) {
@@ -102,12 +66,12 @@ std::vector<StrategySpec> tuning_grid(std::int64_t n_tokens) {
 
 std::vector<bool> hopeless_runs(const std::vector<RunResult>& runs, const TuningGoal& goal) {
   std::vector<bool> hopeless(runs.size(), false);
-  if (runs.empty() || pooled(scores_of(runs.front())).size() < kLeastPairs) return hopeless;
+  if (runs.empty() || n_examples_of(runs.front()) < kLeastPairs) return hopeless;
   const std::size_t best = best_run(runs);
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if (i == best) continue;
-    hopeless[i] = goal.least_score ? upper_end(scores_of(runs[i])) < *goal.least_score
-                                   : upper_end(differences(runs[best], runs[i])) < 0;
+    hopeless[i] = goal.least_score ? upper_end(points_by_dataset(runs[i])) < *goal.least_score
+                                   : upper_end(points_by_dataset(runs[i], &runs[best])) < 0;
   }
   return hopeless;
 }

@@ -247,14 +247,8 @@ ScorePoint dataset_score_point(const eval::DatasetResult& dataset) {
 }
 
 ScorePoint overall_score(const eval::RunResult& run) {
-  std::vector<std::vector<double>> groups;
-  for (const eval::DatasetResult& dataset : run.datasets) {
-    groups.emplace_back();
-    for (const eval::ExampleResult& example : dataset.examples) groups.back().push_back(100 * example.score);
-  }
-  const eval::PairedComparison against_nothing =
-      eval::compare_pairs(groups);  // the differences to a score of 0
-  return {against_nothing.difference, against_nothing.interval};
+  const eval::GroupedMean points = eval::bootstrap_groups(eval::points_by_dataset(run));
+  return {points.mean, points.interval};
 }
 
 double mean_kv_bytes(const eval::RunResult& run) {

@@ -31,6 +31,19 @@ double DatasetResult::score() const {
   return scores.empty() ? 0.0 : dataset_score(scores);
 }
 
+std::vector<std::vector<double>> points_by_dataset(const RunResult& run, const RunResult* other) {
+  std::vector<std::vector<double>> groups;
+  for (std::size_t d = 0; d < run.datasets.size(); ++d) {
+    const std::vector<ExampleResult>& examples = run.datasets[d].examples;
+    groups.emplace_back();
+    for (std::size_t i = 0; i < examples.size(); ++i) {
+      const double less = other == nullptr ? 0.0 : other->datasets[d].examples[i].score;
+      groups.back().push_back(100 * (examples[i].score - less));
+    }
+  }
+  return groups;
+}
+
 std::string example_name(const std::string& dataset, const std::string& id) {
   return id.starts_with(dataset) ? id : dataset + " " + id;
 }

@@ -78,6 +78,11 @@ struct RunResult {
   std::vector<DatasetResult> datasets;
 };
 
+/// 100 x each example's score, a group for each data set; less the scores of `other`, which must hold the
+/// same data sets and examples in the same order.
+[[nodiscard]] std::vector<std::vector<double>> points_by_dataset(const RunResult& run,
+                                                                 const RunResult* other = nullptr);
+
 /// A data file and the examples chosen from it, before any sharding: what a complete run answers.
 struct DataInfo {
   std::string dataset;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <random>
 #include <string>
 
@@ -40,37 +41,46 @@ Interval percentiles(std::vector<double> values, double confidence) {
 
 using Groups = std::span<const std::vector<double>>;
 
-double mean_of_groups(Groups groups) {
-  double sum = 0;
-  for (const auto& group : groups) sum += mean_of(group);
-  return sum / static_cast<double>(groups.size());
+/// Values that are drawn from as one. The mean over all strata's values is the mean of the groups' means.
+using Stratum = std::vector<double>;
+
+/// A stratum for each group that is large enough, and one for all values of the others. A group of average
+/// size keeps its values, so that equal ones stay equal to the last bit.
+std::vector<Stratum> strata_of(Groups groups) {
+  std::size_t n = 0;
+  std::size_t n_filled = 0;
+  for (const auto& group : groups) {
+    n += group.size();
+    n_filled += group.empty() ? 0 : 1;
+  }
+  std::vector<Stratum> strata;
+  Stratum small;
+  for (const auto& group : groups) {
+    const double weight = static_cast<double>(n) / static_cast<double>(n_filled * group.size());
+    Stratum weighted;
+    for (const double value : group) weighted.push_back(value * weight);
+    if (group.size() >= kFewestDrawnFrom)
+      strata.push_back(std::move(weighted));
+    else
+      small.insert(small.end(), weighted.begin(), weighted.end());
+  }
+  if (!small.empty()) strata.push_back(std::move(small));
+  return strata;
 }
 
-Interval bootstrap(Groups groups, const Resampling& resampling) {
+Interval bootstrap(const std::vector<Stratum>& strata, const Resampling& resampling) {
+  std::size_t n = 0;
+  for (const Stratum& stratum : strata) n += stratum.size();
   Draws draws(resampling.seed);
   std::vector<double> means(static_cast<std::size_t>(resampling.n_resamples));
   for (double& mean : means) {
-    double sum_of_means = 0;
-    for (const auto& group : groups) {
-      double sum = 0;
-      for (std::size_t i = 0; i < group.size(); ++i) sum += group[draws.index(group.size())];
-      sum_of_means += sum / static_cast<double>(group.size());
+    double sum = 0;
+    for (const Stratum& stratum : strata) {
+      for (std::size_t i = 0; i < stratum.size(); ++i) sum += stratum[draws.index(stratum.size())];
     }
-    mean = sum_of_means / static_cast<double>(groups.size());
+    mean = sum / static_cast<double>(n);
   }
   return percentiles(std::move(means), resampling.confidence);
-}
-
-/// Each pair's part of the difference of groups, if it is not 0.
-std::vector<double> weighted_differences(Groups groups) {
-  std::vector<double> parts;
-  for (const auto& group : groups) {
-    const double weight = 1.0 / (static_cast<double>(group.size()) * static_cast<double>(groups.size()));
-    for (const double difference : group) {
-      if (difference != 0) parts.push_back(difference * weight);
-    }
-  }
-  return parts;
 }
 
 constexpr std::size_t kMostExactPairs = 16;
@@ -105,25 +115,30 @@ double mean_of(std::span<const double> values) noexcept {
 }
 
 Interval bootstrap_mean(std::span<const double> values, const Resampling& resampling) {
-  require_sound(resampling);
-  if (values.empty()) return {};
   const std::vector<double> group(values.begin(), values.end());
-  return bootstrap({&group, 1}, resampling);
+  return bootstrap_groups({&group, 1}, resampling).interval;
 }
 
-PairedComparison compare_pairs(std::span<const std::vector<double>> groups, const Resampling& resampling) {
+GroupedMean bootstrap_groups(Groups groups, const Resampling& resampling) {
   require_sound(resampling);
-  std::vector<std::vector<double>> filled;
-  PairedComparison comparison;
+  const std::vector<Stratum> strata = strata_of(groups);
+  if (strata.empty()) return {};
+  std::vector<double> means;
   for (const auto& group : groups) {
-    if (group.empty()) continue;
-    filled.push_back(group);
-    comparison.n_pairs += group.size();
+    if (!group.empty()) means.push_back(mean_of(group));
   }
-  if (filled.empty()) return comparison;
-  const std::vector<double> parts = weighted_differences(filled);
-  comparison.difference = mean_of_groups(filled);
-  comparison.interval = bootstrap(filled, resampling);
+  return {mean_of(means), bootstrap(strata, resampling)};
+}
+
+PairedComparison compare_pairs(Groups groups, const Resampling& resampling) {
+  const GroupedMean difference = bootstrap_groups(groups, resampling);
+  PairedComparison comparison{.difference = difference.mean, .interval = difference.interval};
+  for (const auto& group : groups) comparison.n_pairs += group.size();
+  std::vector<double> parts;  // of the difference; no sign changes those that are 0
+  for (const Stratum& stratum : strata_of(groups)) {
+    std::copy_if(stratum.begin(), stratum.end(), std::back_inserter(parts),
+                 [](double part) { return part != 0; });
+  }
   comparison.p_value = parts.empty() ? 1.0 : sign_flip_p_value(parts, resampling);
   comparison.is_exact = parts.size() <= kMostExactPairs;
   return comparison;

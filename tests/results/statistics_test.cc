@@ -36,6 +36,31 @@ TEST(BootstrapMean, RefusesImpossibleOptions) {
   EXPECT_THROW(static_cast<void>(bootstrap_mean({}, {.n_resamples = 0})), Error);
 }
 
+// Six data sets with two questions each: what 10,000 draws of 2 from 2 show is half of the spread.
+TEST(BootstrapGroups, SmallGroupsAreDrawnFromTogether) {
+  const std::vector<std::vector<double>> groups = {{0, -40}, {10, -10}, {0, 0}, {-30, 0}, {5, -5}, {0, -4}};
+  std::vector<double> together;
+  for (const auto& group : groups) together.insert(together.end(), group.begin(), group.end());
+  const GroupedMean mean = bootstrap_groups(groups);
+  EXPECT_DOUBLE_EQ(mean.mean, mean_of(together));
+  EXPECT_DOUBLE_EQ(mean.interval.low, bootstrap_mean(together).low);
+  EXPECT_DOUBLE_EQ(mean.interval.high, bootstrap_mean(together).high);
+  EXPECT_EQ(compare_pairs(groups).interval.low, mean.interval.low);
+}
+
+TEST(BootstrapGroups, GroupsOfOneShowTheirSpread) {
+  const std::vector<std::vector<double>> groups = {{-20}, {0}, {0}, {10}};
+  EXPECT_DOUBLE_EQ(bootstrap_groups(groups).interval.low, -15);
+  EXPECT_DOUBLE_EQ(bootstrap_groups(groups).interval.high, 7.5);
+}
+
+TEST(BootstrapGroups, LargeGroupsAreDrawnFromAlone) {
+  const std::vector<std::vector<double>> groups = {std::vector<double>(kFewestDrawnFrom, 0.0),
+                                                   std::vector<double>(kFewestDrawnFrom, 1.0)};
+  EXPECT_EQ(bootstrap_groups(groups).interval.low, 0.5);
+  EXPECT_EQ(bootstrap_groups(groups).interval.high, 0.5);
+}
+
 TEST(ComparePairs, ExactTestCountsTheSignPatterns) {
   // All 5 differences positive: of 32 patterns only "all plus" and "all minus" are as far from 0.
   const std::vector<std::vector<double>> groups = {{1, 2, 3, 4, 5}};
