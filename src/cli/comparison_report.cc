@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/paragraph.h"
 #include "cli/table.h"
 
 namespace kvevict::cli {
@@ -59,11 +60,6 @@ std::string legend(const eval::Comparison& comparison) {
   if (comparison.n_left_out > 0) {
     text += fmt::format("{} examples are not in every run and are left out\n", comparison.n_left_out);
   }
-  return text;
-}
-
-std::string one_line(std::string text) {
-  for (char& c : text) c = c == '\n' || c == '\r' || c == '\t' ? ' ' : c;
   return text;
 }
 

@@ -58,11 +58,6 @@ void print_labelled(const std::string& label, const std::string& text) {
   fmt::print("{:<{}}{}", label, kLabelWidth, paragraph(text, kLabelWidth, true));
 }
 
-std::string one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
-
 }  // namespace
 
 void read_long_document(const Demo& demo) {

@@ -10,6 +10,11 @@ std::size_t count_characters(std::string_view text) {
   return decode_utf8(text).size();
 }
 
+std::string one_line(std::string text) {
+  for (char& c : text) c = c == '\n' || c == '\r' || c == '\t' ? ' ' : c;
+  return text;
+}
+
 std::string paragraph(std::string_view text, std::size_t indent, bool hangs, std::size_t width) {
   const std::string blanks(indent, ' ');
   std::string lines = hangs ? "" : blanks;

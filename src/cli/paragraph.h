@@ -14,6 +14,9 @@ inline constexpr std::size_t kPageWidth = 80;
 [[nodiscard]] std::string paragraph(std::string_view text, std::size_t indent = 0, bool hangs = false,
                                     std::size_t width = kPageWidth);
 
+/// `text` with blanks for its line ends and tabs.
+[[nodiscard]] std::string one_line(std::string text);
+
 /// Characters of UTF-8 in `text`.
 [[nodiscard]] std::size_t count_characters(std::string_view text);
 

@@ -19,7 +19,7 @@ std::optional<std::string> metadata(const llama_model* model, const std::string&
   return std::string(text.data());
 }
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse_rotation(const std::string& why) {
   throw Error(ErrorCode::kUnsupported,
               "the keys of this cache cannot be rotated layer by layer: " + why + "; use absolute positions",
               "positions");
@@ -58,7 +58,7 @@ KeyRotator::KeyRotator(const KeyRotator& other)
 KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads)
     : backend_(make_backend(n_threads)), type_(type), n_threads_(n_threads) {
   if (type != GGML_TYPE_F32 && type != GGML_TYPE_F16)
-    refuse(std::string("they are ") + ggml_type_name(type) + ", f32 or f16 is needed");
+    refuse_rotation(std::string("they are ") + ggml_type_name(type) + ", f32 or f16 is needed");
   switch (llama_model_rope_type(model)) {
     case LLAMA_ROPE_TYPE_NORM:
       rope_mode_ = 0;
@@ -67,7 +67,7 @@ KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads)
       rope_mode_ = GGML_ROPE_TYPE_NEOX;
       break;
     default:
-      refuse("the model has not one rotary position for each token");
+      refuse_rotation("the model has not one rotary position for each token");
   }
   const std::string architecture = metadata(model, "general.architecture").value_or("");
   const auto number = [&](const std::string& key, double otherwise) {
@@ -80,7 +80,7 @@ KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads)
   freq_base_ = static_cast<float>(number("rope.freq_base", 10000));
   freq_scale_ = llama_model_rope_freq_scale_train(model);
   if (head_dim_ < 1 || n_rotated_ < 1 || n_rotated_ > head_dim_)
-    refuse("its metadata does not say their shape");
+    refuse_rotation("its metadata does not say their shape");
 }
 
 void KeyRotator::rotate(std::span<std::uint8_t> rows, std::span<const std::int32_t> rotations) const {
@@ -89,7 +89,7 @@ void KeyRotator::rotate(std::span<std::uint8_t> rows, std::span<const std::int32
   const auto n_heads = static_cast<std::int64_t>(rows.size() / ggml_type_size(type_)) / (n_rows * head_dim_);
   if (n_heads < 1 ||
       static_cast<std::size_t>(n_heads * head_dim_ * n_rows) * ggml_type_size(type_) != rows.size())
-    refuse("their rows are of another length than the model's heads");
+    refuse_rotation("their rows are of another length than the model's heads");
   constexpr std::size_t kTensors = 8;
   const ggml_init_params params = {.mem_size = kTensors * ggml_tensor_overhead() + ggml_graph_overhead(),
                                    .mem_buffer = nullptr,

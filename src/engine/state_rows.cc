@@ -10,7 +10,7 @@
 namespace kvevict {
 namespace {
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse_state(const std::string& why) {
   throw Error(ErrorCode::kUnsupported,
               "the layers of this model's cache cannot be evicted differently: its state " + why);
 }
@@ -32,7 +32,7 @@ class StateReader {
 
   /// Steps over `n` bytes and returns where they begin.
   std::size_t skip(std::size_t n) {
-    if (n > bytes_.size() - at_) refuse("ends too early");
+    if (n > bytes_.size() - at_) refuse_state("ends too early");
     const std::size_t from = at_;
     at_ += n;
     return from;
@@ -40,7 +40,7 @@ class StateReader {
 
   /// Steps over n x m bytes.
   std::size_t skip(std::size_t n, std::size_t m) {
-    if (m != 0 && n > (bytes_.size() - at_) / m) refuse("ends too early");
+    if (m != 0 && n > (bytes_.size() - at_) / m) refuse_state("ends too early");
     return skip(n * m);
   }
 
@@ -73,14 +73,15 @@ constexpr std::uint32_t kMostLayers = 4096;
 
 StateRows::StateRows(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes)) {
   StateReader in(bytes_);
-  if (in.read<std::uint32_t>() != kMark) refuse("begins with an unknown mark");
+  if (in.read<std::uint32_t>() != kMark) refuse_state("begins with an unknown mark");
   in.read<std::int32_t>();
-  if (in.read<std::uint32_t>() != 1) refuse("has several streams");
+  if (in.read<std::uint32_t>() != 1) refuse_state("has several streams");
   const auto n_cells = in.read<std::uint32_t>();
-  if (n_cells > bytes_.size()) refuse("ends too early");  // before room is made for so many
+  if (n_cells > bytes_.size()) refuse_state("ends too early");  // before room is made for so many
   for (std::size_t place = 0; place < n_cells; ++place) {
     cells_.push_back({in.read<std::int32_t>(), place});
-    if (in.read<std::uint32_t>() != 1) refuse("has cells of several sequences, or of several positions");
+    if (in.read<std::uint32_t>() != 1)
+      refuse_state("has cells of several sequences, or of several positions");
     in.read<std::int32_t>();
   }
   // Slots ascend in positions, cells need not: freed cells are filled with newer tokens.
@@ -89,7 +90,7 @@ StateRows::StateRows(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes))
   layers_head_ = in.at();
   const auto is_transposed = in.read<std::uint32_t>();
   const auto n_layers = in.read<std::uint32_t>();
-  if (is_transposed > 1 || n_layers == 0 || n_layers > kMostLayers) refuse("does not say its layers");
+  if (is_transposed > 1 || n_layers == 0 || n_layers > kMostLayers) refuse_state("does not say its layers");
   const auto read_rows = [&] {
     Rows rows{.head = in.at(), .n_rows = 1};
     in.read<std::int32_t>();
@@ -110,7 +111,7 @@ StateRows::StateRows(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes))
   for (std::uint32_t l = 0; l < n_layers; ++l)
     values_.push_back(is_transposed ? read_transposed() : read_rows());
   // Another version may add something behind: a state that is understood in part would be put back in part.
-  if (!in.is_at_end()) refuse("goes on behind its last layer");
+  if (!in.is_at_end()) refuse_state("goes on behind its last layer");
 }
 
 std::vector<std::int64_t> StateRows::positions() const {

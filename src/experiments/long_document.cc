@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/stopwatch.h"
+#include "experiments/pass_key.h"
 #include "kvevict/error.h"
 #include "kvevict/memory.h"
 #include "runtime/prompt_prefill.h"
@@ -10,11 +11,7 @@
 namespace kvevict::eval {
 namespace {
 
-constexpr std::int64_t kAnswerTokens = 12;
 constexpr const char* kKey = "71432";
-constexpr const char* kInstruction =
-    "There is an important info hidden inside a lot of irrelevant text. Find it and memorize it. I will quiz "
-    "you about the important information there.";
 
 SessionOptions in_full(SessionOptions options) {
   options.prefill = PrefillMode::kFull;
@@ -26,16 +23,11 @@ SessionOptions in_full(SessionOptions options) {
 
 LongDocument make_long_document(const Model& model, std::span<const std::string> texts,
                                 std::int64_t n_tokens) {
-  LongDocument document{.tokens = {},
-                        .fact = fmt::format("The pass key is {}.", kKey),
-                        .question = "What is the pass key?",
-                        .answer = kKey};
+  LongDocument document{
+      .tokens = {}, .fact = pass_key_fact(kKey), .question = kPassKeyQuestion, .answer = kKey};
   std::vector<Token>& tokens = document.tokens;
-  tokens = model.tokenize(
-      fmt::format("{}\n{} Remember it. {} is the pass key.\n\n", kInstruction, document.fact, kKey), true,
-      false);
-  const std::vector<Token> end =
-      model.tokenize("\n\n" + document.question + " The pass key is", false, false);
+  tokens = model.tokenize(kPassKeyInstruction + pass_key_sentences(kKey) + "\n\n", true, false);
+  const std::vector<Token> end = model.tokenize("\n\n" + document.question + kPassKeyAnswer, false, false);
   const std::int64_t n_text = n_tokens - static_cast<std::int64_t>(end.size());
   if (texts.empty() || static_cast<std::int64_t>(tokens.size()) > n_text) {
     throw Error(ErrorCode::kInvalidArgument,

@@ -5,32 +5,23 @@
 #include <algorithm>
 #include <random>
 
+#include "experiments/pass_key.h"
 #include "kvevict/error.h"
 
 namespace kvevict::eval {
 namespace {
 
-constexpr std::int64_t kAnswerTokens = 12;
-constexpr const char* kInstruction =
-    "There is an important info hidden inside a lot of irrelevant text. Find it and memorize it. "
-    "I will quiz you about the important information there.\n";
 constexpr const char* kFiller =
     "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. ";
-constexpr const char* kQuestion = "\nWhat is the pass key? The pass key is";
-
-std::string needle_of(const std::string& key) {
-  return fmt::format("The pass key is {0}. Remember it. {0} is the pass key. ", key);
-}
-
 std::string text_of(std::int64_t n_filler, std::int64_t depth_percent, const std::string& key) {
-  std::string text = kInstruction;
+  std::string text = kPassKeyInstruction;
   const std::int64_t n_before = n_filler * depth_percent / 100;
   for (std::int64_t i = 0; i < n_filler; ++i) {
-    if (i == n_before) text += needle_of(key);
+    if (i == n_before) text += pass_key_sentences(key) + " ";
     text += kFiller;
   }
-  if (n_before == n_filler) text += needle_of(key);
-  return text + kQuestion;
+  if (n_before == n_filler) text += pass_key_sentences(key) + " ";
+  return text + "\n" + kPassKeyQuestion + kPassKeyAnswer;
 }
 
 class NeedleRun {

@@ -7,7 +7,7 @@
 namespace kvevict {
 namespace {
 
-[[noreturn]] void refuse(std::string_view text) {
+[[noreturn]] void refuse_text(std::string_view text) {
   constexpr std::size_t kQuoted = 80;
   throw Error(ErrorCode::kBadData,
               "\"" + std::string(text.substr(0, kQuoted)) +
@@ -28,8 +28,8 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 std::int64_t number_in(std::string_view text, std::string_view whole) {
   std::int64_t number = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || stop != text.data() + text.size() || number < 0) refuse(whole);
-  if (text.size() > 1 && text.front() == '0') refuse(whole);
+  if (error != std::errc() || stop != text.data() + text.size() || number < 0) refuse_text(whole);
+  if (text.size() > 1 && text.front() == '0') refuse_text(whole);
   return number;
 }
 
@@ -37,10 +37,10 @@ KeepSet set_in(std::string_view text) {
   KeepSet set;
   for (const std::string_view part : split(text, ',')) {
     const std::size_t dash = part.find('-');
-    if (dash == std::string_view::npos) refuse(text);
+    if (dash == std::string_view::npos) refuse_text(text);
     const std::int64_t begin = number_in(part.substr(0, dash), text);
     const std::int64_t end = number_in(part.substr(dash + 1), text);
-    if (begin >= end || (!set.empty() && begin <= set.end())) refuse(text);
+    if (begin >= end || (!set.empty() && begin <= set.end())) refuse_text(text);
     set.append(begin, end);
   }
   return set;
@@ -68,16 +68,16 @@ KeepPlan keep_plan_from_text(std::string_view text) {
   for (const std::string_view part : split(text.substr(0, at), '|')) sets.push_back(set_in(part));
   if (sets.empty()) sets.emplace_back();
   if (at == std::string_view::npos) {
-    if (sets.size() != 1) refuse(text);
+    if (sets.size() != 1) refuse_text(text);
     return KeepPlan(std::move(sets.front()));
   }
   std::vector<std::size_t> set_of_layer;
   for (const std::string_view part : split(text.substr(at + 1), ',')) {
     const std::int64_t number = number_in(part, text);
-    if (number >= static_cast<std::int64_t>(sets.size())) refuse(text);
+    if (number >= static_cast<std::int64_t>(sets.size())) refuse_text(text);
     set_of_layer.push_back(static_cast<std::size_t>(number));
   }
-  if (set_of_layer.empty()) refuse(text);
+  if (set_of_layer.empty()) refuse_text(text);
   return {std::move(sets), std::move(set_of_layer)};
 }
 

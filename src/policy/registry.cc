@@ -27,7 +27,7 @@ Registry& registry() {
   return the_registry;
 }
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse_registration(const std::string& why) {
   throw Error(ErrorCode::kInvalidArgument, "the policy cannot be registered: " + why);
 }
 
@@ -53,21 +53,23 @@ std::vector<StrategyKey> keys_of(const std::deque<PolicyInfo>& rows) {
 /// `rows`: those that are registered already.
 void require_sound(const PolicyInfo& info, const std::deque<PolicyInfo>& rows) {
   for (const PolicyInfo& known : rows) {
-    if (known.name == info.name) refuse("there is a strategy " + info.name + " already");
+    if (known.name == info.name) refuse_registration("there is a strategy " + info.name + " already");
   }
-  if (!is_word(info.name)) refuse("its name \"" + info.name + "\" is not of letters, digits and \"_\"");
-  if (!info.make) refuse(info.name + " has no function that makes it");
+  if (!is_word(info.name))
+    refuse_registration("its name \"" + info.name + "\" is not of letters, digits and \"_\"");
+  if (!info.make) refuse_registration(info.name + " has no function that makes it");
   std::vector<StrategyKey> keys = keys_of(rows);
   for (const StrategyKey& key : info.own_keys) {
     if (!is_word(key.name) || !is_word(key.long_name) || is_known(keys, key.name) ||
         is_known(keys, key.long_name))
-      refuse("its key \"" + key.name + "\" has no name, or one that is taken");
-    if (key.member != nullptr) refuse("its key \"" + key.name + "\" names a member of StrategySpec");
+      refuse_registration("its key \"" + key.name + "\" has no name, or one that is taken");
+    if (key.member != nullptr)
+      refuse_registration("its key \"" + key.name + "\" names a member of StrategySpec");
     keys.push_back(key);
   }
   for (const std::string& name : info.keys) {
     if (std::none_of(keys.begin(), keys.end(), [&](const StrategyKey& key) { return key.name == name; }))
-      refuse("there is no key \"" + name + "\": declare it as a key of its own");
+      refuse_registration("there is no key \"" + name + "\": declare it as a key of its own");
   }
 }
 

@@ -7,13 +7,10 @@
 #include <vector>
 
 #include "kvevict/error.h"
+#include "tensors/refuse.h"
 
 namespace kvevict {
 namespace {
-
-[[noreturn]] void refuse(ErrorCode code, const std::string& sentence) {
-  throw Error(code, sentence);
-}
 
 constexpr std::string_view kAxes = "bhsd";
 
@@ -21,11 +18,10 @@ void require_axes(std::string_view axes) {
   for (std::size_t i = 0; i < axes.size(); ++i) {
     if (kAxes.find(axes[i]) != std::string_view::npos && axes.find(axes[i], i + 1) == std::string_view::npos)
       continue;
-    refuse(ErrorCode::kInvalidArgument,
-           "the axes \"" + std::string(axes) + "\" must be letters of \"bhsd\", each once");
+    refuse("the axes \"" + std::string(axes) + "\" must be letters of \"bhsd\", each once");
   }
   if (axes.find('s') == std::string_view::npos) {
-    refuse(ErrorCode::kInvalidArgument, "the axes \"" + std::string(axes) + "\" lack s, the sequence");
+    refuse("the axes \"" + std::string(axes) + "\" lack s, the sequence");
   }
 }
 
@@ -60,17 +56,17 @@ ElementType named_type(const DLDataType& type) {
     if (type.code == kDLInt && type.bits == 8) return ElementType::kI8;
     if (type.code == kDLUInt && type.bits == 8) return ElementType::kU8;
   }
-  refuse(ErrorCode::kUnsupported,
-         "a tensor of " + text_of(type) + " cannot be a K/V tensor: f32, f16, bf16, i8 or u8 is needed");
+  refuse_unsupported("a tensor of " + text_of(type) +
+                     " cannot be a K/V tensor: f32, f16, bf16, i8 or u8 is needed");
 }
 
 ElementType type_of(const DLDataType& type, const DlpackReadOptions& options) {
   if (!options.bytes_are) return named_type(type);
   const bool is_bytes = (type.code == kDLInt || type.code == kDLUInt) && type.bits == 8 && type.lanes == 1;
   if (is_bytes && element_bytes(*options.bytes_are) == 1) return *options.bytes_are;
-  refuse(ErrorCode::kUnsupported, "a tensor of " + text_of(type) + " cannot be read as " +
-                                      std::string(to_string(*options.bytes_are)) +
-                                      ": that needs one-byte elements on both sides");
+  refuse_unsupported("a tensor of " + text_of(type) + " cannot be read as " +
+                     std::string(to_string(*options.bytes_are)) +
+                     ": that needs one-byte elements on both sides");
 }
 
 MemoryKind memory_of(const DLDevice& device) {
@@ -82,16 +78,16 @@ MemoryKind memory_of(const DLDevice& device) {
     case kDLCUDAManaged:
       return MemoryKind::kCuda;
     default:
-      refuse(ErrorCode::kUnsupported, "a tensor on DLPack device type " + std::to_string(device.device_type) +
-                                          " cannot be a K/V tensor: host or CUDA memory is needed");
+      refuse_unsupported("a tensor on DLPack device type " + std::to_string(device.device_type) +
+                         " cannot be a K/V tensor: host or CUDA memory is needed");
   }
 }
 
 KvView view_of(const DLTensor& tensor, std::string_view axes, const DlpackReadOptions& options) {
   require_axes(axes);
   if (tensor.ndim != static_cast<int>(axes.size()) || tensor.shape == nullptr) {
-    refuse(ErrorCode::kInvalidArgument, "the tensor has " + std::to_string(tensor.ndim) + " axes, but \"" +
-                                            std::string(axes) + "\" names " + std::to_string(axes.size()));
+    refuse("the tensor has " + std::to_string(tensor.ndim) + " axes, but \"" + std::string(axes) +
+           "\" names " + std::to_string(axes.size()));
   }
   KvShape shape{1, 1, 1, 1};
   KvStrides strides{0, 0, 0, 1};
@@ -127,8 +123,7 @@ DLDataType dlpack_type(ElementType type, bool as_bytes) {
       break;
   }
   if (as_bytes) return {kDLUInt, 8, 1};
-  refuse(ErrorCode::kUnsupported,
-         "DLPack cannot name " + std::string(to_string(type)) + ": ask for it as bytes");
+  refuse_unsupported("DLPack cannot name " + std::string(to_string(type)) + ": ask for it as bytes");
 }
 
 /// What a tensor that was given away stands on.
@@ -141,8 +136,7 @@ struct Exported {
 }  // namespace
 
 DlpackTensor::DlpackTensor(DLManagedTensor* tensor, std::string_view axes, const DlpackReadOptions& options) {
-  if (tensor == nullptr)
-    refuse(ErrorCode::kInvalidArgument, "there is no DLPack tensor: the pointer is null");
+  if (tensor == nullptr) refuse("there is no DLPack tensor: the pointer is null");
   view_ = view_of(tensor->dl_tensor, axes, options);
   tensor_ = tensor;
 }
@@ -164,15 +158,14 @@ DLManagedTensor* to_dlpack(const KvView& view, std::string_view axes, std::share
                            const DlpackWriteOptions& options) {
   require_axes(axes);
   if (view.is_read_only())
-    refuse(ErrorCode::kUnsupported, "DLPack cannot mark a tensor as read-only: it would be written to");
+    refuse_unsupported("DLPack cannot mark a tensor as read-only: it would be written to");
   KvShape shape = view.shape();
   KvStrides strides = view.strides();
   auto exported = std::make_unique<Exported>();
   for (const char name : kAxes) {
     if (axes.find(name) != std::string_view::npos || *axis_of(shape, strides, name).size == 1) continue;
-    refuse(ErrorCode::kInvalidArgument,
-           "the axes \"" + std::string(axes) + "\" leave out " + name + ", which has " +
-               std::to_string(*axis_of(shape, strides, name).size) + " elements");
+    refuse("the axes \"" + std::string(axes) + "\" leave out " + name + ", which has " +
+           std::to_string(*axis_of(shape, strides, name).size) + " elements");
   }
   for (const char name : axes) {
     exported->shape.push_back(*axis_of(shape, strides, name).size);

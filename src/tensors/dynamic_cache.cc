@@ -6,13 +6,10 @@
 
 #include "kvevict/error.h"
 #include "tensors/cache_state.h"
+#include "tensors/refuse.h"
 
 namespace kvevict {
 namespace {
-
-[[noreturn]] void refuse(const std::string& sentence) {
-  throw Error(ErrorCode::kInvalidArgument, sentence);
-}
 
 std::string text_of(const KvShape& shape) {
   return "[" + std::to_string(shape.batch) + ", " + std::to_string(shape.kv_heads) + ", " +

@@ -6,14 +6,11 @@
 #include "tensors/cache_state.h"
 #include "tensors/device_move.h"
 #include "tensors/move_tensors.h"
+#include "tensors/refuse.h"
 #include "tensors/workers.h"
 
 namespace kvevict {
 namespace {
-
-[[noreturn]] void refuse(const std::string& sentence) {
-  throw Error(ErrorCode::kInvalidArgument, sentence);
-}
 
 /// The keep set of each layer: one for all of them, or one for each.
 class KeepSets {

@@ -6,13 +6,10 @@
 
 #include "kvevict/error.h"
 #include "tensors/extent.h"
+#include "tensors/refuse.h"
 
 namespace kvevict {
 namespace {
-
-[[noreturn]] void refuse(const std::string& sentence) {
-  throw Error(ErrorCode::kInvalidArgument, sentence);
-}
 
 void require_addressable(const char* axis, std::int64_t size, std::int64_t stride) {
   if (size < 0) {

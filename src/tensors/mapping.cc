@@ -22,7 +22,7 @@ std::int64_t whole_pages(std::int64_t n_bytes) {
   return (n_bytes + page - 1) / page * page;
 }
 
-[[noreturn]] void refuse(std::int64_t n_bytes) {
+[[noreturn]] void refuse_bytes(std::int64_t n_bytes) {
   throw Error(ErrorCode::kOutOfMemory,
               "the system refuses " + std::to_string(n_bytes) + " bytes for a K/V tensor");
 }
@@ -48,7 +48,7 @@ Mapping::Mapping(std::int64_t n_bytes) {
   if (n_bytes <= 0) return;
   void* const pages = ::mmap(nullptr, static_cast<std::size_t>(whole_pages(n_bytes)), PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (pages == MAP_FAILED) refuse(n_bytes);
+  if (pages == MAP_FAILED) refuse_bytes(n_bytes);
   data_ = static_cast<std::byte*>(pages);
   n_bytes_ = whole_pages(n_bytes);
 }
@@ -75,7 +75,7 @@ void Mapping::resize(std::int64_t n_bytes) {
   if (wanted == n_bytes_) return;
   void* const pages =
       ::mremap(data_, static_cast<std::size_t>(n_bytes_), static_cast<std::size_t>(wanted), MREMAP_MAYMOVE);
-  if (pages == MAP_FAILED) refuse(n_bytes);
+  if (pages == MAP_FAILED) refuse_bytes(n_bytes);
   data_ = static_cast<std::byte*>(pages);
   n_bytes_ = wanted;
 }

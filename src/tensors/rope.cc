@@ -5,13 +5,10 @@
 
 #include "kvevict/error.h"
 #include "kvevict/rerotate.h"
+#include "tensors/refuse.h"
 
 namespace kvevict {
 namespace {
-
-[[noreturn]] void refuse(const std::string& sentence) {
-  throw Error(ErrorCode::kInvalidArgument, sentence);
-}
 
 void require_positive(const char* field, double value) {
   if (value > 0 && std::isfinite(value)) return;
