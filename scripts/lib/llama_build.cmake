@@ -11,5 +11,14 @@ function(kvevict_compile_faster)
     <algorithm> <array> <cmath> <cstring> <functional> <map> <memory> <set> <sstream> <string> <unordered_map> <vector>
     ${PROJECT_SOURCE_DIR}/src/llama-model.h ${PROJECT_SOURCE_DIR}/src/llama-graph.h
     ${PROJECT_SOURCE_DIR}/src/llama-model-loader.h)
+  # The graphs of 150 architectures, a small file each: twelve at a time take a third of the time.
+  file(GLOB models ${PROJECT_SOURCE_DIR}/src/models/*.cpp)
+  set(n 0)
+  foreach(file ${models})
+    math(EXPR group "${n} / 12")
+    math(EXPR n "${n} + 1")
+    set_source_files_properties(${file} TARGET_DIRECTORY llama PROPERTIES UNITY_GROUP models_${group})
+  endforeach()
+  set_target_properties(llama PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
 endfunction()
 cmake_language(DEFER CALL kvevict_compile_faster)
