@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets everything up and runs the tests; the last line counts the test cases.
-#   scripts/test.sh          all tests but the long ones, and those of the rooms with raw memory under
+#   scripts/test.sh          all tests but the long ones, those of the rooms with raw memory under
 #                            AddressSanitizer and UBSan: minutes
 #   scripts/test.sh --quick  only what needs neither llama.cpp nor a model: seconds
 #   scripts/test.sh --full   all tests, all under AddressSanitizer and UBSan, those with threads
@@ -130,7 +130,7 @@ case "$mode" in
     scripts/setup.sh || exit 1
     fetch_texts
     run_tests asan memory_tests -L memory -j "$JOBS"
-    run_tests release all -j "$JOBS"
+    run_tests release unsanitized -LE sanitized -j "$JOBS"
     ;;
   --full)
     n_steps=19
