@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kvevict/export.h"
+#include "kvevict/prompt_template.h"
 #include "kvevict/session.h"
 
 namespace KVEVICT_PUBLIC kvevict {
@@ -18,6 +19,7 @@ enum class AnswerEnd { kByModel, kAtLength, kStopped };
 
 struct ConversationOptions {
   std::string system{};               ///< System prompt; may be empty.
+  TemplateOptions prompt_template{};  ///< How messages are written; the model's own way by default.
   std::int64_t max_new_tokens = 256;  ///< Of an answer.
   SamplingOptions sampling{};
   /// Of the session. Bounded: a message of any length goes in by chunks. `cancel` stops an answer.
@@ -29,9 +31,8 @@ struct ConversationOptions {
 /// Owner: shares the model. Thread safety: one thread at a time.
 class Conversation {
  public:
-  /// Errors: those of Session; kUnsupported for a model without a chat template that llama.cpp knows, or with
-  /// one whose later turns cannot be told from its earlier ones; kBadData for a system prompt that is not
-  /// UTF-8.
+  /// Errors: those of Session and of PromptTemplate; kUnsupported for a template that leaves messages or answers
+  /// out; kBadData for a system prompt that is not UTF-8.
   Conversation(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                ConversationOptions options = {});
   ~Conversation();
@@ -72,6 +73,7 @@ class Conversation {
 
 /// Tokens of `system` and what the model's chat template puts before the first message: sink tokens that
 /// always keep the system prompt. Errors: as the constructor of Conversation.
-[[nodiscard]] std::int64_t count_system_tokens(const Model& model, std::string_view system);
+[[nodiscard]] std::int64_t count_system_tokens(const Model& model, std::string_view system,
+                                               const TemplateOptions& prompt_template = {});
 
 }  // namespace kvevict

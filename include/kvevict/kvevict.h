@@ -20,6 +20,7 @@
 #include "kvevict/modes.h"
 #include "kvevict/policy.h"
 #include "kvevict/policy_state.h"
+#include "kvevict/prompt_template.h"
 #include "kvevict/registry.h"
 #include "kvevict/rerotate.h"
 #include "kvevict/session.h"

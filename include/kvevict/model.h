@@ -72,6 +72,13 @@ struct ChatMessage {
   std::string content;
 };
 
+/// A part of a text: of a chat template, whose control tokens are meant, or of a message, whose are not.
+struct TextPart {
+  std::string text;
+  bool parse_special = false;  ///< Control tokens such as <|im_start|> are read as such, not as text.
+  friend bool operator==(const TextPart&, const TextPart&) = default;
+};
+
 /// A language model loaded by llama.cpp: weights and vocabulary, without any cache.
 ///
 /// Owner: the model owns the llama.cpp handle; sessions share the model. Thread safety: const
@@ -106,9 +113,8 @@ class Model {
   /// Whether `token` ends a generation (end of text, end of turn, …).
   [[nodiscard]] bool is_end_of_generation(Token token) const;
 
-  /// The conversation as one prompt in the model's own chat template, ending where the
-  /// assistant's answer begins. Throws `Error(kUnsupported)` for a model without a template, or
-  /// with one that llama.cpp does not know.
+  /// The conversation as one text in the model's own chat template, ending where the assistant's answer begins.
+  /// Whoever tokenizes it reads control tokens in messages as such: see PromptTemplate. Errors: its.
   [[nodiscard]] std::string apply_chat_template(std::span<const ChatMessage> messages) const;
 
   /// llama.cpp's handle, for the engine's own use.

@@ -2,9 +2,9 @@
 #include <limits>
 
 #include "engine/llama_handles.h"
-#include "engine/llama_log.h"
 #include "kvevict/error.h"
 #include "kvevict/model.h"
+#include "kvevict/prompt_template.h"
 
 namespace kvevict {
 
@@ -53,33 +53,7 @@ bool Model::is_end_of_generation(Token token) const {
 }
 
 std::string Model::apply_chat_template(std::span<const ChatMessage> messages) const {
-  const char* const chat_template = llama_model_chat_template(handle(), nullptr);
-  if (chat_template == nullptr) {
-    throw Error(ErrorCode::kUnsupported, info().name + " brings no chat template: ask it without one",
-                "chat");
-  }
-  std::vector<llama_chat_message> chat;
-  std::size_t n_text = 256;
-  for (const ChatMessage& message : messages) {
-    chat.push_back({message.role.c_str(), message.content.c_str()});
-    n_text += message.role.size() + message.content.size() + 64;
-  }
-  const LlamaLogCapture log;
-  std::string prompt(n_text, '\0');
-  std::int32_t n = 0;
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    n = llama_chat_apply_template(chat_template, chat.data(), chat.size(), true, prompt.data(),
-                                  static_cast<std::int32_t>(prompt.size()));
-    if (n < 0) {
-      throw Error(ErrorCode::kUnsupported,
-                  "llama.cpp does not know the chat template of " + info().name + ": ask it without one",
-                  "chat");
-    }
-    const bool fits = static_cast<std::size_t>(n) <= prompt.size();
-    prompt.resize(static_cast<std::size_t>(n));
-    if (fits) break;
-  }
-  return prompt;
+  return text_of(PromptTemplate(*this).render(messages));
 }
 
 }  // namespace kvevict

@@ -1,5 +1,8 @@
 #include "runtime/chat_template.h"
 
+#include <optional>
+#include <utility>
+
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -8,48 +11,62 @@ namespace {
 // Texts that stand for messages while the template is taken apart; no template has them.
 constexpr std::string_view kMessage = "kvevict-message-1";
 constexpr std::string_view kAnswer = "kvevict-answer-1";
-constexpr std::string_view kNextMessage = "kvevict-message-2";
 
 [[noreturn]] void refuse(const Model& model) {
   throw Error(ErrorCode::kUnsupported,
-              "the chat template of " + model.info().name + " cannot be applied turn by turn");
+              "the chat template of " + model.info().name +
+                  " cannot be applied turn by turn: it leaves messages or answers out",
+              "chat");
+}
+
+/// The parts in front of the first place of `text` and those behind it; nothing if they lack it.
+std::optional<std::pair<std::vector<TextPart>, std::vector<TextPart>>> split_at(
+    const std::vector<TextPart>& parts, std::string_view text) {
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::size_t at = parts[i].text.find(text);
+    if (at == std::string::npos) continue;
+    const auto here = parts.begin() + static_cast<std::ptrdiff_t>(i);
+    std::vector<TextPart> before(parts.begin(), here), behind;
+    if (at > 0) before.push_back({parts[i].text.substr(0, at), parts[i].parse_special});
+    if (at + text.size() < parts[i].text.size())
+      behind.push_back({parts[i].text.substr(at + text.size()), parts[i].parse_special});
+    behind.insert(behind.end(), here + 1, parts.end());
+    return std::pair{std::move(before), std::move(behind)};
+  }
+  return std::nullopt;
+}
+
+std::vector<ChatMessage> with(std::vector<ChatMessage> messages, std::string_view role,
+                              std::string_view content) {
+  messages.push_back({std::string(role), std::string(content)});
+  return messages;
 }
 
 }  // namespace
 
-ChatTemplate::ChatTemplate(const Model& model, std::string system) : model_(&model) {
-  std::vector<ChatMessage> messages;
-  if (!system.empty()) messages.push_back({"system", std::move(system)});
-  messages.push_back({"user", std::string(kMessage)});
-  const std::string one = model.apply_chat_template(messages);
-  messages.push_back({"assistant", std::string(kAnswer)});
-  messages.push_back({"user", std::string(kNextMessage)});
-  const std::string two = model.apply_chat_template(messages);
-
-  const std::size_t message = one.rfind(kMessage);
-  const std::size_t answer = two.rfind(kAnswer);
-  const std::size_t next = two.rfind(kNextMessage);
-  const bool is_incremental = message != std::string::npos && answer != std::string::npos &&
-                              next != std::string::npos && two.starts_with(one) && answer == one.size();
-  if (!is_incremental) refuse(model);
-  first_ = {one.substr(0, message), one.substr(message + kMessage.size())};
-  const std::size_t answer_end = answer + kAnswer.size();
-  next_ = {two.substr(answer_end, next - answer_end), two.substr(next + kNextMessage.size())};
-  n_system_tokens_ = static_cast<std::int64_t>(model.tokenize(first_.before, true, true).size());
+ChatTemplate::ChatTemplate(const Model& model, std::string system, const TemplateOptions& options)
+    : template_(model, options) {
+  if (!system.empty()) opening_.push_back({"system", std::move(system)});
+  const auto first = split_at(template_.render(with(opening_, "user", kMessage)), kMessage);
+  if (!first || !split_at(parts_behind_an_answer(kMessage), kMessage)) refuse(model);
+  n_system_tokens_ = static_cast<std::int64_t>(template_.tokens(first->first).size());
 }
 
-std::vector<Token> ChatTemplate::tokens(const Frame& frame, std::string_view message, bool is_first) const {
-  std::vector<Token> tokens = model_->tokenize(frame.before, is_first, true);
-  for (const Token token : model_->tokenize(message, false, false)) tokens.push_back(token);
-  for (const Token token : model_->tokenize(frame.after, false, true)) tokens.push_back(token);
-  return tokens;
+std::vector<TextPart> ChatTemplate::parts_behind_an_answer(std::string_view message) const {
+  // The first message differs from the new one, and the new one is the last: a template that treats the last
+  // message, or the one before an answer, in its own way does so here too.
+  const std::vector<TextPart> parts =
+      template_.render(with(with(with(opening_, "user", "?"), "assistant", kAnswer), "user", message));
+  auto split = split_at(parts, kAnswer);
+  return split ? std::move(split->second) : std::vector<TextPart>{};
 }
 
 std::vector<Token> ChatTemplate::first_turn(std::string_view message) const {
-  return tokens(first_, message, true);
+  return template_.tokens(template_.render(with(opening_, "user", message)));
 }
+
 std::vector<Token> ChatTemplate::next_turn(std::string_view message) const {
-  return tokens(next_, message, false);
+  return template_.tokens(parts_behind_an_answer(message), false);
 }
 
 }  // namespace kvevict

@@ -4,17 +4,15 @@
 #include <string_view>
 #include <vector>
 
-#include "kvevict/model.h"
+#include "kvevict/prompt_template.h"
 
 namespace kvevict {
 
 /// The model's chat template turn by turn: what a new message adds behind an answer, without the history.
-/// A message's own text is never read for control tokens.
 class ChatTemplate {
  public:
-  /// Errors: kUnsupported for a model without a template that llama.cpp knows, or with one whose later turns
-  /// cannot be told from its earlier ones.
-  ChatTemplate(const Model& model, std::string system);
+  /// Errors: those of PromptTemplate; kUnsupported for a template that leaves messages or answers out.
+  ChatTemplate(const Model& model, std::string system, const TemplateOptions& options = {});
 
   /// The tokens of the first message, the system prompt included, up to where the answer begins.
   [[nodiscard]] std::vector<Token> first_turn(std::string_view message) const;
@@ -26,14 +24,10 @@ class ChatTemplate {
   [[nodiscard]] std::int64_t count_system_tokens() const { return n_system_tokens_; }
 
  private:
-  struct Frame {
-    std::string before, after;  // the template's own text around a message
-  };
+  [[nodiscard]] std::vector<TextPart> parts_behind_an_answer(std::string_view message) const;
 
-  [[nodiscard]] std::vector<Token> tokens(const Frame& frame, std::string_view message, bool is_first) const;
-
-  const Model* model_;
-  Frame first_, next_;
+  PromptTemplate template_;
+  std::vector<ChatMessage> opening_;  // the system message, if there is one
   std::int64_t n_system_tokens_ = 0;
 };
 

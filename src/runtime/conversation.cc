@@ -62,7 +62,7 @@ Conversation::Conversation(std::shared_ptr<const Model> model, std::shared_ptr<c
                            ConversationOptions options) {
   require_utf8(options.system, "the system prompt");
   Session session(model, std::move(policy), options.session);
-  ChatTemplate chat_template(*model, options.system);
+  ChatTemplate chat_template(*model, options.system, options.prompt_template);
   impl_ = std::make_unique<Impl>(Impl{.model = std::move(model),
                                       .options = std::move(options),
                                       .chat_template = std::move(chat_template),
@@ -143,7 +143,7 @@ void Conversation::load(const std::filesystem::path& path) {
   options.positions.reset();  // as they were saved
   LoadedSession loaded = load_session(impl_->model, path, options, impl_->checksum());
   SavedChat chat = chat_from(loaded.extras.application_data, path);
-  ChatTemplate chat_template(*impl_->model, chat.system);
+  ChatTemplate chat_template(*impl_->model, chat.system, impl_->options.prompt_template);
   impl_->chat_template = std::move(chat_template);
   impl_->session = std::move(loaded.session);
   impl_->options.sampling = loaded.extras.sampling;
@@ -163,8 +163,9 @@ const std::vector<Token>& Conversation::seen() const noexcept {
   return impl_->seen;
 }
 
-std::int64_t count_system_tokens(const Model& model, std::string_view system) {
-  return ChatTemplate(model, std::string(system)).count_system_tokens();
+std::int64_t count_system_tokens(const Model& model, std::string_view system,
+                                 const TemplateOptions& prompt_template) {
+  return ChatTemplate(model, std::string(system), prompt_template).count_system_tokens();
 }
 
 }  // namespace kvevict

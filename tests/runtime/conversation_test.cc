@@ -43,6 +43,30 @@ std::string say(Conversation& chat, const std::string& message) {
   return answer;
 }
 
+// Models that think: their templates drop earlier thoughts, and begin an answer with an empty one if they
+// shall not think.
+TEST(ChatTemplateTest, ATemplateWhoseHistoryDiffersFromItsPromptsGoesTurnByTurn) {
+  if (!reads_jinja()) GTEST_SKIP();
+  const auto model = test::load_model(shallow_model_path());
+  const ChatTemplate turns(*model, "",
+                           {.source = "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+                                      "{{ m.content.split('</think>')[-1].lstrip() }}<|im_end|>\n{% endfor %}"
+                                      "{% if add_generation_prompt %}<|im_start|>assistant\n"
+                                      "{% if not think %}<think>\n\n</think>\n\n{% endif %}{% endif %}",
+                            .values = R"({"think":false})"});
+  EXPECT_EQ(model->detokenize(turns.first_turn("Hello"), true),
+            "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n");
+  EXPECT_EQ(
+      model->detokenize(turns.next_turn(" How far?"), true),
+      "<|im_end|>\n<|im_start|>user\nHow far?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n");
+}
+
+TEST(ChatTemplateTest, ATemplateThatLeavesAnswersOutIsRefused) {
+  if (!reads_jinja()) GTEST_SKIP();
+  const auto model = test::load_model(shallow_model_path());
+  EXPECT_THROW(ChatTemplate(*model, "", {.source = "{{ messages[-1].content }}"}), Error);
+}
+
 TEST(ChatTemplateTest, TurnsJoinToTheWholeTemplate) {
   const auto model = test::load_model(shallow_model_path());
   const ChatTemplate turns(*model, kSystem);

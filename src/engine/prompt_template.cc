@@ -1,0 +1,89 @@
+#include "kvevict/prompt_template.h"
+
+#include <llama.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "engine/jinja_template.h"
+#include "engine/known_template.h"
+#include "engine/message_guard.h"
+#include "kvevict/error.h"
+
+namespace kvevict {
+namespace {
+
+std::string piece_of(const llama_vocab* vocab, Token token) {
+  return token == LLAMA_TOKEN_NULL ? std::string() : llama_vocab_get_text(vocab, token);
+}
+
+/// What renders a prompt, decided once.
+std::string source_of(const Model& model, const TemplateOptions& options) {
+  if (!options.source.empty()) return options.source;
+  const char* const own = llama_model_chat_template(model.handle(), nullptr);
+  if (own == nullptr) {
+    throw Error(ErrorCode::kUnsupported,
+                model.info().name + " brings no chat template: name one, or ask it without", "chat");
+  }
+  return own;
+}
+
+}  // namespace
+
+struct PromptTemplate::Impl {
+  const Model* model;
+  std::string source, values;
+  std::optional<JinjaTemplate> jinja;
+  MessageGuard guard;
+};
+
+PromptTemplate::PromptTemplate(const Model& model, TemplateOptions options)
+    : impl_(std::make_unique<Impl>(Impl{.model = &model,
+                                        .source = source_of(model, options),
+                                        .values = std::move(options.values),
+                                        .jinja = {},
+                                        .guard = MessageGuard(model)})) {
+  const llama_vocab* const vocab = llama_model_get_vocab(model.handle());
+  const std::vector<std::string> known = known_chat_templates();
+  const bool is_name = std::find(known.begin(), known.end(), impl_->source) != known.end();
+  if (reads_jinja() && !is_name) {
+    impl_->jinja.emplace(impl_->source, piece_of(vocab, llama_vocab_bos(vocab)),
+                         piece_of(vocab, llama_vocab_eos(vocab)));
+  } else {
+    require_known_template(impl_->source, model.info().name);
+  }
+}
+
+PromptTemplate::~PromptTemplate() = default;
+PromptTemplate::PromptTemplate(PromptTemplate&&) noexcept = default;
+PromptTemplate& PromptTemplate::operator=(PromptTemplate&&) noexcept = default;
+
+std::vector<TextPart> PromptTemplate::render(std::span<const ChatMessage> messages,
+                                               bool begins_answer) const {
+  if (!impl_->jinja) return render_known_template(impl_->source, messages, begins_answer);
+  const GuardedMessages guarded = impl_->guard.guard(messages);
+  return guarded.reveal(impl_->jinja->render(guarded.messages, impl_->values, begins_answer));
+}
+
+std::vector<Token> PromptTemplate::tokens(std::span<const TextPart> parts, bool is_beginning) const {
+  std::vector<Token> tokens;
+  for (const TextPart& part : parts) {
+    const std::vector<Token> piece =
+        impl_->model->tokenize(part.text, is_beginning && tokens.empty(), part.parse_special);
+    tokens.insert(tokens.end(), piece.begin(), piece.end());
+  }
+  return tokens;
+}
+
+bool PromptTemplate::is_jinja() const noexcept {
+  return impl_->jinja.has_value();
+}
+
+std::string text_of(std::span<const TextPart> parts) {
+  std::string text;
+  for (const TextPart& part : parts) text += part.text;
+  return text;
+}
+
+}  // namespace kvevict
