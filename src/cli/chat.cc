@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
 #include "cli/model_run.h"
+#include "cli/prompt_flags.h"
 #include "cli/subcommands.h"
 #include "kvevict/conversation.h"
 #include "kvevict/error.h"
@@ -25,7 +26,8 @@ struct ChatFlags {
   EngineFlags engine;
   StrategyFlags strategy;
   GenerationFlags generation;
-  std::string system, load, save;
+  PromptFlags messages;
+  std::string load, save;
 };
 
 constexpr const char* kHelp =
@@ -138,11 +140,11 @@ bool names_sink(const std::string& strategy) {
 
 void run_chat(ChatFlags flags) {
   flags.generation.validate();
-  require_utf8(flags.system, "--system");
+  const TemplateOptions prompt_template = flags.messages.options();
   StrategySpec spec = flags.strategy.specs("sink_recent").front();
   const std::shared_ptr<const Model> model = flags.engine.load_model();
   if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
-    const std::int64_t n_system = count_system_tokens(*model, flags.system);
+    const std::int64_t n_system = count_system_tokens(*model, flags.messages.system, prompt_template);
     const std::int64_t n_own = names_sink(flags.strategy.strategy) ? spec.config.sink_tokens : 0;
     spec.config.sink_tokens = std::max(n_system, n_own);
     if (flags.strategy.budget) set_total_budget(spec, *flags.strategy.budget);
@@ -156,7 +158,8 @@ void run_chat(ChatFlags flags) {
   InterruptGuard interrupt(InterruptMode::kKeepsOn);
   run.options.cancel = interrupt.flag();
   Conversation conversation(run.model, run.policy,
-                            {.system = flags.system,
+                            {.system = flags.messages.system,
+                             .prompt_template = prompt_template,
                              .max_new_tokens = flags.generation.max_new_tokens,
                              .sampling = flags.generation.sampling,
                              .session = run.options});
@@ -173,7 +176,7 @@ void add_chat(CLI::App& app) {
   flags->generation.max_new_tokens = 512;
   CLI::App* command =
       app.add_subcommand("chat", "Talk with the model; the history may be longer than any window");
-  add_option(*command, "system", flags->system, "System prompt, always kept")->option_text("TEXT");
+  flags->messages.add_to(*command);
   add_option(*command, "load", flags->load,
              "Go on with a saved conversation: its system prompt, strategy, positions and sampler")
       ->option_text("FILE");

@@ -100,6 +100,7 @@ int run_command_line(int argc, char** argv) {
     add_needle(app);
     add_rpc_worker(app);
     add_generate(app);
+    add_prompt(app);
     add_chat(app);
     add_stream(app);
     add_perplexity(app);

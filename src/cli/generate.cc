@@ -11,10 +11,10 @@
 #include "cli/generation_flags.h"
 #include "cli/interrupt.h"
 #include "cli/model_run.h"
+#include "cli/prompt_flags.h"
 #include "cli/subcommands.h"
 #include "kvevict/error.h"
 #include "runtime/prompt_prefill.h"
-#include "text/utf8.h"
 
 namespace kvevict::cli {
 namespace {
@@ -26,24 +26,21 @@ struct GenerateFlags {
   std::string prompt, file;
   std::optional<std::int64_t> max_length;
   bool chat = false;
+  PromptFlags messages;
   bool verbose = false;
 };
 
-/// The file's text, then the prompt's.
-std::string prompt_text(const GenerateFlags& flags) {
-  std::string text = flags.file.empty() ? "" : read_text(flags.file);
-  if (!flags.prompt.empty()) {
-    require_utf8(flags.prompt, "--prompt");
-    text += (text.empty() ? "" : "\n\n") + flags.prompt;
-  }
-  if (text.empty())
-    throw Error(ErrorCode::kInvalidArgument, "there is no prompt: give --prompt TEXT, --file FILE, or both");
-  return text;
+/// A system prompt or a template without --chat would be passed over in silence.
+void require_chat_for_messages(const GenerateFlags& flags) {
+  const PromptFlags& messages = flags.messages;
+  if (flags.chat || (messages.system + messages.chat_template + messages.template_kwargs).empty()) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              "--system, --chat_template and --template_kwargs need --chat: without it there is no message");
 }
 
 /// The prompt as tokens, its middle cut out if --max_length asks for it.
 std::vector<Token> prompt_tokens(const GenerateFlags& flags, const Model& model) {
-  std::string text = prompt_text(flags);
+  std::string text = joined_prompt(flags.file, flags.prompt);
   std::vector<Token> tokens = model.tokenize(text, true, false);
   const auto n_most =
       static_cast<std::size_t>(flags.max_length.value_or(static_cast<std::int64_t>(tokens.size())));
@@ -54,8 +51,8 @@ std::vector<Token> prompt_tokens(const GenerateFlags& flags, const Model& model)
     text = model.detokenize(tokens);
   }
   if (!flags.chat) return tokens;
-  const ChatMessage message{"user", text};
-  return model.tokenize(model.apply_chat_template({&message, 1}), true, true);
+  const PromptTemplate prompt_template(model, flags.messages.options());
+  return prompt_template.tokens(prompt_template.render(flags.messages.messages(text)));
 }
 
 double per_second(std::int64_t n, double seconds) {
@@ -85,6 +82,7 @@ void print_stats(const Session& session, const PrefillReport& prefill, std::int6
 
 void run_generate(const GenerateFlags& flags) {
   flags.generation.validate();
+  require_chat_for_messages(flags);
   if (flags.max_length && *flags.max_length < 1) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("--max_length is {}: 1 or more is needed", *flags.max_length));
@@ -131,6 +129,7 @@ void add_generate(CLI::App& app) {
            "Put the prompt into the model's chat template, as a user's message");
   add_count(*command, "max_length", flags->max_length,
             "Longest prompt in tokens; longer ones are cut in the middle (no cut)");
+  flags->messages.add_to(*command);
   flags->generation.add_to(*command);
   flags->strategy.add_to(*command, false);
   add_flag(*command, "verbose", flags->verbose, "Print memory, evictions and times on stderr at the end");

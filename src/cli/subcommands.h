@@ -17,6 +17,7 @@ void add_needle(CLI::App& app);
 void add_overhead(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_plan(CLI::App& app);
+void add_prompt(CLI::App& app);
 void add_report(CLI::App& app);
 void add_rpc_worker(CLI::App& app);
 void add_score(CLI::App& app);

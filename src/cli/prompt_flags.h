@@ -1,0 +1,30 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "kvevict/prompt_template.h"
+
+namespace kvevict::cli {
+
+/// How messages are written for the model.
+struct PromptFlags {
+  std::string system;
+  std::string chat_template;    ///< A name that llama.cpp knows, or a file; empty: the model's own.
+  std::string template_kwargs;  ///< A JSON object.
+
+  void add_to(CLI::App& app);
+
+  /// Errors: kInvalidArgument, kNotFound, kBadData for a system prompt that is not UTF-8.
+  [[nodiscard]] TemplateOptions options() const;
+
+  /// The system prompt, if there is one, and a user's message.
+  [[nodiscard]] std::vector<ChatMessage> messages(const std::string& message) const;
+};
+
+/// The file's text, then the prompt's. Errors: of read_text; kInvalidArgument if both are empty; kBadData for
+/// a prompt that is not UTF-8.
+[[nodiscard]] std::string joined_prompt(const std::string& file, const std::string& prompt);
+
+}  // namespace kvevict::cli
