@@ -2,6 +2,7 @@
 #include "hub/fetch.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <memory>
@@ -57,7 +58,10 @@ void run_fetch(const std::string& what) {
         fmt::format("\"{}\" is neither \"longbench\" nor a model of the form org/repo or org/repo:quant",
                     what));
   }
-  fmt::print("{}\n", fetch_model(access, cache, *name, on_progress).string());
+  const FetchedModel fetched = fetch_model(access, cache, *name, on_progress);
+  if (!fetched.why_unchecked.empty())
+    spdlog::warn("{} is what the cache holds; the hub was not asked: {}", what, fetched.why_unchecked);
+  fmt::print("{}\n", fetched.file.string());
 }
 
 }  // namespace
@@ -66,8 +70,8 @@ void add_fetch(CLI::App& app) {
   auto what = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand(
       "fetch",
-      "Download LongBench or a model from the Hugging Face hub (HF_ENDPOINT, HF_TOKEN and HF_HOME "
-      "say where from, as whom and where to)");
+      "Download LongBench or a model from the Hugging Face hub (HF_ENDPOINT, HF_TOKEN or what "
+      "hf auth login wrote, and HF_HOME say where from, as whom and where to; HF_HUB_OFFLINE: not at all)");
   command->add_option("what", *what, "longbench, org/repo or org/repo:quant")
       ->required()
       ->option_text("longbench|MODEL");

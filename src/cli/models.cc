@@ -5,10 +5,31 @@
 
 #include "base/folder.h"
 #include "cli/subcommands.h"
+#include "hub/gguf_choice.h"
 #include "hub/locations.h"
 
 namespace kvevict::cli {
 namespace {
+
+/// What the hub's cache holds, by the names that choose it.
+void print_hub_models() {
+  std::error_code ignored;
+  const HubCache cache = HubCache::from_environment();
+  for (const std::string& name : cache.repositories(HubKind::kModel)) {
+    for (const HubSnapshot& snapshot : cache.snapshots(HubKind::kModel, name)) {
+      const std::vector<GgufModel> models = gguf_models(snapshot.paths);
+      for (const GgufModel& model : models) {
+        std::uintmax_t bytes = 0;
+        for (const std::string& part : model.parts)
+          bytes += std::filesystem::file_size(snapshot.folder / part, ignored);
+        fmt::print("  {}{}{}  {} ({:.0f} MiB{})\n", name, model.tag.empty() ? "" : ":", model.tag,
+                   model.parts.front(), static_cast<double>(bytes) / (1 << 20),
+                   model.missing_parts.empty() ? "" : ", parts are missing: kvevict fetch");
+      }
+      if (!models.empty()) break;  // older snapshots are not what the name means
+    }
+  }
+}
 
 void run_models() {
   fmt::print("--model takes the path of a GGUF file, or a name:\n");
@@ -19,6 +40,7 @@ void run_models() {
                                       : fmt::format("{:.0f} MiB", static_cast<double>(bytes) / (1 << 20));
     fmt::print("  default  {} ({})\n", place.string(), state);
   }
+  print_hub_models();
   const std::filesystem::path folder = cache_folder() / "models";
   for (const std::filesystem::directory_entry& entry : entries_of(folder)) {
     if (entry.path().extension() == ".gguf" && entry.path().filename() != kDefaultModelFile) {

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <fstream>
 
 #include "base/environment.h"
 #include "base/file_lock.h"
+#include "hub/gguf_choice.h"
 #include "hub/unzip.h"
 #include "kvevict/error.h"
 #include "text/hashes.h"
@@ -50,15 +53,40 @@ class Fetcher {
     fs::create_directories(blob.parent_path(), error);
     if (error)
       throw Error(ErrorCode::kIo, "cannot make " + blob.parent_path().string() + ": " + error.message());
-    if (!fs::exists(blob, error)) {
-      const FileLock lock(blob.string() + ".lock");
-      transfer(repository, file, blob);
-    }
+    const fs::path name = cache_.snapshot(kind_, repository, file.path);
+    // a copy in place of a link, as clients make it where a disk has no links
+    if (!fs::is_symlink(name, error) && fs::exists(name, error) && is_right(name, file)) return name;
+    const FileLock lock(blob.string() + ".lock");
+    if (fs::exists(blob, error) && !is_right(blob, file)) set_aside(repository, file, blob);
+    if (!fs::exists(blob, error)) transfer(repository, file, blob);
     cache_.link(kind_, repository, file);
-    return cache_.snapshot(kind_, repository, file.path);
+    return name;
   }
 
  private:
+  static std::string checksum_of(const fs::path& path, const HubFile& file) {
+    return file.sha256.empty() ? git_sha1_of_file(path) : sha256_of_file(path);
+  }
+
+  static bool is_right(const fs::path& path, const HubFile& file) {
+    std::error_code error;
+    return fs::file_size(path, error) == static_cast<std::uintmax_t>(file.n_bytes) && !error &&
+           checksum_of(path, file) == (file.sha256.empty() ? file.git_sha1 : file.sha256);
+  }
+
+  /// A blob that is not what the hub says: if it was cut off, its beginning can be used.
+  void set_aside(const HubRepository& repository, const HubFile& file, const fs::path& blob) const {
+    const fs::path unfinished = cache_.unfinished_blob(kind_, repository, file);
+    std::error_code error;
+    const auto n_bytes = fs::file_size(blob, error);
+    const bool is_cut = !error && n_bytes < static_cast<std::uintmax_t>(file.n_bytes);
+    if (is_cut && !fs::exists(unfinished, error))
+      fs::rename(blob, unfinished, error);
+    else
+      fs::remove(blob, error);
+    if (error) throw Error(ErrorCode::kIo, "cannot replace " + blob.string() + ": " + error.message());
+  }
+
   void transfer(const HubRepository& repository, const HubFile& file, const fs::path& blob) {
     const fs::path unfinished = cache_.unfinished_blob(kind_, repository, file);
     const std::string url =
@@ -67,14 +95,14 @@ class Fetcher {
     http_.download(url, unfinished, file.n_bytes, [&](std::int64_t n_done, std::int64_t n_total) {
       if (progress_) progress_(file.path, n_done, n_total);
     });
-    const bool is_large = !file.sha256.empty();
-    const std::string sum = is_large ? sha256_of_file(unfinished) : git_sha1_of_file(unfinished);
+    const std::string sum = checksum_of(unfinished, file);
+    const std::string& right = file.sha256.empty() ? file.git_sha1 : file.sha256;
     std::error_code error;
-    if (sum != (is_large ? file.sha256 : file.git_sha1)) {
+    if (sum != right) {
       fs::remove(unfinished, error);
       throw Error(ErrorCode::kBadData,
                   fmt::format("the checksum of {} is {}, the hub says {}: it was removed, try again",
-                              file.path, sum, is_large ? file.sha256 : file.git_sha1));
+                              file.path, sum, right));
     }
     fs::rename(unfinished, blob, error);
     if (error) throw Error(ErrorCode::kIo, "cannot write " + blob.string() + ": " + error.message());
@@ -95,34 +123,78 @@ const HubFile& find_file(const HubRepository& repository, const std::string& pat
   return *found;
 }
 
-}  // namespace
-
-HubAccess HubAccess::from_environment() {
-  HubAccess access{.endpoint = environment_variable("HF_ENDPOINT"), .http = {}};
-  if (access.endpoint.empty()) access.endpoint = kDefaultEndpoint;
-  while (access.endpoint.ends_with('/')) access.endpoint.pop_back();
-  access.http.token = environment_variable("HF_TOKEN");
-  return access;
+/// As the hub's other clients read a switch.
+bool is_on(std::string value) {
+  for (char& c : value) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return value == "1" || value == "ON" || value == "YES" || value == "TRUE";
 }
 
-fs::path fetch_model(const HubAccess& access, const HubCache& cache, const ModelName& name,
-                     const FetchProgress& progress) {
-  Fetcher fetcher(access, cache, HubKind::kModel, progress);
+std::string token_from_environment() {
+  if (std::string token = environment_variable("HF_TOKEN"); !token.empty()) return token;
+  fs::path file = environment_variable("HF_TOKEN_PATH");
+  if (file.empty()) file = hub_home() / "token";
+  std::string token;
+  std::ifstream(file) >> token;
+  return token;
+}
+
+/// The model that `name` chooses at the hub, with all its parts.
+fs::path transfer_model(Fetcher& fetcher, const ModelName& name) {
   const HubRepository repository = fetcher.repository(name.repository);
   std::vector<std::string> paths;
   for (const HubFile& file : repository.files) paths.push_back(file.path);
-  const std::vector<std::string> chosen = choose_gguf(paths, name.quant);
-  if (chosen.empty()) throw Error(ErrorCode::kUnsupported, no_gguf_sentence(name, paths));
+  const std::vector<GgufModel> chosen = choose_gguf(paths, name.quant);
+  if (chosen.size() != 1 || !chosen.front().missing_parts.empty())
+    throw Error(ErrorCode::kUnsupported, no_gguf_sentence(name, paths));
   fs::path first;
-  for (const std::string& path : chosen) {
+  for (const std::string& path : chosen.front().parts) {
     const fs::path there = fetcher.file(repository, find_file(repository, path));
     if (first.empty()) first = there;
   }
   return first;
 }
 
+std::string text_of(const ModelName& name) {
+  return name.repository + (name.quant.empty() ? "" : ":" + name.quant);
+}
+
+}  // namespace
+
+HubAccess HubAccess::from_environment() {
+  HubAccess access{.endpoint = environment_variable("HF_ENDPOINT"), .http = {}};
+  if (access.endpoint.empty()) access.endpoint = kDefaultEndpoint;
+  while (access.endpoint.ends_with('/')) access.endpoint.pop_back();
+  access.http.token = token_from_environment();
+  for (const char* name : {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"}) {
+    if (is_on(environment_variable(name))) access.is_offline = true;
+  }
+  return access;
+}
+
+FetchedModel fetch_model(const HubAccess& access, const HubCache& cache, const ModelName& name,
+                         const FetchProgress& progress) {
+  const std::vector<fs::path> cached = find_cached_model(cache, name);
+  if (access.is_offline) {
+    if (!cached.empty()) return {cached.front(), "offline"};
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("{} is not in {}, and the hub is not asked for it (HF_HUB_OFFLINE)",
+                            text_of(name), cache.root().string()));
+  }
+  Fetcher fetcher(access, cache, HubKind::kModel, progress);
+  try {
+    return {transfer_model(fetcher, name), {}};
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kIo || cached.empty()) throw;
+    return {cached.front(), error.what()};
+  }
+}
+
 std::vector<std::string> fetch_longbench(const HubAccess& access, const HubCache& cache,
                                          const fs::path& folder, const FetchProgress& progress) {
+  if (access.is_offline) {
+    throw Error(ErrorCode::kNotFound,
+                "LongBench is not fetched: the hub is not asked for anything (HF_HUB_OFFLINE)");
+  }
   Fetcher fetcher(access, cache, HubKind::kDataset, progress);
   const HubRepository repository = fetcher.repository(kLongBenchRepository);
   const fs::path archive = fetcher.file(repository, find_file(repository, kLongBenchArchive));

@@ -21,35 +21,40 @@ void make_folders(const fs::path& folder) {
   if (error) throw_io(folder, error.message());
 }
 
-/// The commit that refs/main names, else the snapshot that was changed last; empty if there is none.
-fs::path newest_folder(const fs::path& repository) {
-  std::string commit;
-  std::ifstream(repository / "refs" / "main") >> commit;
-  std::error_code ignored;
-  if (!commit.empty() && fs::is_directory(repository / "snapshots" / commit, ignored))
-    return repository / "snapshots" / commit;
-  fs::path newest;
-  for (const fs::directory_entry& entry : entries_of(repository / "snapshots")) {
-    if (newest.empty() || entry.last_write_time(ignored) > fs::last_write_time(newest, ignored))
-      newest = entry.path();
-  }
-  return newest;
+/// "~" and "~/x" are in the home folder, as for the hub's other clients.
+fs::path expanded(const std::string& path) {
+  if (path != "~" && !path.starts_with("~/")) return path;
+  const fs::path home = environment_variable("HOME");
+  return home.empty() ? fs::path(path) : home / path.substr(std::min<std::size_t>(2, path.size()));
+}
+
+std::string prefix_of(HubKind kind) {
+  return kind == HubKind::kModel ? "models--" : "datasets--";
 }
 
 }  // namespace
 
-HubCache HubCache::from_environment() {
-  if (const fs::path hub = environment_variable("HF_HUB_CACHE"); !hub.empty()) return HubCache(hub);
-  if (const fs::path home = environment_variable("HF_HOME"); !home.empty()) return HubCache(home / "hub");
+fs::path hub_home() {
+  if (const std::string home = environment_variable("HF_HOME"); !home.empty()) return expanded(home);
   if (const fs::path xdg = environment_variable("XDG_CACHE_HOME"); xdg.is_absolute())
-    return HubCache(xdg / "huggingface" / "hub");
+    return xdg / "huggingface";
   if (const fs::path home = environment_variable("HOME"); !home.empty())
-    return HubCache(home / ".cache" / "huggingface" / "hub");
-  throw Error(ErrorCode::kNotFound, "there is no place for downloads: set HF_HOME to a folder");
+    return home / ".cache" / "huggingface";
+  return {};
+}
+
+HubCache HubCache::from_environment() {
+  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
+    if (const std::string hub = environment_variable(name); !hub.empty()) return HubCache(expanded(hub));
+  }
+  const fs::path home = hub_home();
+  if (home.empty())
+    throw Error(ErrorCode::kNotFound, "there is no place for downloads: set HF_HOME to a folder");
+  return HubCache(home / "hub");
 }
 
 fs::path HubCache::folder(HubKind kind, const std::string& repository) const {
-  std::string name = kind == HubKind::kModel ? "models--" : "datasets--";
+  std::string name = prefix_of(kind);
   for (const char c : repository) name += c == '/' ? "--" : std::string(1, c);
   return root_ / name;
 }
@@ -78,19 +83,47 @@ void HubCache::link(HubKind kind, const HubRepository& repository, const HubFile
   std::ofstream(ref, std::ios::trunc) << repository.commit;
 }
 
-std::vector<std::string> HubCache::newest_snapshot(HubKind kind, const std::string& repository,
-                                                   fs::path& folder) const {
-  std::vector<std::string> paths;
-  folder = newest_folder(this->folder(kind, repository));
-  if (folder.empty()) return paths;
+std::vector<HubSnapshot> HubCache::snapshots(HubKind kind, const std::string& repository) const {
+  const fs::path repository_folder = folder(kind, repository);
+  std::string main;
+  std::ifstream(repository_folder / "refs" / "main") >> main;
+  struct Dated {
+    HubSnapshot snapshot;
+    bool is_main;
+    fs::file_time_type changed;
+  };
+  std::vector<Dated> all;
   std::error_code ignored;
-  for (const fs::directory_entry& entry : entries_of(folder, true)) {
-    if (fs::exists(entry.path(), ignored) && !entry.is_directory(ignored)) {
-      paths.push_back(entry.path().lexically_relative(folder).string());
+  for (const fs::directory_entry& entry : entries_of(repository_folder / "snapshots")) {
+    if (!entry.is_directory(ignored)) continue;
+    Dated one{.snapshot = {.folder = entry.path(), .paths = {}},
+              .is_main = entry.path().filename() == main,
+              .changed = entry.last_write_time(ignored)};
+    for (const fs::directory_entry& file : entries_of(entry.path(), true)) {
+      if (fs::is_regular_file(file.path(), ignored))
+        one.snapshot.paths.push_back(file.path().lexically_relative(entry.path()).string());
     }
+    std::sort(one.snapshot.paths.begin(), one.snapshot.paths.end());
+    all.push_back(std::move(one));
   }
-  std::sort(paths.begin(), paths.end());
-  return paths;
+  std::stable_sort(all.begin(), all.end(), [](const Dated& a, const Dated& b) {
+    return a.is_main != b.is_main ? a.is_main : a.changed > b.changed;
+  });
+  std::vector<HubSnapshot> snapshots;
+  for (Dated& one : all) snapshots.push_back(std::move(one.snapshot));
+  return snapshots;
+}
+
+std::vector<std::string> HubCache::repositories(HubKind kind) const {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : entries_of(root_)) {
+    std::string name = entry.path().filename().string();
+    if (!name.starts_with(prefix_of(kind))) continue;
+    name.erase(0, prefix_of(kind).size());
+    if (const std::size_t at = name.find("--"); at != std::string::npos)
+      names.push_back(name.replace(at, 2, "/"));
+  }
+  return names;
 }
 
 }  // namespace kvevict

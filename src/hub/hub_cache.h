@@ -10,12 +10,22 @@ namespace kvevict {
 
 enum class HubKind { kModel, kDataset };
 
+/// The folder of the hub's clients: `$HF_HOME`, else `$XDG_CACHE_HOME/huggingface`, else
+/// `$HOME/.cache/huggingface`; empty if none of the variables is set. "~" is the home folder.
+[[nodiscard]] std::filesystem::path hub_home();
+
+/// A commit's files that are there in full, or linked to what is.
+struct HubSnapshot {
+  std::filesystem::path folder;
+  std::vector<std::string> paths;  ///< Within the folder, sorted.
+};
+
 /// The hub's cache on this machine, in the layout that its other clients share: `blobs/<checksum>`,
 /// `snapshots/<commit>/<path>` linking to them, `refs/main` naming the commit.
 class HubCache {
  public:
-  /// `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else `$XDG_CACHE_HOME/huggingface/hub`, else
-  /// `$HOME/.cache/huggingface/hub`. Errors: kNotFound if none of the variables is set.
+  /// `$HF_HUB_CACHE`, else `$HUGGINGFACE_HUB_CACHE`, else `hub` in `hub_home()`. Errors: kNotFound if none of
+  /// the variables is set.
   [[nodiscard]] static HubCache from_environment();
 
   explicit HubCache(std::filesystem::path root) : root_(std::move(root)) {}
@@ -36,9 +46,11 @@ class HubCache {
   /// Links the snapshot's name to the complete blob and notes the commit as the newest. Errors: kIo.
   void link(HubKind kind, const HubRepository& repository, const HubFile& file) const;
 
-  /// Paths of the files of the newest snapshot that is there, within it; `folder` becomes the snapshot's.
-  [[nodiscard]] std::vector<std::string> newest_snapshot(HubKind kind, const std::string& repository,
-                                                         std::filesystem::path& folder) const;
+  /// The snapshots that are there: the one that refs/main names, then the others, newest first.
+  [[nodiscard]] std::vector<HubSnapshot> snapshots(HubKind kind, const std::string& repository) const;
+
+  /// Names of the repositories that are there.
+  [[nodiscard]] std::vector<std::string> repositories(HubKind kind) const;
 
  private:
   std::filesystem::path root_;

@@ -1,8 +1,5 @@
 #include "hub/hub_repository.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -10,12 +7,6 @@
 
 namespace kvevict {
 namespace {
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 /// A path that could lead out of the folder that it is put in.
 bool is_unsafe(const std::string& path) {
@@ -53,32 +44,6 @@ void require_sound(const HubRepository& repository) {
   }
 }
 
-bool is_gguf(const std::string& path) {
-  const std::string name = lower(path);
-  return name.ends_with(".gguf") && name.find("mmproj") == std::string::npos;
-}
-
-/// "model-00002-of-00003.gguf" -> "model"; nothing for a file that is whole.
-std::optional<std::string> split_stem(const std::string& path) {
-  static const std::regex kPart("(.*)-[0-9]{5}-of-[0-9]{5}\\.gguf", std::regex::icase);
-  std::smatch match;
-  if (!std::regex_match(path, match, kPart)) return std::nullopt;
-  return match[1].str();
-}
-
-/// Whether `quant` stands in the file's name as a word of its own ("Q4_0" is not in "IQ4_0_X").
-bool has_quant(const std::string& path, const std::string& quant) {
-  const std::string name = lower(path);
-  const std::string wanted = lower(quant);
-  for (std::size_t at = name.find(wanted); at != std::string::npos; at = name.find(wanted, at + 1)) {
-    const auto is_word = [&](std::size_t i) {
-      return i < name.size() && (std::isalnum(static_cast<unsigned char>(name[i])) != 0 || name[i] == '_');
-    };
-    if (!(at > 0 && is_word(at - 1)) && !is_word(at + wanted.size())) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 HubRepository parse_repository(const std::string& name, const std::string& json) {
@@ -101,44 +66,6 @@ std::optional<ModelName> parse_model_name(const std::string& text) {
   std::smatch match;
   if (!std::regex_match(text, match, kName) || text.find("..") != std::string::npos) return std::nullopt;
   return ModelName{match[1].str(), match[3].str()};
-}
-
-std::vector<std::string> choose_gguf(const std::vector<std::string>& paths, const std::string& quant) {
-  std::vector<std::string> files;
-  std::copy_if(paths.begin(), paths.end(), std::back_inserter(files), is_gguf);
-  std::sort(files.begin(), files.end());
-  auto chosen = files.end();
-  const std::vector<std::string> wanted =
-      quant.empty() ? std::vector<std::string>{"Q4_K_M", "Q8_0"} : std::vector<std::string>{quant};
-  for (const std::string& word : wanted) {
-    if (chosen == files.end())
-      chosen = std::find_if(files.begin(), files.end(), [&](const auto& f) { return has_quant(f, word); });
-  }
-  if (chosen == files.end() && quant.empty()) chosen = files.begin();
-  if (chosen == files.end()) return {};
-  const auto stem = split_stem(*chosen);
-  if (!stem) return {*chosen};
-  std::vector<std::string> parts;
-  std::copy_if(files.begin(), files.end(), std::back_inserter(parts),
-               [&](const auto& f) { return split_stem(f) == stem; });
-  return parts;
-}
-
-std::string no_gguf_sentence(const ModelName& name, const std::vector<std::string>& paths) {
-  std::vector<std::string> files;
-  std::copy_if(paths.begin(), paths.end(), std::back_inserter(files), is_gguf);
-  if (!files.empty()) {
-    return fmt::format("{} holds no GGUF file of the kind {}: it holds {}", name.repository, name.quant,
-                       fmt::join(files, ", "));
-  }
-  const bool has_weights = std::any_of(paths.begin(), paths.end(), [](const auto& p) {
-    return p.ends_with(".safetensors") || p.ends_with(".bin");
-  });
-  return fmt::format(
-      "{} holds no GGUF file{}: convert it with llama.cpp's convert_hf_to_gguf.py and name the file, or name "
-      "a "
-      "repository of GGUF files (their names mostly end in -GGUF)",
-      name.repository, has_weights ? ", but weights in another format" : "");
 }
 
 }  // namespace kvevict

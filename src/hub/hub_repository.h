@@ -34,12 +34,4 @@ struct ModelName {
 /// Nothing if `text` is not of that form.
 [[nodiscard]] std::optional<ModelName> parse_model_name(const std::string& text);
 
-/// The GGUF file (all parts of one that is split, in order) that `quant` names, compared without
-/// regard to case; without `quant`: Q4_K_M, else Q8_0, else the first. Empty if there is none.
-[[nodiscard]] std::vector<std::string> choose_gguf(const std::vector<std::string>& paths,
-                                                   const std::string& quant);
-
-/// One sentence for a repository whose `paths` hold no GGUF file that fits: what to do instead.
-[[nodiscard]] std::string no_gguf_sentence(const ModelName& name, const std::vector<std::string>& paths);
-
 }  // namespace kvevict

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/environment.h"
+#include "hub/gguf_choice.h"
 #include "hub/hub_cache.h"
 #include "hub/hub_repository.h"
 #include "kvevict/error.h"
@@ -36,15 +37,17 @@ std::vector<fs::path> default_model_places() {
 
 namespace {
 
-/// A model of the hub's cache. Errors: kNotFound that says how to get it.
+/// A model of the hub's cache, of the newest snapshot that has it whole. Errors: kNotFound that says how to
+/// get it.
 fs::path find_hub_model(const ModelName& name, const std::string& text) {
   const HubCache cache = HubCache::from_environment();
-  fs::path folder;
-  const std::vector<std::string> paths = cache.newest_snapshot(HubKind::kModel, name.repository, folder);
-  const std::vector<std::string> chosen = choose_gguf(paths, name.quant);
-  if (!chosen.empty()) return folder / chosen.front();
-  if (!paths.empty())
-    throw Error(ErrorCode::kNotFound, no_gguf_sentence(name, paths) + "; looked in " + folder.string());
+  if (const auto files = find_cached_model(cache, name); !files.empty()) return files.front();
+  for (const HubSnapshot& snapshot : cache.snapshots(HubKind::kModel, name.repository)) {
+    if (gguf_models(snapshot.paths).empty()) continue;
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("{}; looked in {} (kvevict fetch {} asks the hub)",
+                            no_gguf_sentence(name, snapshot.paths), snapshot.folder.string(), text));
+  }
   throw Error(
       ErrorCode::kNotFound,
       fmt::format(
@@ -66,7 +69,8 @@ fs::path find_model(const std::string& name) {
   std::error_code ignored;
   if (name != "default") {
     if (fs::exists(name, ignored)) return name;
-    if (const auto hub_name = parse_model_name(name); hub_name && !name.ends_with(".gguf"))
+    const auto hub_name = parse_model_name(name);
+    if (hub_name && (!hub_name->quant.empty() || !name.ends_with(".gguf")))
       return find_hub_model(*hub_name, name);
     throw Error(
         ErrorCode::kNotFound,

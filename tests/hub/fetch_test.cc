@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "kvevict/error.h"
 #include "support/hub_server.h"
+#include "support/work_folder.h"
 #include "text/hashes.h"
 
 namespace kvevict {
@@ -43,7 +46,7 @@ class FetchTest : public testing::Test {
   }
 
   fs::path fetch(const std::string& name, const std::string& token = "") const {
-    return fetch_model(access(token), cache_, parse_model_name(name).value(), {});
+    return fetch_model(access(token), cache_, parse_model_name(name).value(), {}).file;
   }
 
   /// The error's sentence, whose code must be `code`.
@@ -89,9 +92,112 @@ TEST_F(FetchTest, DownloadsOnceIntoTheSharedLayout) {
   EXPECT_EQ(server_->requests().size(), 3U) << "the listing, the redirect, the file";
   EXPECT_EQ(fetch("test/good"), path);
   EXPECT_EQ(server_->requests().size(), 1U) << "only the listing";
-  fs::path folder;
-  EXPECT_EQ(cache_.newest_snapshot(HubKind::kModel, "test/good", folder),
+  ASSERT_EQ(cache_.snapshots(HubKind::kModel, "test/good").size(), 1U);
+  EXPECT_EQ(cache_.snapshots(HubKind::kModel, "test/good")[0].paths,
             std::vector<std::string>{"tiny.Q4_K_M.gguf"});
+  EXPECT_EQ(cache_.repositories(HubKind::kModel), std::vector<std::string>{"test/good"});
+}
+
+TEST_F(FetchTest, AFileThatWasCutOffIsMended) {
+  const fs::path path = fetch("test/good");
+  fs::resize_file(fs::canonical(path), 2000);
+  static_cast<void>(server_->requests());
+  EXPECT_EQ(content(fetch("test/good")), big_content());
+  const auto requests = server_->requests();
+  ASSERT_EQ(requests.size(), 3U);
+  EXPECT_NE(requests[2].find("bytes=2000-"), std::string::npos) << "its beginning is used: " << requests[2];
+}
+
+TEST_F(FetchTest, AFileWithAnotherContentIsMended) {
+  const fs::path path = fetch("test/good");
+  std::ofstream(fs::canonical(path), std::ios::binary) << std::string(5000, 'x');
+  EXPECT_EQ(content(fetch("test/good")), big_content());
+}
+
+TEST_F(FetchTest, ACopyInPlaceOfALinkIsAsGood) {
+  const fs::path path = fetch("test/good");
+  const fs::path blob = fs::canonical(path);
+  fs::remove(path);
+  fs::rename(blob, path);
+  static_cast<void>(server_->requests());
+  EXPECT_EQ(content(fetch("test/good")), big_content());
+  EXPECT_EQ(server_->requests().size(), 1U) << "only the listing";
+}
+
+TEST_F(FetchTest, OfflineNothingIsAsked) {
+  const fs::path path = fetch("test/good");
+  static_cast<void>(server_->requests());
+  HubAccess offline = access();
+  offline.is_offline = true;
+  const FetchedModel cached = fetch_model(offline, cache_, {"test/good", ""}, {});
+  EXPECT_EQ(cached.file, path);
+  EXPECT_FALSE(cached.why_unchecked.empty());
+  EXPECT_THROW(static_cast<void>(fetch_model(offline, cache_, {"test/good", "Q8_0"}, {})), Error);
+  EXPECT_THROW(static_cast<void>(fetch_longbench(offline, cache_, work() / "longbench", {})), Error);
+  EXPECT_TRUE(server_->requests().empty());
+}
+
+TEST_F(FetchTest, WhatTheCacheHoldsServesWhileTheHubIsAway) {
+  const fs::path path = fetch("test/good");
+  HubAccess nobody = access();
+  nobody.endpoint = "http://127.0.0.1:1";
+  const FetchedModel cached = fetch_model(nobody, cache_, {"test/good", ""}, {});
+  EXPECT_EQ(cached.file, path);
+  EXPECT_NE(cached.why_unchecked.find("127.0.0.1:1"), std::string::npos) << cached.why_unchecked;
+}
+
+/// The variables that say who asks, put back afterwards.
+class HubEnvironment : public testing::Test {
+ protected:
+  HubEnvironment() {
+    for (const char* name : {"HF_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE",
+                             "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME", "HOME"}) {
+      const char* const value = std::getenv(name);
+      old_.emplace_back(name, value == nullptr ? std::optional<std::string>() : std::string(value));
+      unsetenv(name);
+    }
+    setenv("HOME", folder_.c_str(), 1);
+  }
+  ~HubEnvironment() override {
+    for (const auto& [name, value] : old_)
+      value ? setenv(name.c_str(), value->c_str(), 1) : unsetenv(name.c_str());
+  }
+  static std::string token() { return HubAccess::from_environment().http.token; }
+
+  fs::path folder_ = test::make_work_folder();
+  std::vector<std::pair<std::string, std::optional<std::string>>> old_;
+};
+
+TEST_F(HubEnvironment, TheTokenIsTheVariableOrWhatALoginWrote) {
+  EXPECT_EQ(token(), "");
+  fs::create_directories(folder_ / ".cache/huggingface");
+  std::ofstream(folder_ / ".cache/huggingface/token") << "hf_login\n";
+  EXPECT_EQ(token(), "hf_login");
+  std::ofstream(folder_ / "other") << "hf_other";
+  setenv("HF_TOKEN_PATH", (folder_ / "other").c_str(), 1);
+  EXPECT_EQ(token(), "hf_other");
+  setenv("HF_TOKEN", "hf_variable", 1);
+  EXPECT_EQ(token(), "hf_variable");
+}
+
+TEST_F(HubEnvironment, TheCacheIsWhereTheOtherClientsHaveIt) {
+  EXPECT_EQ(HubCache::from_environment().root(), folder_ / ".cache/huggingface/hub");
+  setenv("HF_HOME", "~/hf", 1);
+  EXPECT_EQ(HubCache::from_environment().root(), folder_ / "hf/hub");
+  setenv("HUGGINGFACE_HUB_CACHE", "~", 1);
+  EXPECT_EQ(HubCache::from_environment().root(), folder_ / "");
+  setenv("HF_HUB_CACHE", "/new", 1);
+  EXPECT_EQ(HubCache::from_environment().root(), "/new");
+}
+
+TEST_F(HubEnvironment, OfflineIsASwitch) {
+  EXPECT_FALSE(HubAccess::from_environment().is_offline);
+  for (const char* on : {"1", "true", "ON", "Yes"}) {
+    setenv("HF_HUB_OFFLINE", on, 1);
+    EXPECT_TRUE(HubAccess::from_environment().is_offline) << on;
+  }
+  setenv("HF_HUB_OFFLINE", "0", 1);
+  EXPECT_FALSE(HubAccess::from_environment().is_offline);
 }
 
 TEST_F(FetchTest, AQuantChoosesTheFileAndASplitOneComesWhole) {

@@ -22,19 +22,6 @@ TEST(ModelName, IsARepositoryWithOrWithoutAQuant) {
   }
 }
 
-TEST(ChooseGguf, PrefersTheUsualKindsAndTakesWholeWords) {
-  const Paths paths = {"a.Q8_0.gguf",          "a.IQ4_K_M.gguf", "a.Q4_K_M.gguf",
-                       "mmproj-a.Q4_K_M.gguf", "a.bf16.gguf",    "x.txt"};
-  EXPECT_EQ(choose_gguf(paths, ""), Paths{"a.Q4_K_M.gguf"});
-  EXPECT_EQ(choose_gguf(paths, "BF16"), Paths{"a.bf16.gguf"});
-  EXPECT_EQ(choose_gguf(paths, "Q2_K"), Paths{});
-  EXPECT_EQ(choose_gguf({"z.gguf", "b.Q8_0.gguf"}, ""), Paths{"b.Q8_0.gguf"});
-  EXPECT_EQ(choose_gguf({"z.gguf", "b.F16.gguf"}, ""), Paths{"b.F16.gguf"});
-  EXPECT_EQ(choose_gguf({"x.safetensors"}, ""), Paths{});
-  EXPECT_EQ(choose_gguf({"m-00002-of-00002.gguf", "m-00001-of-00002.gguf", "n.gguf"}, ""),
-            (Paths{"m-00001-of-00002.gguf", "m-00002-of-00002.gguf"}));
-}
-
 TEST(ParseRepository, RefusesWhatCouldDoHarm) {
   const std::string commit(40, 'a');
   const auto answer = [&](const std::string& file) {
