@@ -1,6 +1,7 @@
 // kvevict score: the official LongBench score of each prediction in a JSONL file.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -46,11 +47,18 @@ std::string aggregate_table(const std::map<std::string, DatasetScores>& datasets
   return table.text();
 }
 
+/// A row's data set: its own word, or as LongBench's pred.py names its files: "qasper.jsonl",
+/// "qasper_e.jsonl".
+std::string dataset_of(const JsonlRow& row, const std::string& input) {
+  const std::string named = row.text_or_empty("dataset");
+  return named.empty() ? std::filesystem::path(input).stem().string() : named;
+}
+
 double score_row(const eval::Scorer& scorer, const JsonlRow& row, const std::string& dataset) {
   try {
     const bool needs_classes = eval::longbench_dataset(dataset).metric == eval::Metric::kClassification;
-    return scorer.score({dataset, row.text("prediction"), row.texts("answers", true),
-                         row.texts("all_classes", needs_classes)});
+    return scorer.score({dataset, row.text(row.has("prediction") ? "prediction" : "pred"),
+                         row.texts("answers", true), row.texts("all_classes", needs_classes)});
   } catch (const Error& error) {
     const std::string what = error.what();
     throw Error(error.code(), what.rfind(row.place(), 0) == 0 ? what : row.place() + ": " + what);
@@ -64,7 +72,7 @@ void run_score(const ScoreFlags& flags) {
   std::map<std::string, DatasetScores> datasets;
   std::int64_t n = 0;
   for_each_jsonl_row(flags.input, [&](const JsonlRow& row) {
-    const std::string dataset = row.text("dataset");
+    const std::string dataset = dataset_of(row, flags.input);
     const double score = score_row(scorer, row, dataset);
     lines += nlohmann::json{{"score", score}}.dump() + "\n";
     datasets[dataset].scores.push_back(score);
@@ -82,8 +90,10 @@ void run_score(const ScoreFlags& flags) {
 void add_score(CLI::App& app) {
   auto flags = std::make_shared<ScoreFlags>();
   CLI::App* command = app.add_subcommand("score", "Score predictions as the official LongBench scorer does");
-  add_option(*command, "input", flags->input,
-             "JSONL: {\"dataset\", \"prediction\", \"answers\", \"all_classes\"}")
+  add_option(
+      *command, "input", flags->input,
+      "JSONL: {\"dataset\", \"prediction\", \"answers\", \"all_classes\"}, or a file of LongBench's pred.py "
+      "({\"pred\", ...}, the data set by the file's name)")
       ->option_text("FILE")
       ->required();
   add_option(*command, "output", flags->output, "JSONL: {\"score\"} in the same order, 0 to 1")

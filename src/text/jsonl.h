@@ -12,6 +12,7 @@ class JsonlRow {
  public:
   JsonlRow(nlohmann::json value, std::string place) : value_(std::move(value)), place_(std::move(place)) {}
 
+  [[nodiscard]] bool has(const char* name) const { return value_.contains(name); }
   /// The string field `name`. Errors: kBadData naming file, line and field.
   [[nodiscard]] std::string text(const char* name) const;
   /// Likewise, but "" if the field is absent or null.
