@@ -72,6 +72,13 @@ struct ChatMessage {
   std::string content;
 };
 
+/// A part of a text: of a chat template, whose control tokens are meant, or of a message, whose are not.
+struct TextPart {
+  std::string text;
+  bool parse_special = false;  ///< Control tokens such as <|im_start|> are read as such, not as text.
+  friend bool operator==(const TextPart&, const TextPart&) = default;
+};
+
 /// A language model loaded by llama.cpp: weights and vocabulary, without any cache.
 ///
 /// Owner: the model owns the llama.cpp handle; sessions share the model. Thread safety: const
@@ -95,10 +102,15 @@ class Model {
   /// Bytes of K and V that one token takes over all layers.
   [[nodiscard]] std::int64_t kv_bytes_per_token(KvType type_k, KvType type_v) const;
 
-  /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token if it has
-  /// one; `parse_special`: read control tokens such as <|im_start|> as such, not as text.
+  /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token in front if it has one
+  /// (once, also if the text brings it); never with an end token behind, for a text may go on.
+  /// `parse_special`: as in TextPart. Errors: kInvalidArgument for a text above 1 GiB; kEngine.
   [[nodiscard]] std::vector<Token> tokenize(std::string_view text, bool add_special,
                                             bool parse_special) const;
+
+  /// The tokens of the whole text that `parts` make up. `is_beginning`: as `add_special`; false: the text
+  /// goes on from other text, without the space that some vocabularies put in front. Errors: as above.
+  [[nodiscard]] std::vector<Token> tokenize(std::span<const TextPart> parts, bool is_beginning) const;
 
   /// Tokens to UTF-8 text; control tokens give nothing unless `with_special`.
   [[nodiscard]] std::string detokenize(std::span<const Token> tokens, bool with_special = false) const;
@@ -106,9 +118,12 @@ class Model {
   /// Whether `token` ends a generation (end of text, end of turn, …).
   [[nodiscard]] bool is_end_of_generation(Token token) const;
 
-  /// The conversation as one prompt in the model's own chat template, ending where the
-  /// assistant's answer begins. Throws `Error(kUnsupported)` for a model without a template, or
-  /// with one that llama.cpp does not know.
+  /// The conversation in the model's own chat template, ending where the assistant's answer begins. What
+  /// messages say is in parts of its own. Errors: kUnsupported (field "chat_template") for a model without a
+  /// template, with one that llama.cpp does not know, or with one that leaves a message out.
+  [[nodiscard]] std::vector<TextPart> chat_parts(std::span<const ChatMessage> messages) const;
+
+  /// The same as one text. Errors: as `chat_parts`.
   [[nodiscard]] std::string apply_chat_template(std::span<const ChatMessage> messages) const;
 
   /// llama.cpp's handle, for the engine's own use.

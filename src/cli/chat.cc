@@ -13,6 +13,7 @@
 #include "cli/line_reader.h"
 #include "cli/model_run.h"
 #include "cli/subcommands.h"
+#include "cli/template_advice.h"
 #include "kvevict/conversation.h"
 #include "kvevict/error.h"
 #include "kvevict/registry.h"
@@ -182,7 +183,10 @@ void add_chat(CLI::App& app) {
   flags->generation.add_to(*command);
   flags->strategy.add_to(*command, false, true);
   flags->engine.add_to(*command);
-  command->callback([flags] { run_chat(*flags); });
+  command->callback([flags] {
+    with_template_advice("use another model, or kvevict generate, which goes on from a text without one",
+                         [&] { run_chat(*flags); });
+  });
 }
 
 }  // namespace kvevict::cli

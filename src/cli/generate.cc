@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "cli/model_run.h"
 #include "cli/subcommands.h"
+#include "cli/template_advice.h"
 #include "kvevict/error.h"
 #include "runtime/prompt_prefill.h"
 #include "text/utf8.h"
@@ -24,6 +25,7 @@ struct GenerateFlags {
   StrategyFlags strategy;
   GenerationFlags generation;
   std::string prompt, file;
+  std::string special = "off";
   std::optional<std::int64_t> max_length;
   bool chat = false;
   bool verbose = false;
@@ -44,7 +46,7 @@ std::string prompt_text(const GenerateFlags& flags) {
 /// The prompt as tokens, its middle cut out if --max_length asks for it.
 std::vector<Token> prompt_tokens(const GenerateFlags& flags, const Model& model) {
   std::string text = prompt_text(flags);
-  std::vector<Token> tokens = model.tokenize(text, true, false);
+  std::vector<Token> tokens = model.tokenize(text, !flags.chat, flags.special == "on");
   const auto n_most =
       static_cast<std::size_t>(flags.max_length.value_or(static_cast<std::int64_t>(tokens.size())));
   if (tokens.size() > n_most) {
@@ -55,7 +57,7 @@ std::vector<Token> prompt_tokens(const GenerateFlags& flags, const Model& model)
   }
   if (!flags.chat) return tokens;
   const ChatMessage message{"user", text};
-  return model.tokenize(model.apply_chat_template({&message, 1}), true, true);
+  return model.tokenize(model.chat_parts({&message, 1}), true);
 }
 
 double per_second(std::int64_t n, double seconds) {
@@ -88,6 +90,12 @@ void run_generate(const GenerateFlags& flags) {
   if (flags.max_length && *flags.max_length < 1) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("--max_length is {}: 1 or more is needed", *flags.max_length));
+  }
+  if (flags.chat && flags.special == "on") {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "--special on is for a prompt in the model's own format: a user's message (--chat) is never read "
+        "for control tokens");
   }
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
   const std::shared_ptr<const Model> model = flags.engine.load_model();
@@ -129,13 +137,18 @@ void add_generate(CLI::App& app) {
       ->option_text("FILE");
   add_flag(*command, "chat", flags->chat,
            "Put the prompt into the model's chat template, as a user's message");
+  add_option(*command, "special", flags->special,
+             "Control tokens in the prompt, such as <|im_start|>: off (they are text) or on (a prompt in the "
+             "model's own chat format)")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
   add_count(*command, "max_length", flags->max_length,
             "Longest prompt in tokens; longer ones are cut in the middle (no cut)");
   flags->generation.add_to(*command);
   flags->strategy.add_to(*command, false);
   add_flag(*command, "verbose", flags->verbose, "Print memory, evictions and times on stderr at the end");
   flags->engine.add_to(*command);
-  command->callback([flags] { run_generate(*flags); });
+  command->callback([flags] { with_template_advice("leave --chat out", [&] { run_generate(*flags); }); });
 }
 
 }  // namespace kvevict::cli

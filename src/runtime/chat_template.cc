@@ -1,55 +1,60 @@
 #include "runtime/chat_template.h"
 
+#include <algorithm>
+
 #include "kvevict/error.h"
 
 namespace kvevict {
 namespace {
 
-// Texts that stand for messages while the template is taken apart; no template has them.
-constexpr std::string_view kMessage = "kvevict-message-1";
-constexpr std::string_view kAnswer = "kvevict-answer-1";
-constexpr std::string_view kNextMessage = "kvevict-message-2";
-
-[[noreturn]] void refuse(const Model& model) {
-  throw Error(ErrorCode::kUnsupported,
-              "the chat template of " + model.info().name + " cannot be applied turn by turn");
-}
+// Texts of turns whose places in the template are looked for.
+constexpr const char* kMessage = "message";
+constexpr const char* kAnswer = "answer";
 
 }  // namespace
 
-ChatTemplate::ChatTemplate(const Model& model, std::string system) : model_(&model) {
-  std::vector<ChatMessage> messages;
-  if (!system.empty()) messages.push_back({"system", std::move(system)});
-  messages.push_back({"user", std::string(kMessage)});
-  const std::string one = model.apply_chat_template(messages);
-  messages.push_back({"assistant", std::string(kAnswer)});
-  messages.push_back({"user", std::string(kNextMessage)});
-  const std::string two = model.apply_chat_template(messages);
-
-  const std::size_t message = one.rfind(kMessage);
-  const std::size_t answer = two.rfind(kAnswer);
-  const std::size_t next = two.rfind(kNextMessage);
-  const bool is_incremental = message != std::string::npos && answer != std::string::npos &&
-                              next != std::string::npos && two.starts_with(one) && answer == one.size();
-  if (!is_incremental) refuse(model);
-  first_ = {one.substr(0, message), one.substr(message + kMessage.size())};
-  const std::size_t answer_end = answer + kAnswer.size();
-  next_ = {two.substr(answer_end, next - answer_end), two.substr(next + kNextMessage.size())};
-  n_system_tokens_ = static_cast<std::int64_t>(model.tokenize(first_.before, true, true).size());
+ChatTemplate::ChatTemplate(const Model& model, std::string system)
+    : model_(&model), system_(std::move(system)) {
+  const std::vector<TextPart> one = first_parts(kMessage);
+  const std::vector<TextPart> two = model.chat_parts(two_turns(kMessage));
+  const bool goes_on = two.size() > one.size() && std::equal(one.begin(), one.end(), two.begin()) &&
+                       two[one.size()] == TextPart{kAnswer, false};
+  if (!goes_on) {
+    throw Error(ErrorCode::kUnsupported,
+                "the chat template of " + model.info().name + " cannot be applied turn by turn",
+                "chat_template");
+  }
+  n_parts_before_next_ = one.size() + 1;
+  const auto message = std::find(one.rbegin(), one.rend(), TextPart{kMessage, false});
+  const auto n_before = static_cast<std::size_t>(one.rend() - message) - 1;
+  n_system_tokens_ = static_cast<std::int64_t>(model.tokenize(std::span(one).first(n_before), true).size());
 }
 
-std::vector<Token> ChatTemplate::tokens(const Frame& frame, std::string_view message, bool is_first) const {
-  std::vector<Token> tokens = model_->tokenize(frame.before, is_first, true);
-  for (const Token token : model_->tokenize(message, false, false)) tokens.push_back(token);
-  for (const Token token : model_->tokenize(frame.after, false, true)) tokens.push_back(token);
-  return tokens;
+std::vector<ChatMessage> ChatTemplate::one_turn(std::string_view message) const {
+  std::vector<ChatMessage> messages;
+  if (!system_.empty()) messages.push_back({"system", system_});
+  messages.push_back({"user", std::string(message)});
+  return messages;
+}
+
+std::vector<ChatMessage> ChatTemplate::two_turns(std::string_view message) const {
+  std::vector<ChatMessage> messages = one_turn(kMessage);
+  messages.push_back({"assistant", kAnswer});
+  messages.push_back({"user", std::string(message)});
+  return messages;
+}
+
+std::vector<TextPart> ChatTemplate::first_parts(std::string_view message) const {
+  return model_->chat_parts(one_turn(message));
 }
 
 std::vector<Token> ChatTemplate::first_turn(std::string_view message) const {
-  return tokens(first_, message, true);
+  return model_->tokenize(first_parts(message), true);
 }
+
 std::vector<Token> ChatTemplate::next_turn(std::string_view message) const {
-  return tokens(next_, message, false);
+  const std::vector<TextPart> parts = model_->chat_parts(two_turns(message));
+  return model_->tokenize(std::span(parts).subspan(n_parts_before_next_), false);
 }
 
 }  // namespace kvevict

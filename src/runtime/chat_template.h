@@ -9,7 +9,7 @@
 namespace kvevict {
 
 /// The model's chat template turn by turn: what a new message adds behind an answer, without the history.
-/// A message's own text is never read for control tokens.
+/// The texts of messages and of the system prompt are never read for control tokens.
 class ChatTemplate {
  public:
   /// Errors: kUnsupported for a model without a template that llama.cpp knows, or with one whose later turns
@@ -26,14 +26,13 @@ class ChatTemplate {
   [[nodiscard]] std::int64_t count_system_tokens() const { return n_system_tokens_; }
 
  private:
-  struct Frame {
-    std::string before, after;  // the template's own text around a message
-  };
-
-  [[nodiscard]] std::vector<Token> tokens(const Frame& frame, std::string_view message, bool is_first) const;
+  [[nodiscard]] std::vector<ChatMessage> one_turn(std::string_view message) const;
+  [[nodiscard]] std::vector<ChatMessage> two_turns(std::string_view message) const;
+  [[nodiscard]] std::vector<TextPart> first_parts(std::string_view message) const;
 
   const Model* model_;
-  Frame first_, next_;
+  std::string system_;
+  std::size_t n_parts_before_next_ = 0;  // of two turns, up to the end of the first answer
   std::int64_t n_system_tokens_ = 0;
 };
 

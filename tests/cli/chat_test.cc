@@ -31,6 +31,19 @@ TEST(ChatCommand, AnswersObeysAndEndsWithTheInput) {
   EXPECT_NE(result.err.find("/nonsense is no command"), std::string::npos) << result.err;
 }
 
+TEST(ChatCommand, AnUnknownTemplateIsRefusedWithAdviceThatHelps) {
+  const std::string model = unknown_template_model_path().string();
+  const ProgramResult result = run_kvevict({"chat", "--model", model});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("kvevict generate"), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("--chat"), std::string::npos) << result.err;
+  const ProgramResult generated = run_kvevict({"generate", "--chat", "--prompt", "hi", "--model", model});
+  EXPECT_EQ(generated.exit_code, 1);
+  EXPECT_NE(generated.err.find("leave --chat out"), std::string::npos) << generated.err;
+  EXPECT_EQ(run_kvevict({"generate", "--prompt", "hi", "--model", model, "--max_new_tokens", "1"}).exit_code,
+            0);
+}
+
 TEST(ChatCommand, CountsTheSystemPromptAsSink) {
   const auto sink_of = [](const ProgramResult& result) {
     const std::size_t at = result.out.find("sink_recent:");
