@@ -110,6 +110,26 @@ TEST(GenerateCommand, APromptGoesOnBehindANulCharacter) {
             n_short + 8);
 }
 
+TEST(GenerateCommand, AnAnswerBeyondTheTrainedContextIsRefusedOrPacked) {
+  const std::string model = sentence_piece_model_path().string();  // trained on 256 tokens
+  std::vector<std::string> words = {
+      "generate",         "--model",          model, "--prompt", "hello there and again", "--strategy",
+      "sink_recent:4:60", "--max_new_tokens", "300", "--verbose"};
+  const ProgramResult refused = run_kvevict(words);
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_EQ(refused.out, "");  // not in the midst of the answer
+  EXPECT_NE(refused.err.find("trained on contexts of 256"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("(--positions)"), std::string::npos) << refused.err;
+  for (const char* prefill : {"full", "bounded"}) {
+    std::vector<std::string> bounded = words;
+    bounded.insert(bounded.end(), {"--prefill", prefill, "--chunk", "32"});
+    bounded.insert(bounded.end(), {"--positions", "absolute"});
+    EXPECT_EQ(run_kvevict(bounded).exit_code, 2) << prefill;
+    bounded.back() = "auto";
+    EXPECT_EQ(run_kvevict(bounded).exit_code, 0) << prefill;
+  }
+}
+
 TEST(GenerateCommand, RefusesInOneSentence) {
   struct Case {
     std::vector<std::string> arguments;
