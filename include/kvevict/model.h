@@ -102,10 +102,15 @@ class Model {
   /// Bytes of K and V that one token takes over all layers.
   [[nodiscard]] std::int64_t kv_bytes_per_token(KvType type_k, KvType type_v) const;
 
-  /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token if it has
-  /// one; `parse_special`: read control tokens such as <|im_start|> as such, not as text.
+  /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token in front if it has one
+  /// (once, also if the text brings it); never with an end token behind, for a text may go on.
+  /// `parse_special`: as in TextPart. Errors: kInvalidArgument for a text above 1 GiB; kEngine.
   [[nodiscard]] std::vector<Token> tokenize(std::string_view text, bool add_special,
                                             bool parse_special) const;
+
+  /// The tokens of the whole text that `parts` make up. `is_beginning`: as `add_special`; false: the text
+  /// goes on from other text, without the space that some vocabularies put in front. Errors: as above.
+  [[nodiscard]] std::vector<Token> tokenize(std::span<const TextPart> parts, bool is_beginning) const;
 
   /// Tokens to UTF-8 text; control tokens give nothing unless `with_special`.
   [[nodiscard]] std::string detokenize(std::span<const Token> tokens, bool with_special = false) const;

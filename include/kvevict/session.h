@@ -41,7 +41,8 @@ class Session {
   /// cells again, and nothing grows with the tokens seen. The first
   /// bounded append before any eviction makes the policy streaming (`Schedule::kStreaming`) for
   /// this session; after a one-shot eviction the frozen middle stays. O(tokens x budget).
-  /// Errors: those of `reserve`; kInvalidArgument for a policy without a bound in a stream and for a budget
+  /// Errors: those of `reserve`; kInvalidArgument for absolute positions that would pass the trained context
+  /// (`SessionOptions::past_trained_context`), for a policy without a bound in a stream and for a budget
   /// and chunk that the trained context cannot hold; kCancelled, kEngine and what a callback throws: tokens
   /// of earlier batches of this call stay appended, the others are not.
   void append(std::span<const Token> tokens, const AppendOptions& options = {});

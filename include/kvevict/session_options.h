@@ -47,7 +47,8 @@ struct SessionOptions {
   int n_chunk = 512;             ///< Bounded appends: tokens between two evictions; >= 1.
   /// Threads that decode a token at a time, and that compute batches. 0: one for each core that this process
   /// may use (affinity, control groups' quotas), fewer while other programs use processors, or
-  /// $OMP_NUM_THREADS if that is set; for batches, as many as `n_threads` if that is given. The last bits of a result depend on the number of threads.
+  /// $OMP_NUM_THREADS if that is set; for batches, as many as `n_threads` if that is given. The last bits of
+  /// a result depend on the number of threads.
   int n_threads = 0;
   int n_threads_batch = 0;
   int n_sequences = 1;  ///< Sessions that may share the context by `fork`; 1 … kMaxSequences.
@@ -58,6 +59,9 @@ struct SessionOptions {
   /// prefill automatic if the model's positions can be shifted. A policy that is defined by its positions
   /// overrides them.
   std::optional<PositionMode> positions{};
+  /// Absolute positions may pass the context that the model was trained on. What it says there is of no use,
+  /// but how it fails can be measured. false: a text that would pass it is refused.
+  bool past_trained_context = false;
   /// Tokens by which the cache may outgrow its budget while decoding, if an eviction costs more than removing
   /// cells (`decode_slack`: packed positions, plans for each layer, attention). The eviction is then paid
   /// once for so many tokens; >= 1.

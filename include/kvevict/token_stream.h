@@ -45,7 +45,6 @@ class TokenStream {
   std::vector<Token> waiting_;  // tokenized, not yet taken
   std::size_t n_taken_ = 0;     // of those
   bool is_first_ = true;
-  bool drops_space_ = false;  // the tokenizer puts a space before every text itself
 };
 
 }  // namespace kvevict

@@ -7,13 +7,14 @@
 #include <memory>
 
 #include "base/process_info.h"
+#include "cli/chat_input.h"
 #include "cli/flags.h"
 #include "cli/generation_flags.h"
 #include "cli/interrupt.h"
-#include "cli/line_reader.h"
 #include "cli/model_run.h"
 #include "cli/prompt_flags.h"
 #include "cli/subcommands.h"
+#include "cli/template_advice.h"
 #include "kvevict/conversation.h"
 #include "kvevict/error.h"
 #include "kvevict/registry.h"
@@ -31,6 +32,8 @@ struct ChatFlags {
 };
 
 constexpr const char* kHelp =
+    "A line is a message. A \\ at its end takes in the next line; so does \"\"\" before the first\n"
+    "and behind the last of several lines. // begins a message with /.\n"
     "/stats        what the cache holds and costs\n"
     "/keep         the conversation, evicted parts dimmed\n"
     "/save FILE    write the conversation to a file\n"
@@ -57,18 +60,19 @@ class Chat {
   Chat(Conversation& conversation, InterruptGuard& interrupt, std::string save_file)
       : conversation_(conversation),
         interrupt_(interrupt),
-        lines_("> ", interrupt),
+        lines_(interrupt),
+        input_(lines_),
         save_file_(std::move(save_file)) {}
 
   void run() {
     if (lines_.is_terminal()) fmt::print("/help lists the commands.\n");
-    while (const auto line = lines_.read()) {
-      if (*line == "/quit") break;
+    while (const auto input = input_.read()) {
+      if (input->is_command && input->text == "/quit") break;
       try {
-        if (line->starts_with('/')) {
-          obey(*line);
-        } else if (!line->empty()) {
-          answer(*line);
+        if (input->is_command) {
+          obey(input->text);
+        } else {
+          answer(input->text);
         }
       } catch (const std::exception& error) {  // whatever it is, the conversation is not lost for it
         interrupt_.clear();
@@ -114,6 +118,8 @@ class Chat {
 
   void save_or_load(const std::string& command, const std::string& file) {
     if (file.empty()) throw Error(ErrorCode::kInvalidArgument, command + " needs the name of a file");
+    if (file.find('\0') != std::string::npos)  // the system would take what comes before it for the name
+      throw Error(ErrorCode::kInvalidArgument, command + ": the name of a file has no NUL character");
     if (command == "/save") {
       conversation_.save(file);
       fmt::print("saved to {}\n", file);
@@ -127,6 +133,7 @@ class Chat {
   Conversation& conversation_;
   InterruptGuard& interrupt_;
   LineReader lines_;
+  ChatInputReader input_;
   std::string save_file_;
 };
 
@@ -185,7 +192,10 @@ void add_chat(CLI::App& app) {
   flags->generation.add_to(*command);
   flags->strategy.add_to(*command, false, true);
   flags->engine.add_to(*command);
-  command->callback([flags] { run_chat(*flags); });
+  command->callback([flags] {
+    with_template_advice("use another model, or kvevict generate, which goes on from a text without one",
+                         [&] { run_chat(*flags); });
+  });
 }
 
 }  // namespace kvevict::cli

@@ -9,6 +9,7 @@
 #include "cli/interrupt.h"
 #include "cli/paragraph.h"
 #include "cli/subcommands.h"
+#include "cli/template_advice.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
 
@@ -111,7 +112,9 @@ void add_demo(CLI::App& app) {
   add_option(*command, "gpu_layers", flags->engine.gpu_layers,
              "Layers to offload to GPUs: auto (what fits) or a number")
       ->option_text("auto|N");
-  command->callback([flags] { run_demo(*flags); });
+  command->callback([flags] {
+    with_template_advice("kvevict longbench --chat off asks without one", [&] { run_demo(*flags); });
+  });
 }
 
 }  // namespace kvevict::cli

@@ -13,6 +13,7 @@
 #include "cli/model_run.h"
 #include "cli/prompt_flags.h"
 #include "cli/subcommands.h"
+#include "cli/template_advice.h"
 #include "kvevict/error.h"
 #include "runtime/prompt_prefill.h"
 
@@ -24,6 +25,7 @@ struct GenerateFlags {
   StrategyFlags strategy;
   GenerationFlags generation;
   std::string prompt, file;
+  std::string special = "off";
   std::optional<std::int64_t> max_length;
   bool chat = false;
   PromptFlags messages;
@@ -41,7 +43,7 @@ void require_chat_for_messages(const GenerateFlags& flags) {
 /// The prompt as tokens, its middle cut out if --max_length asks for it.
 std::vector<Token> prompt_tokens(const GenerateFlags& flags, const Model& model) {
   std::string text = joined_prompt(flags.file, flags.prompt);
-  std::vector<Token> tokens = model.tokenize(text, true, false);
+  std::vector<Token> tokens = model.tokenize(text, !flags.chat, flags.special == "on");
   const auto n_most =
       static_cast<std::size_t>(flags.max_length.value_or(static_cast<std::int64_t>(tokens.size())));
   if (tokens.size() > n_most) {
@@ -87,6 +89,12 @@ void run_generate(const GenerateFlags& flags) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("--max_length is {}: 1 or more is needed", *flags.max_length));
   }
+  if (flags.chat && flags.special == "on") {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "--special on is for a prompt in the model's own format: a user's message (--chat) is never read "
+        "for control tokens");
+  }
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
   const std::shared_ptr<const Model> model = flags.engine.load_model();
   const std::vector<Token> prompt = prompt_tokens(flags, *model);
@@ -127,6 +135,7 @@ void add_generate(CLI::App& app) {
       ->option_text("FILE");
   add_flag(*command, "chat", flags->chat,
            "Put the prompt into the model's chat template, as a user's message");
+  add_special_option(*command, flags->special);
   add_count(*command, "max_length", flags->max_length,
             "Longest prompt in tokens; longer ones are cut in the middle (no cut)");
   flags->messages.add_to(*command);
@@ -134,7 +143,7 @@ void add_generate(CLI::App& app) {
   flags->strategy.add_to(*command, false);
   add_flag(*command, "verbose", flags->verbose, "Print memory, evictions and times on stderr at the end");
   flags->engine.add_to(*command);
-  command->callback([flags] { run_generate(*flags); });
+  command->callback([flags] { with_template_advice("leave --chat out", [&] { run_generate(*flags); }); });
 }
 
 }  // namespace kvevict::cli

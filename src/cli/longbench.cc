@@ -10,6 +10,7 @@
 #include "cli/longbench_run.h"
 #include "cli/strategy_file.h"
 #include "cli/subcommands.h"
+#include "cli/template_advice.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
 
@@ -128,7 +129,8 @@ void add_longbench(CLI::App& app) {
   add_flag(*command, "restart", flags->restart,
            "Start anew, replacing the results that the output file holds");
   flags->engine.add_to(*command);
-  command->callback([flags] { run_longbench_command(*flags); });
+  command->callback(
+      [flags] { with_template_advice("give --chat off", [&] { run_longbench_command(*flags); }); });
 }
 
 }  // namespace kvevict::cli

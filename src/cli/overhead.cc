@@ -15,6 +15,7 @@
 #include "cli/progress.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
+#include "engine/trained_context.h"
 #include "experiments/overhead_run.h"
 #include "kvevict/error.h"
 #include "kvevict/registry.h"
@@ -161,6 +162,7 @@ void run_overhead_command(const OverheadFlags& flags) {
     SessionOptions options = job.session;
     options.positions = job.strategies.back().positions;
     options.prefill = job.strategies.back().prefill;
+    require_trained_positions(*job.model, options, flags.prompt_tokens + flags.max_new_tokens);
     static_cast<void>(
         Session(job.model, job.strategies.back().policy, options));  // refuses before anything runs
   }

@@ -72,7 +72,9 @@ std::string table_of(const std::vector<eval::PerplexityRun>& runs, std::int64_t 
   }
   const bool has_limited =
       std::any_of(runs.begin(), runs.end(), [](const auto& run) { return run.reached_trained_context; });
-  return table.text() + (has_limited ? "* keeps every token, so it stops at the trained context\n" : "");
+  return table.text() +
+         (has_limited ? "* stops at the trained context: keeps every token, or its positions are absolute\n"
+                      : "");
 }
 
 /// Runs one strategy behind the others in `runs`.
@@ -82,6 +84,7 @@ void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Mode
   const auto policy = make_run_policy(flags.engine, spec, *model);
   SessionOptions options = resolved_options(*model, *policy, flags.engine.session_options());
   options.cancel = cancel;
+  options.past_trained_context = flags.engine.positions == "absolute";  // asked for, to be measured
   runs.emplace_back();
   eval::PerplexityRun& run = runs.back();
   run.info = describe(flags, *model, *policy, options);
@@ -93,6 +96,11 @@ void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Mode
   try {
     eval::run_perplexity(model, options, policy, tokens, {.n_window = flags.window, .n_total = n_total}, run);
     run.info.status = "complete";
+    if (const int n_trained = model->info().n_context_trained;
+        options.positions == PositionMode::kAbsolute && n_trained > 0 && run.n_tokens > n_trained) {
+      spdlog::warn("{}: positions went to {}, but {} was trained on contexts of {}", run.info.name,
+                   run.n_tokens - 1, model->info().name, n_trained);
+    }
   } catch (...) {
     run.info.status = is_cancellation_under_way() ? "interrupted" : "failed";
     throw;

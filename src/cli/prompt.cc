@@ -18,6 +18,7 @@ struct PromptCommandFlags {
   PromptFlags prompt;
   std::string model = "default";
   std::string messages, text, file;
+  std::string special = "off";
   bool raw = false;
   bool json = false;
 };
@@ -63,7 +64,7 @@ void run_prompt(const PromptCommandFlags& flags) {
   std::vector<Token> tokens;
   if (flags.raw) {
     text = joined_prompt(flags.file, flags.text);
-    tokens = model->tokenize(text, true, false);
+    tokens = model->tokenize(text, true, flags.special == "on");
   } else {
     const PromptTemplate prompt_template(*model, flags.prompt.options());
     const std::vector<TextPart> parts = prompt_template.render(messages_of(flags));
@@ -95,6 +96,7 @@ void add_prompt(CLI::App& app) {
   command->add_option("-f,--file", flags->file, "A file with a user's message (-: standard input)")
       ->option_text("FILE");
   add_flag(*command, "raw", flags->raw, "Without the chat template, as generate without --chat");
+  add_special_option(*command, flags->special);
   flags->prompt.add_to(*command);
   add_flag(*command, "json", flags->json, "Print {\"text\", \"tokens\", \"count\"}");
   command->callback([flags] { run_prompt(*flags); });

@@ -60,6 +60,15 @@ std::vector<ChatMessage> PromptFlags::messages(const std::string& message) const
   return messages;
 }
 
+void add_special_option(CLI::App& app, std::string& special) {
+  add_option(app, "special", special,
+             "Control tokens in the prompt, such as <|im_start|>: off (they are text) or on (a prompt in the "
+             "model's "
+             "own chat format)")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+}
+
 std::string joined_prompt(const std::string& file, const std::string& prompt) {
   std::string text = file.empty() ? "" : read_text(file);
   if (!prompt.empty()) {

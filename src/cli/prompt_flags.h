@@ -23,6 +23,9 @@ struct PromptFlags {
   [[nodiscard]] std::vector<ChatMessage> messages(const std::string& message) const;
 };
 
+/// Whether control tokens in a prompt without a template are read: "on" or "off".
+void add_special_option(CLI::App& app, std::string& special);
+
 /// The file's text, then the prompt's. Errors: of read_text; kInvalidArgument if both are empty; kBadData for
 /// a prompt that is not UTF-8.
 [[nodiscard]] std::string joined_prompt(const std::string& file, const std::string& prompt);

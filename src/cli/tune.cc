@@ -18,6 +18,7 @@
 #include "cli/ready_command.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
+#include "cli/template_advice.h"
 #include "experiments/tuning_race.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
@@ -279,7 +280,9 @@ void add_tune(CLI::App& app) {
       ->option_text("FILE");
   run.engine.add_to(*command);
   command->callback([flags, command] {
-    run_tune(*flags, given_options(*command, {"min_score", "kv_memory", "output"}));
+    with_template_advice("kvevict longbench --chat off asks without one", [&] {
+      run_tune(*flags, given_options(*command, {"min_score", "kv_memory", "output"}));
+    });
   });
 }
 

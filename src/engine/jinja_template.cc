@@ -96,8 +96,8 @@ JinjaTemplate::~JinjaTemplate() = default;
 JinjaTemplate::JinjaTemplate(JinjaTemplate&&) noexcept = default;
 JinjaTemplate& JinjaTemplate::operator=(JinjaTemplate&&) noexcept = default;
 
-std::vector<TextPart> JinjaTemplate::render(std::span<const ChatMessage> messages,
-                                              const std::string& values, bool begins_answer) const {
+std::vector<TextPart> JinjaTemplate::render(std::span<const ChatMessage> messages, const std::string& values,
+                                            bool begins_answer) const {
   jinja::context context(impl_->source);
   common_json globals = common_json::object();
   globals["bos_token"] = impl_->bos;
@@ -122,7 +122,8 @@ std::vector<TextPart> JinjaTemplate::render(std::span<const ChatMessage> message
     return parts;
   } catch (const std::exception& e) {
     throw Error(ErrorCode::kUnsupported,
-                std::string("the model's chat template refuses these messages: ") + e.what(), "chat");
+                std::string("the model's chat template refuses these messages: ") + e.what(),
+                "chat_template");
   }
 }
 

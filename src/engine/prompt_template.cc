@@ -23,10 +23,26 @@ std::string source_of(const Model& model, const TemplateOptions& options) {
   if (!options.source.empty()) return options.source;
   const char* const own = llama_model_chat_template(model.handle(), nullptr);
   if (own == nullptr) {
-    throw Error(ErrorCode::kUnsupported,
-                model.info().name + " brings no chat template: name one, or ask it without", "chat");
+    throw Error(ErrorCode::kUnsupported, model.info().name + " brings no chat template", "chat_template");
   }
   return own;
+}
+
+bool is_name(const std::string& source) {
+  const std::vector<std::string> known = known_chat_templates();
+  return std::find(known.begin(), known.end(), source) != known.end();
+}
+
+/// Nothing for a model's own template that is not Jinja which can be read: llama.cpp's list may know it.
+std::optional<JinjaTemplate> read_jinja(const Model& model, const std::string& source, bool is_own) {
+  const llama_vocab* const vocab = llama_model_get_vocab(model.handle());
+  try {
+    return JinjaTemplate(source, piece_of(vocab, llama_vocab_bos(vocab)),
+                         piece_of(vocab, llama_vocab_eos(vocab)));
+  } catch (const Error&) {
+    if (!is_own) throw;
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -38,21 +54,15 @@ struct PromptTemplate::Impl {
   MessageGuard guard;
 };
 
-PromptTemplate::PromptTemplate(const Model& model, TemplateOptions options)
-    : impl_(std::make_unique<Impl>(Impl{.model = &model,
-                                        .source = source_of(model, options),
-                                        .values = std::move(options.values),
-                                        .jinja = {},
-                                        .guard = MessageGuard(model)})) {
-  const llama_vocab* const vocab = llama_model_get_vocab(model.handle());
-  const std::vector<std::string> known = known_chat_templates();
-  const bool is_name = std::find(known.begin(), known.end(), impl_->source) != known.end();
-  if (reads_jinja() && !is_name) {
-    impl_->jinja.emplace(impl_->source, piece_of(vocab, llama_vocab_bos(vocab)),
-                         piece_of(vocab, llama_vocab_eos(vocab)));
-  } else {
-    require_known_template(impl_->source, model.info().name);
-  }
+PromptTemplate::PromptTemplate(const Model& model, TemplateOptions options) {
+  const bool is_own = options.source.empty();
+  impl_ = std::make_unique<Impl>(Impl{.model = &model,
+                                      .source = source_of(model, options),
+                                      .values = std::move(options.values),
+                                      .jinja = {},
+                                      .guard = MessageGuard(model)});
+  if (reads_jinja() && !is_name(impl_->source)) impl_->jinja = read_jinja(model, impl_->source, is_own);
+  if (!impl_->jinja) require_known_template(impl_->source, model.info().name);
 }
 
 PromptTemplate::~PromptTemplate() = default;
@@ -60,20 +70,14 @@ PromptTemplate::PromptTemplate(PromptTemplate&&) noexcept = default;
 PromptTemplate& PromptTemplate::operator=(PromptTemplate&&) noexcept = default;
 
 std::vector<TextPart> PromptTemplate::render(std::span<const ChatMessage> messages,
-                                               bool begins_answer) const {
+                                             bool begins_answer) const {
   if (!impl_->jinja) return render_known_template(impl_->source, messages, begins_answer);
   const GuardedMessages guarded = impl_->guard.guard(messages);
   return guarded.reveal(impl_->jinja->render(guarded.messages, impl_->values, begins_answer));
 }
 
 std::vector<Token> PromptTemplate::tokens(std::span<const TextPart> parts, bool is_beginning) const {
-  std::vector<Token> tokens;
-  for (const TextPart& part : parts) {
-    const std::vector<Token> piece =
-        impl_->model->tokenize(part.text, is_beginning && tokens.empty(), part.parse_special);
-    tokens.insert(tokens.end(), piece.begin(), piece.end());
-  }
-  return tokens;
+  return impl_->model->tokenize(parts, is_beginning);
 }
 
 bool PromptTemplate::is_jinja() const noexcept {

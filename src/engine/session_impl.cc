@@ -7,6 +7,7 @@
 #include "engine/cell_needs.h"
 #include "engine/key_rotator_check.h"
 #include "engine/log_probability.h"
+#include "engine/trained_context.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 #include "kvevict/simple_evict.h"
@@ -118,6 +119,10 @@ void Session::Impl::move_out(std::int64_t n_cells) {
   sequence = own_sequence;
 }
 
+void Session::Impl::require_positions(std::int64_t n_tokens) const {
+  require_trained_positions(*model, options, record.map().next_position() + n_tokens);
+}
+
 void Session::Impl::throw_if_cancelled() const {
   if (options.cancel != nullptr && options.cancel->load(std::memory_order_relaxed)) {
     throw Error(ErrorCode::kCancelled, "appending was cancelled");
@@ -160,6 +165,7 @@ void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last,
 }
 
 void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability& on_log_probability) {
+  require_positions(static_cast<std::int64_t>(tokens.size()));
   // Again after what a bounded append evicted: a fork frees no cell that another session holds.
   ensure_cells(record.map().n_held() + static_cast<std::int64_t>(tokens.size()));
   if (on_log_probability) context->ensure_outputs(std::min(kScoredTokens, context->n_batch()));
@@ -197,7 +203,9 @@ std::int64_t Session::Impl::cells_for_bounded(std::int64_t n_tokens, const Appen
 void Session::Impl::append_bounded(std::span<const Token> tokens, const AppendOptions& append) {
   const Policy& policy = this->policy();
   const std::int64_t n_spare = std::max<std::int64_t>(options.n_chunk, record.slack());
-  ensure_cells(cells_for_bounded(static_cast<std::int64_t>(tokens.size()), append));
+  const std::int64_t n_cells = cells_for_bounded(static_cast<std::int64_t>(tokens.size()), append);
+  require_positions(static_cast<std::int64_t>(tokens.size()));
+  ensure_cells(n_cells);
   record.begin_stream();
   for (std::size_t from = 0; from < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));

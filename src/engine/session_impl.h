@@ -61,6 +61,9 @@ struct KVEVICT_PRIVATE Session::Impl {
   /// Moves to a context of its own of `n_cells` cells.
   void move_out(std::int64_t n_cells);
 
+  /// Errors: as `require_trained_positions`, for `n_tokens` more tokens.
+  void require_positions(std::int64_t n_tokens) const;
+
   void throw_if_cancelled() const;
 
   /// Decodes `tokens`, which fit, in batches; with `on_log_probability`, as `AppendOptions` says.

@@ -78,6 +78,7 @@ void Session::append_each(std::span<Session* const> sessions, std::span<const To
   require_distinct(sessions, tokens);
   for (Session* const session : sessions) {
     session->impl_->throw_if_cancelled();
+    session->impl_->require_positions(1);
     session->reserve(1);
     session->impl_->pack_if_needed(1, 1);
   }

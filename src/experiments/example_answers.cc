@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/stopwatch.h"
+#include "engine/trained_context.h"
 #include "experiments/answer_decoding.h"
 #include "experiments/longbench_runner.h"
 #include "kvevict/memory.h"
@@ -103,6 +104,13 @@ std::vector<ExampleResult> answer_together(SharedPrefill& shared, std::span<cons
                                            const PreparedPrompt& prompt, const ExampleSettings& settings) {
   const auto n_first = prompt.tokens.size() - static_cast<std::size_t>(n_after_eviction(settings));
   const auto n_strategies = static_cast<std::int64_t>(strategies.size());
+  const std::int64_t n_appended = std::max<std::int64_t>(settings.prompt.n_new_tokens - 1, 0);
+  for (const RunStrategy& strategy : strategies) {  // before the prompt is computed
+    SessionOptions options = settings.session;
+    options.positions = strategy.positions;
+    require_trained_positions(shared.model(), options,
+                              static_cast<std::int64_t>(prompt.tokens.size()) + n_appended);
+  }
   ExampleResult common = describe(prompt);
   Stopwatch watch;
   common.n_reused_tokens = shared.prefill(std::span(prompt.tokens).first(n_first),

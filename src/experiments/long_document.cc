@@ -19,6 +19,12 @@ SessionOptions in_full(SessionOptions options) {
   return options;
 }
 
+/// The tokens of `text` as it goes on from the document.
+std::vector<Token> tokens_going_on(const Model& model, std::string text) {
+  const TextPart part{std::move(text)};
+  return model.tokenize({&part, 1}, false);
+}
+
 }  // namespace
 
 LongDocument make_long_document(const Model& model, std::span<const std::string> texts,
@@ -27,14 +33,14 @@ LongDocument make_long_document(const Model& model, std::span<const std::string>
       .tokens = {}, .fact = pass_key_fact(kKey), .question = kPassKeyQuestion, .answer = kKey};
   std::vector<Token>& tokens = document.tokens;
   tokens = model.tokenize(kPassKeyInstruction + pass_key_sentences(kKey) + "\n\n", true, false);
-  const std::vector<Token> end = model.tokenize("\n\n" + document.question + kPassKeyAnswer, false, false);
+  const std::vector<Token> end = tokens_going_on(model, "\n\n" + document.question + kPassKeyAnswer);
   const std::int64_t n_text = n_tokens - static_cast<std::int64_t>(end.size());
   if (texts.empty() || static_cast<std::int64_t>(tokens.size()) > n_text) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("a document of {} tokens has no room for a fact and a question", n_tokens));
   }
   for (std::size_t i = 0; static_cast<std::int64_t>(tokens.size()) < n_text; ++i) {
-    const std::vector<Token> more = model.tokenize(texts[i % texts.size()] + "\n\n", false, false);
+    const std::vector<Token> more = tokens_going_on(model, texts[i % texts.size()] + "\n\n");
     tokens.insert(tokens.end(), more.begin(), more.end());
   }
   tokens.resize(static_cast<std::size_t>(n_text));

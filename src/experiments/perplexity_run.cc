@@ -47,7 +47,9 @@ void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& op
                     const PerplexitySettings& settings, PerplexityRun& run) {
   std::int64_t n_total = settings.n_total;
   const std::int64_t n_trained = model->info().n_context_trained;
-  const bool is_limited = policy->keeps_all() && n_trained > 0 && n_total > n_trained;
+  const bool may_pass =
+      !policy->keeps_all() && (options.positions != PositionMode::kAbsolute || options.past_trained_context);
+  const bool is_limited = !may_pass && n_trained > 0 && n_total > n_trained;
   if (is_limited) n_total = n_trained;
   Session session(std::move(model), std::move(policy), options);
   run.positions = to_string(*session.options().positions);

@@ -28,7 +28,8 @@ struct PerplexityRun {
   std::int64_t n_tokens_held_peak = 0;
   std::int64_t kv_bytes_peak = 0;
   double seconds = 0;
-  bool reached_trained_context = false;  ///< Stopped there because nothing may be evicted.
+  bool reached_trained_context =
+      false;  ///< Stopped there: nothing may be evicted, or positions would pass it.
 };
 
 struct PerplexitySettings {

@@ -29,6 +29,8 @@ class SharedPrefill {
   /// A session that holds the prompt and goes on by `policy`. Errors: those of Session::fork.
   [[nodiscard]] Session session(std::shared_ptr<const Policy> policy);
 
+  [[nodiscard]] const Model& model() const noexcept { return *model_; }
+
   /// Of the shared context.
   [[nodiscard]] SessionStats stats() const { return trunk_.stats(); }
 

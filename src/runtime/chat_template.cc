@@ -16,7 +16,7 @@ constexpr std::string_view kAnswer = "kvevict-answer-1";
   throw Error(ErrorCode::kUnsupported,
               "the chat template of " + model.info().name +
                   " cannot be applied turn by turn: it leaves messages or answers out",
-              "chat");
+              "chat_template");
 }
 
 /// The parts in front of the first place of `text` and those behind it; nothing if they lack it.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "text/unicode_text.h"
 
 namespace kvevict {
@@ -10,10 +12,16 @@ namespace {
 constexpr std::int64_t kShownAtEnds = 32;  // tokens of a long evicted part
 
 std::string text_of(const Model& model, std::span<const Token> tokens, TokenRange range) {
+  if (range.count() == 0) return {};
+  // With the token before: a vocabulary that puts a space in front of a text would lose that of the first
+  // word.
+  const std::int64_t from = std::max<std::int64_t>(range.begin - 1, 0);
   const auto part =
-      tokens.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.count()));
-  return encode_utf8(
-      decode_utf8(model.detokenize(part, true)));  // a part may begin or end within a character
+      tokens.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(range.end - from));
+  const std::string before = model.detokenize(part.first(static_cast<std::size_t>(range.begin - from)), true);
+  std::string text = model.detokenize(part, true);
+  if (text.starts_with(before)) text.erase(0, before.size());
+  return encode_utf8(decode_utf8(text));  // a part may begin or end within a character
 }
 
 std::string evicted_text(const Model& model, std::span<const Token> tokens, TokenRange range) {

@@ -7,6 +7,7 @@
 
 #include "base/stopwatch.h"
 #include "engine/cell_needs.h"
+#include "engine/trained_context.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 
@@ -42,6 +43,13 @@ void require_trained_context(const Model& model, std::int64_t n_needed) {
               "prefill");
 }
 
+/// So that an answer is refused before the prompt has been computed, not in its midst.
+void require_positions(const Session& session, std::int64_t n_prompt, std::int64_t n_new) {
+  const std::int64_t n_appended = std::max<std::int64_t>(n_new - 1, 0);  // the last token never is
+  require_trained_positions(session.model(), session.options(),
+                            session.stats().n_tokens_seen + n_prompt + n_appended);
+}
+
 /// Appends `tokens` in whole batches or chunks, as one call would, telling `settings.on_progress` of each.
 /// `n_to_come`: tokens behind them, if that is known.
 void append_in_steps(Session& session, std::span<const Token> tokens, std::optional<std::int64_t> n_to_come,
@@ -69,6 +77,7 @@ PrefillReport prefill_in_full(Session& session, std::span<const Token> prompt,
                                     ? room_if_all_stay(session, n_prompt, settings.n_new_tokens)
                                     : n_first;
   require_trained_context(session.model(), before.n_tokens_held + n_needed);
+  require_positions(session, n_prompt, settings.n_new_tokens);
   Stopwatch watch;
   session.reserve(n_needed);
   append_in_steps(session, prompt.first(static_cast<std::size_t>(n_first)), std::nullopt, settings);
@@ -97,6 +106,7 @@ PrefillReport prefill_prompt(Session& session, std::span<const Token> prompt,
   if (prompt.empty())
     throw Error(ErrorCode::kInvalidArgument, "the prompt is empty: there is nothing to go on from");
   if (session.options().prefill == PrefillMode::kFull) return prefill_in_full(session, prompt, settings);
+  require_positions(session, static_cast<std::int64_t>(prompt.size()), settings.n_new_tokens);
   PrefillReport report;
   const Stopwatch watch;
   append_in_steps(session, prompt, settings.is_last ? std::optional(settings.n_new_tokens) : std::nullopt,

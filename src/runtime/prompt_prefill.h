@@ -33,8 +33,8 @@ struct PrefillReport {
 /// Puts a whole prompt behind what the session has seen and evicts: once at its end, or all along in a
 /// bounded prefill, as the session's options say. Afterwards `session.logits()` is what the answer goes on
 /// from.
-/// Errors: those of Session. If a full prefill would pass the trained context, the sentence says what to do
-/// instead.
+/// Errors: those of Session. If a full prefill would pass the trained context, or the positions of the prompt
+/// and its answer would, the sentence says what to do instead.
 PrefillReport prefill_prompt(Session& session, std::span<const Token> prompt,
                              const PrefillSettings& settings);
 

@@ -18,19 +18,10 @@ bool is_ascii_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/// Whether the model's tokenizer itself puts a space before a text that has none (SentencePiece).
-bool adds_a_space(const Model& model) {
-  const auto tokens = [&](std::string_view text) { return model.tokenize(text, false, false); };
-  const std::vector<Token> whole = tokens("one two");
-  std::vector<Token> parts = tokens("one");
-  for (const Token token : tokens(" two")) parts.push_back(token);
-  return parts != whole;
-}
-
 }  // namespace
 
 TokenStream::TokenStream(const Model& model, std::istream& text, std::string name)
-    : model_(model), text_(text), name_(std::move(name)), drops_space_(adds_a_space(model)) {}
+    : model_(model), text_(text), name_(std::move(name)) {}
 
 void TokenStream::read_ready() {
   std::array<char, kReadBytes> piece{};
@@ -103,9 +94,8 @@ std::vector<Token> TokenStream::next_part() {
       fill();
       continue;
     }
-    std::string_view part = std::string_view(buffer_).substr(0, n);
-    if (drops_space_ && !is_first_ && part.starts_with(' ')) part.remove_prefix(1);
-    tokens = model_.tokenize(part, is_first_, false);
+    const TextPart part{buffer_.substr(0, n)};
+    tokens = model_.tokenize({&part, 1}, is_first_);
     is_first_ = false;
     n_before_ += static_cast<std::int64_t>(n);
     buffer_.erase(0, n);

@@ -31,6 +31,59 @@ TEST(ChatCommand, AnswersObeysAndEndsWithTheInput) {
   EXPECT_NE(result.err.find("/nonsense is no command"), std::string::npos) << result.err;
 }
 
+TEST(ChatCommand, TakesLinesFromWindowsAsItTakesOthers) {
+  const std::string plain = "Hello there.\n\n/stats\n/keep\n/quit\nnever read\n";
+  std::string windows = "\xEF\xBB\xBF";
+  for (const char c : plain) windows += c == '\n' ? "\r\n" : std::string(1, c);
+  const auto without_memory = [](std::string text) {
+    const std::size_t at = text.find("resident memory");
+    return at == std::string::npos ? text : text.erase(at, text.find('\n', at) - at);
+  };
+  const ProgramResult expected = chat(plain);
+  const ProgramResult result = chat(windows);
+  EXPECT_EQ(without_memory(result.out), without_memory(expected.out));
+  EXPECT_NE(result.out.find("turns            1\n"), std::string::npos) << result.out;
+  EXPECT_EQ(result.err, "");
+}
+
+TEST(ChatCommand, AMessageMayHaveSeveralLinesAndBeginWithASlash) {
+  const auto shown = [](const std::string& input) { return chat(input + "/keep  \n").out; };
+  EXPECT_NE(shown("one\\\n two\\\nthree\n").find("user\none\n two\nthree<|im_end|>"), std::string::npos);
+  EXPECT_NE(shown("\"\"\"\n/quit\n\nb \\\r\n\"\"\"\n").find("user\n/quit\n\nb \\<|im_end|>"),
+            std::string::npos);
+  EXPECT_NE(shown("\"\"\"a\nb\"\"\"\n").find("user\na\nb<|im_end|>"), std::string::npos);
+  EXPECT_NE(shown("//keep it\n").find("user\n/keep it<|im_end|>"), std::string::npos);
+  const ProgramResult blank = chat(" \t\n\"\"\"\n\n\"\"\"\n/stats\n");
+  EXPECT_NE(blank.out.find("turns            0\n"), std::string::npos) << blank.out;
+}
+
+TEST(ChatCommand, TheEndOfTheInputEndsAMessage) {
+  EXPECT_FALSE(chat("Hello there.\\").out.empty());
+  EXPECT_FALSE(chat("\"\"\"Hello\nthere.").out.empty());
+}
+
+TEST(ChatCommand, ANulCharacterCutsNothingOff) {
+  const std::string folder = make_work_folder();
+  const std::string nul(1, '\0');
+  const ProgramResult result = chat("one" + nul + "two\n/keep\n/save " + folder + "/a" + nul + "b\n");
+  EXPECT_NE(result.out.find("user\none" + nul + "two<|im_end|>"), std::string::npos) << result.out;
+  EXPECT_NE(result.err.find("has no NUL character"), std::string::npos) << result.err;
+  EXPECT_FALSE(std::filesystem::exists(folder + "/a"));
+}
+
+TEST(ChatCommand, AnUnknownTemplateIsRefusedWithAdviceThatHelps) {
+  const std::string model = unknown_template_model_path().string();
+  const ProgramResult result = run_kvevict({"chat", "--model", model});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("kvevict generate"), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("--chat"), std::string::npos) << result.err;
+  const ProgramResult generated = run_kvevict({"generate", "--chat", "--prompt", "hi", "--model", model});
+  EXPECT_EQ(generated.exit_code, 1);
+  EXPECT_NE(generated.err.find("leave --chat out"), std::string::npos) << generated.err;
+  EXPECT_EQ(run_kvevict({"generate", "--prompt", "hi", "--model", model, "--max_new_tokens", "1"}).exit_code,
+            0);
+}
+
 TEST(ChatCommand, CountsTheSystemPromptAsSink) {
   const auto sink_of = [](const ProgramResult& result) {
     const std::size_t at = result.out.find("sink_recent:");

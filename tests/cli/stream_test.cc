@@ -182,5 +182,30 @@ TEST(PerplexityCommand, ComparesStrategiesInATableAndAFile) {
             runs[2].at("windows")[3].at("perplexity").get<double>());
 }
 
+TEST(PerplexityCommand, WarnsWherePositionsPassTheTrainedContext) {
+  const std::string folder = make_work_folder();
+  const std::string file = folder + "/text.txt";
+  std::ofstream(file) << long_text(4000);
+  const auto measured = [&](const char* positions) {
+    return run_kvevict({"perplexity", file, "--model", short_context_model_path().string(), "--strategies",
+                        "sink_recent:4:60", "--chunk", "64", "--window", "64", "--total_tokens", "600",
+                        "--positions", positions, "--output", folder + "/out.json"});
+  };
+  EXPECT_NE(measured("absolute").err.find("positions went to 599"), std::string::npos);
+  const ProgramResult packed = measured("packed");
+  EXPECT_EQ(packed.exit_code, 0) << packed.err;
+  EXPECT_EQ(packed.err.find("positions went"), std::string::npos) << packed.err;
+}
+
+TEST(StreamCommand, EndsBeforePositionsPassTheTrainedContext) {
+  const std::string file = make_work_folder() + "/text.txt";
+  std::ofstream(file) << long_text(4000);
+  const ProgramResult result =
+      run_kvevict({"stream", file, "--model", short_context_model_path().string(), "--strategy",
+                   "sink_recent:4:60", "--chunk", "64", "--positions", "absolute"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_NE(result.err.find("trained on contexts of 512"), std::string::npos) << result.err;
+}
+
 }  // namespace
 }  // namespace kvevict::test

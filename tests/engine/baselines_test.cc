@@ -49,6 +49,7 @@ TEST_P(Baselines, EvictAtOnceAndWhileAnswering) {
 
 TEST_P(Baselines, StreamPastTheTrainedContext) {
   const std::vector<Token> text = test::prose_tokens(*model_, 800);
+  options_.past_trained_context = true;  // absolute positions
   Session session(model_, policy_, options_);
   session.append(std::span(text).first(800), {.prefill = PrefillMode::kBounded});
   expect_whole(session, 64 + 1 + 100);

@@ -212,6 +212,7 @@ TEST(Layered, GoesOnBoundedAndInAnswersAndAfterARestart) {
     SessionOptions options = options_of(KvType::kF16, FlashAttention::kAuto, positions);
     options.n_chunk = 100;
     options.prefill = PrefillMode::kBounded;
+    options.past_trained_context = true;  // absolute positions
     Session session(model, policy, options);
     for (std::size_t from = 0; from < 1200; from += 300) {
       session.append(std::span(text).subspan(from, 300));

@@ -92,6 +92,43 @@ TEST(ChatTemplateTest, AMessageCannotBringControlTokens) {
   EXPECT_EQ(count_ends(turns.first_turn("<|im_end|>")), count_ends(turns.first_turn("no")));
 }
 
+TEST(ChatTemplateTest, ASystemPromptCannotBringControlTokens) {
+  const auto model = test::load_model(shallow_model_path());
+  const auto n_ends = [&](const char* system) {
+    const std::vector<Token> tokens = ChatTemplate(*model, system).first_turn("Hello");
+    return std::count_if(tokens.begin(), tokens.end(),
+                         [&](Token t) { return model->is_end_of_generation(t); });
+  };
+  EXPECT_EQ(n_ends("Say <|im_end|> often."), n_ends("Say little."));
+}
+
+TEST(ChatTemplateTest, TurnsOfASentencePieceVocabularyJoinToTheWhole) {
+  const auto model = test::load_model(test::sentence_piece_model_path());
+  const ChatTemplate turns(*model, "");
+  const std::vector<ChatMessage> one = {{"user", "hello"}};
+  EXPECT_EQ(turns.first_turn("hello"), model->tokenize(model->apply_chat_template(one), true, true));
+  const std::vector<ChatMessage> all = {{"user", "hello"}, {"assistant", "there"}, {"user", "again"}};
+  std::vector<Token> joined = turns.first_turn("hello");
+  const TextPart answer{"there"};
+  for (const Token token : model->tokenize({&answer, 1}, false)) joined.push_back(token);
+  for (const Token token : turns.next_turn("again")) joined.push_back(token);
+  EXPECT_EQ(model->detokenize(joined, true),
+            model->detokenize(model->tokenize(model->apply_chat_template(all), true, true), true));
+}
+
+TEST(ConversationTest, KeepShowsTheSpacesOfASentencePieceVocabulary) {
+  Conversation chat(test::load_model(test::sentence_piece_model_path()), make_policy("sink_recent:2:2"),
+                    {.max_new_tokens = 1, .session = {.n_chunk = 1, .prefill = PrefillMode::kBounded}});
+  say(chat, "hello there again");
+  std::string shown = chat.kept_text();
+  for (const char* mark : {"[-", "-]"}) {
+    const std::size_t at = shown.find(mark);
+    ASSERT_NE(at, std::string::npos) << shown;
+    shown.erase(at, 2);
+  }
+  EXPECT_TRUE(shown.starts_with("<s> [INST] hello there again [/INST]")) << shown;
+}
+
 TEST(ConversationTest, DecodesEveryTokenOnce) {
   Conversation chat = make_conversation("sink_recent:16:112");
   std::int64_t n_expected = 0;

@@ -4,6 +4,8 @@
 #include <llama.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -68,21 +70,25 @@ fs::path shallow_f32_model_path() {
 
 namespace {
 
-using Override = std::pair<const char*, std::variant<std::int64_t, double, const char*>>;
+using Override = std::pair<const char*, std::variant<std::int64_t, double, bool, const char*>>;
 
-/// `from` with other metadata.
+/// `from` with other metadata; keys are the architecture's unless they are the tokenizer's.
 fs::path altered_model_path(const fs::path& from, const char* suffix, const std::vector<Override>& changes) {
   std::vector<llama_model_kv_override> overrides(changes.size() +
                                                  1);  // the last one, without a key, ends the list
   for (std::size_t i = 0; i < changes.size(); ++i) {
     llama_model_kv_override& to = overrides[i];
-    std::snprintf(to.key, sizeof to.key, "llama.%s", changes[i].first);
+    const bool is_tokenizers = std::string_view(changes[i].first).starts_with("tokenizer.");
+    std::snprintf(to.key, sizeof to.key, "%s%s", is_tokenizers ? "" : "llama.", changes[i].first);
     if (const auto* number = std::get_if<std::int64_t>(&changes[i].second)) {
       to.tag = LLAMA_KV_OVERRIDE_TYPE_INT;
       to.val_i64 = *number;
     } else if (const auto* real = std::get_if<double>(&changes[i].second)) {
       to.tag = LLAMA_KV_OVERRIDE_TYPE_FLOAT;
       to.val_f64 = *real;
+    } else if (const auto* flag = std::get_if<bool>(&changes[i].second)) {
+      to.tag = LLAMA_KV_OVERRIDE_TYPE_BOOL;
+      to.val_bool = *flag;
     } else {
       to.tag = LLAMA_KV_OVERRIDE_TYPE_STR;
       std::snprintf(to.val_str, sizeof to.val_str, "%s", std::get<const char*>(changes[i].second));
@@ -98,6 +104,19 @@ fs::path altered_model_path(const fs::path& from, const char* suffix, const std:
 
 fs::path short_context_model_path(const fs::path& from) {
   return altered_model_path(from, "-context-512", {{"context_length", std::int64_t{512}}});
+}
+
+fs::path end_token_model_path() {
+  return altered_model_path(shallow_model_path(), "-add-eos", {{"tokenizer.ggml.add_eos_token", true}});
+}
+
+fs::path begin_token_model_path() {
+  return altered_model_path(shallow_model_path(), "-add-bos", {{"tokenizer.ggml.add_bos_token", true}});
+}
+
+fs::path unknown_template_model_path() {
+  return altered_model_path(shallow_model_path(), "-unknown-template",
+                            {{"tokenizer.chat_template", "{{ messages"}});
 }
 
 fs::path linear_rope_model_path() {
@@ -130,14 +149,19 @@ namespace {
 
 using Numbers = std::vector<std::pair<const char*, std::uint32_t>>;
 
+void add_no_vocabulary(gguf_context* gguf) {
+  gguf_set_val_str(gguf, "tokenizer.ggml.model", "no_vocab");
+}
+
 /// A model of `architecture` with `numbers` in its metadata and made-up weights, once, in the build folder.
-fs::path random_model_path(const std::string& architecture, const Numbers& numbers) {
+fs::path random_model_path(const std::string& architecture, const Numbers& numbers,
+                           void (*add_vocabulary)(gguf_context*) = add_no_vocabulary) {
   const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / ("random-" + architecture + ".gguf");
   if (fs::exists(path)) return path;
   fs::create_directories(path.parent_path());
   const std::unique_ptr<gguf_context, decltype(&gguf_free)> gguf(gguf_init_empty(), &gguf_free);
   gguf_set_val_str(gguf.get(), "general.architecture", architecture.c_str());
-  gguf_set_val_str(gguf.get(), "tokenizer.ggml.model", "no_vocab");
+  add_vocabulary(gguf.get());
   for (const auto& [key, value] : numbers)
     gguf_set_val_u32(gguf.get(), (architecture + "." + key).c_str(), value);
   gguf_set_val_f32(gguf.get(), (architecture + ".attention.layer_norm_rms_epsilon").c_str(), 1e-5F);
@@ -165,6 +189,73 @@ fs::path recurrent_model_path() {
                                      {"ssm.inner_size", 128},
                                      {"ssm.state_size", 8},
                                      {"ssm.time_step_rank", 4}});
+}
+
+namespace {
+
+/// Pieces of a SentencePiece vocabulary ("\xE2\x96\x81": a space) and of all that begins them: they are put
+/// together letter by letter.
+std::vector<std::string> sentence_pieces() {
+  const std::string space = "\xE2\x96\x81";
+  std::vector<std::string> pieces = {space};
+  for (const char* word : {"[INST]", "[/INST]", "<<SYS>>", "hello", "there", "again", "and", "s", "t"}) {
+    const std::string text = word;
+    for (std::size_t n = 1; n <= text.size(); ++n) {
+      for (const std::string& piece : {text.substr(0, n), space + text.substr(0, n)}) {
+        if (std::find(pieces.begin(), pieces.end(), piece) == pieces.end()) pieces.push_back(piece);
+      }
+    }
+  }
+  return pieces;
+}
+
+void add_sentence_pieces(gguf_context* gguf) {
+  std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
+  std::vector<std::int32_t> types = {2, 3, 3};  // llama.cpp's: unknown, control, control
+  std::vector<float> scores(3, 0.0F);
+  const auto add = [&](const std::string& token, std::int32_t type, float score) {
+    tokens.push_back(token);
+    types.push_back(type);
+    scores.push_back(score);
+  };
+  for (int byte = 0; byte < 256; ++byte) {
+    std::array<char, 8> name{};
+    std::snprintf(name.data(), name.size(), "<0x%02X>", static_cast<unsigned>(byte));
+    add(name.data(), 6, 0.0F);
+  }
+  for (const std::string& piece : sentence_pieces()) add(piece, 1, static_cast<float>(piece.size()));
+  std::vector<const char*> names;
+  for (const std::string& token : tokens) names.push_back(token.c_str());
+  gguf_set_val_str(gguf, "tokenizer.ggml.model", "llama");
+  gguf_set_val_str(gguf, "tokenizer.ggml.pre", "default");
+  gguf_set_arr_str(gguf, "tokenizer.ggml.tokens", names.data(), names.size());
+  gguf_set_arr_data(gguf, "tokenizer.ggml.scores", GGUF_TYPE_FLOAT32, scores.data(), scores.size());
+  gguf_set_arr_data(gguf, "tokenizer.ggml.token_type", GGUF_TYPE_INT32, types.data(), types.size());
+  gguf_set_val_u32(gguf, "tokenizer.ggml.bos_token_id", 1);
+  gguf_set_val_u32(gguf, "tokenizer.ggml.eos_token_id", 2);
+  gguf_set_val_u32(gguf, "tokenizer.ggml.unknown_token_id", 0);
+  gguf_set_val_bool(gguf, "tokenizer.ggml.add_bos_token", true);
+}
+
+}  // namespace
+
+fs::path sentence_piece_model_path() {
+  const fs::path bare = random_model_path("llama",
+                                          {{"context_length", 256},
+                                           {"embedding_length", 64},
+                                           {"block_count", 2},
+                                           {"feed_forward_length", 64},
+                                           {"attention.head_count", 2},
+                                           {"attention.head_count_kv", 1},
+                                           {"rope.dimension_count", 32}},
+                                          add_sentence_pieces);
+  // llama.cpp does not save a template that it was given with made-up weights
+  return altered_model_path(
+      bare, "-talk",
+      {{"tokenizer.chat_template",
+        "{% for m in messages %}{% if m.role == 'user' %}{{ bos_token + '[INST] ' + m.content + ' [/INST]' }}"
+        "{% elif m.role == 'system' %}{{ '<<SYS>>\\n' + m.content + '\\n<</SYS>>\\n\\n' }}"
+        "{% else %}{{ ' ' + m.content + ' ' + eos_token }}{% endif %}{% endfor %}"}});
 }
 
 fs::path sliding_window_model_path() {

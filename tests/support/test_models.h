@@ -29,6 +29,16 @@ inline constexpr std::size_t kShallowLayers = 4;
 [[nodiscard]] std::filesystem::path short_context_model_path(
     const std::filesystem::path& from = shallow_model_path());
 
+/// The shallow model with a vocabulary that asks for an end token behind every text.
+[[nodiscard]] std::filesystem::path end_token_model_path();
+
+/// The shallow model with a vocabulary that asks for a begin token, <|im_start|>, before every text; its chat
+/// template begins with that itself.
+[[nodiscard]] std::filesystem::path begin_token_model_path();
+
+/// The shallow model with a chat template that llama.cpp does not know.
+[[nodiscard]] std::filesystem::path unknown_template_model_path();
+
 /// The shallow model with all positions scaled alike (linear, factor 4) in its metadata.
 [[nodiscard]] std::filesystem::path linear_rope_model_path();
 
@@ -40,6 +50,10 @@ inline constexpr std::size_t kShallowLayers = 4;
 
 /// A tiny random model (Gemma 3) most of whose layers attend over a sliding window of 32 tokens.
 [[nodiscard]] std::filesystem::path sliding_window_model_path();
+
+/// A tiny random model with a SentencePiece vocabulary of a few words and the chat template of Llama 2,
+/// trained on 256 tokens.
+[[nodiscard]] std::filesystem::path sentence_piece_model_path();
 
 /// A tiny random model (Qwen2) of 6 layers, 128 tokens and a trained context of 512: for what does not depend
 /// on what a model says. It has no vocabulary.
