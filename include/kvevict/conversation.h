@@ -20,6 +20,7 @@ struct ConversationOptions {
   std::string system{};               ///< System prompt; may be empty.
   std::int64_t max_new_tokens = 256;  ///< Of an answer.
   SamplingOptions sampling{};
+  std::vector<std::string> stop{};  ///< Texts that end an answer where one begins; not empty.
   /// Of the session. Bounded: a message of any length goes in by chunks. `cancel` stops an answer.
   SessionOptions session{.prefill = PrefillMode::kBounded};
 };
