@@ -22,6 +22,7 @@ struct ConversationOptions {
   TemplateOptions prompt_template{};  ///< How messages are written; the model's own way by default.
   std::int64_t max_new_tokens = 256;  ///< Of an answer.
   SamplingOptions sampling{};
+  std::vector<std::string> stop{};  ///< Texts that end an answer where one begins; not empty.
   /// Of the session. Bounded: a message of any length goes in by chunks. `cancel` stops an answer.
   SessionOptions session{.prefill = PrefillMode::kBounded};
 };
@@ -31,8 +32,8 @@ struct ConversationOptions {
 /// Owner: shares the model. Thread safety: one thread at a time.
 class Conversation {
  public:
-  /// Errors: those of Session and of PromptTemplate; kUnsupported for a template that leaves messages or answers
-  /// out; kBadData for a system prompt that is not UTF-8.
+  /// Errors: those of Session and of PromptTemplate; kUnsupported for a template that leaves messages or
+  /// answers out; kBadData for a system prompt that is not UTF-8.
   Conversation(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                ConversationOptions options = {});
   ~Conversation();

@@ -65,8 +65,9 @@ class Session {
   EvictionReport evict(const EvictOptions& options = {});
 
   /// Samples from the logits of the last appended token and goes on from there. The last new
-  /// token is returned but not appended. What is drawn depends on the seed, the token's index and
-  /// the logits alone, so stopping, saving and going on gives the same tokens.
+  /// token is returned but not appended. What is drawn depends on the seed, the token's index, the logits and
+  /// `recent` alone, so stopping, saving and going on gives the same tokens. Errors: those of `append`;
+  /// kInvalidArgument for an option out of its range.
   /// REQUIRES: something was appended.
   Generation generate(const GenerateOptions& options = {});
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,11 +27,13 @@ struct HeldRun {
 
 /// How the next token is drawn; the defaults are greedy. llama.cpp's samplers do the work.
 struct SamplingOptions {
-  double temperature = 0.0;  ///< 0: greedy, and nothing below is used; >= 0.
+  double temperature = 0.0;  ///< 0: greedy, and only the last two below are used; >= 0.
   int top_k = 40;            ///< Best tokens considered; 0: all.
   double top_p = 0.95;       ///< Share of probability considered; 0 < p <= 1.
   double min_p = 0.05;       ///< Least probability, relative to the best token's; 0 <= p <= 1.
   std::uint32_t seed = 1;
+  double repeat_penalty = 1.0;  ///< Above 1: the last 64 tokens are less likely to come again; > 0.
+  bool ignores_end = false;     ///< Never draws a token that ends a generation.
 };
 
 enum class FlashAttention { kAuto, kOn, kOff };
@@ -59,8 +62,7 @@ struct SessionOptions {
   /// prefill automatic if the model's positions can be shifted. A policy that is defined by its positions
   /// overrides them.
   std::optional<PositionMode> positions{};
-  /// Absolute positions may pass the context that the model was trained on. What it says there is of no use,
-  /// but how it fails can be measured. false: a text that would pass it is refused.
+  /// Absolute positions may pass the trained context, so that what comes of it can be measured; else refused.
   bool past_trained_context = false;
   /// Tokens by which the cache may outgrow its budget while decoding, if an eviction costs more than removing
   /// cells (`decode_slack`: packed positions, plans for each layer, attention). The eviction is then paid
@@ -114,15 +116,18 @@ struct GenerateOptions {
   std::int64_t max_new_tokens = 128;
   SamplingOptions sampling{};
   bool stop_at_end_of_generation = true;
-  /// Called with every new token and the text that it completes (whole UTF-8 characters; empty
-  /// while one is unfinished); false stops the generation.
+  std::vector<std::string> stop{};  ///< Texts that end the generation where one begins; not empty.
+  std::span<const Token> recent{};  ///< Tokens before it that the repeat penalty counts: the last 64.
+  /// Called with each new token and the text that it completes (whole characters, or none); false stops.
   std::function<bool(Token, std::string_view)> on_token{};
+  /// Called at the end with what was held back since it might have become a text of `stop`, if any.
+  std::function<void(std::string_view)> on_rest{};
 };
 
 struct Generation {
-  std::vector<Token> tokens;  ///< Without the end-of-generation token.
-  std::string text;
-  bool reached_end = false;  ///< Whether the model itself ended.
+  std::vector<Token> tokens;  ///< Without the end-of-generation token; with those of a text of `stop`.
+  std::string text;           ///< Up to a text of `stop`.
+  bool reached_end = false;   ///< Whether the model itself ended, with a text of `stop` or without.
 };
 
 /// Running figures of a session. Bytes are of K and V rows: llama.cpp's allocation. Cells, bytes

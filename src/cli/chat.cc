@@ -169,6 +169,7 @@ void run_chat(ChatFlags flags) {
                              .prompt_template = prompt_template,
                              .max_new_tokens = flags.generation.max_new_tokens,
                              .sampling = flags.generation.sampling,
+                             .stop = flags.generation.stop,
                              .session = run.options});
   if (!flags.load.empty()) conversation.load(flags.load);
   Chat(conversation, interrupt, flags.save).run();

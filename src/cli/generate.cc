@@ -111,13 +111,18 @@ void run_generate(const GenerateFlags& flags) {
   const PrefillReport prefill =
       prefill_prompt(session, prompt, {.n_new_tokens = size.n_new, .is_last = true});
   const Stopwatch decoding;
-  const Generation answer = session.generate({.max_new_tokens = flags.generation.max_new_tokens,
-                                              .sampling = flags.generation.sampling,
-                                              .on_token = [](Token, std::string_view text) {
-                                                fmt::print("{}", text);
-                                                std::fflush(stdout);
-                                                return true;
-                                              }});
+  const Generation answer =
+      session.generate({.max_new_tokens = flags.generation.max_new_tokens,
+                        .sampling = flags.generation.sampling,
+                        .stop = flags.generation.stop,
+                        .recent = prompt,
+                        .on_token =
+                            [](Token, std::string_view text) {
+                              fmt::print("{}", text);
+                              std::fflush(stdout);
+                              return true;
+                            },
+                        .on_rest = [](std::string_view text) { fmt::print("{}", text); }});
   const double seconds = decoding.seconds();
   fmt::print("\n");
   if (flags.verbose)

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/flags.h"
 #include "kvevict/error.h"
+#include "text/utf8.h"
 
 namespace kvevict::cli {
 
@@ -14,10 +17,21 @@ void GenerationFlags::add_to(CLI::App& app) {
   add_option(app, "top_p", sampling.top_p, "Share of probability considered")->option_text("P");
   add_option(app, "min_p", sampling.min_p, "Least probability, relative to the best token's")
       ->option_text("P");
+  add_option(app, "repeat_penalty", sampling.repeat_penalty,
+             "Above 1: the last 64 tokens are less likely to come again")
+      ->option_text("X");
+  add_flag(app, "ignore_eos", sampling.ignores_end,
+           "Go on to --max_new_tokens: the model cannot end an answer");
+  add_option(app, "stop", stop, "A text that ends an answer where it begins; may be given several times")
+      ->allow_extra_args(false)
+      ->option_text("TEXT");
   add_count(app, "seed", sampling.seed, "Seed of the sampler, where the temperature is above 0");
 }
 
 void GenerationFlags::validate() const {
+  if (std::find(stop.begin(), stop.end(), "") != stop.end())
+    throw Error(ErrorCode::kInvalidArgument, "--stop is empty: a text of one or more characters is needed");
+  for (const std::string& text : stop) require_utf8(text, "--stop");
   if (max_new_tokens >= 1) return;
   throw Error(ErrorCode::kInvalidArgument,
               fmt::format("--max_new_tokens is {}: 1 or more is needed", max_new_tokens));

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "kvevict/session_options.h"
 
@@ -11,6 +13,7 @@ namespace kvevict::cli {
 struct GenerationFlags {
   std::int64_t max_new_tokens = 256;
   SamplingOptions sampling;
+  std::vector<std::string> stop;
 
   void add_to(CLI::App& app);
 

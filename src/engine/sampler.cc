@@ -1,5 +1,6 @@
 #include "engine/sampler.h"
 
+#include <limits>
 #include <string>
 
 #include "kvevict/error.h"
@@ -28,16 +29,19 @@ void validate(const SamplingOptions& o) {
           "a number from 0 to 100");
   require(o.top_k >= 0, "top_k", o.top_k, "a whole number of tokens, 0 for all,");
   require(o.top_p > 0.0 && o.top_p <= 1.0, "top_p", o.top_p, "a number above 0 and up to 1");
+  require(o.repeat_penalty > 0.0 && o.repeat_penalty <= 100.0, "repeat_penalty", o.repeat_penalty,
+          "a number above 0 and up to 100");
   require(o.min_p >= 0.0 && o.min_p <= 1.0, "min_p", o.min_p, "a number from 0 to 1");
 }
 
 }  // namespace
 
-Sampler::Sampler(const SamplingOptions& options)
+Sampler::Sampler(const SamplingOptions& options, const Model& model, std::span<const Token> recent)
     : chain_(llama_sampler_chain_init(llama_sampler_chain_default_params())),
       is_greedy_(options.temperature == 0.0),
       seed_(options.seed) {
   validate(options);
+  add_penalties(options, model, recent);
   if (is_greedy_) {
     llama_sampler_chain_add(chain_.get(), llama_sampler_init_greedy());
     return;
@@ -46,6 +50,27 @@ Sampler::Sampler(const SamplingOptions& options)
   llama_sampler_chain_add(chain_.get(), llama_sampler_init_top_p(static_cast<float>(options.top_p), 1));
   llama_sampler_chain_add(chain_.get(), llama_sampler_init_min_p(static_cast<float>(options.min_p), 1));
   llama_sampler_chain_add(chain_.get(), llama_sampler_init_temp(static_cast<float>(options.temperature)));
+}
+
+/// What changes logits before anything is chosen.
+void Sampler::add_penalties(const SamplingOptions& options, const Model& model,
+                            std::span<const Token> recent) {
+  constexpr std::int32_t kPenaltyTokens = 64;
+  const std::int32_t n_vocab = model.info().n_vocab;
+  if (options.ignores_end) {
+    std::vector<llama_logit_bias> bans;
+    for (Token token = 0; token < n_vocab; ++token) {
+      if (model.is_end_of_generation(token))
+        bans.push_back({.token = token, .bias = -std::numeric_limits<float>::infinity()});
+    }
+    llama_sampler_chain_add(chain_.get(), llama_sampler_init_logit_bias(
+                                              n_vocab, static_cast<std::int32_t>(bans.size()), bans.data()));
+  }
+  if (options.repeat_penalty == 1.0) return;
+  llama_sampler_chain_add(
+      chain_.get(), llama_sampler_init_penalties(n_vocab, kPenaltyTokens,
+                                                 static_cast<float>(options.repeat_penalty), 0.0F, 0.0F));
+  for (const Token token : recent) llama_sampler_accept(chain_.get(), token);
 }
 
 Token Sampler::sample(std::span<const float> logits, std::int64_t index) {
@@ -61,7 +86,9 @@ Token Sampler::sample(std::span<const float> logits, std::int64_t index) {
     llama_sampler_apply(draw.get(), &array);
   }
   if (array.selected < 0) throw Error(ErrorCode::kEngine, "llama.cpp's samplers chose no token");
-  return array.data[array.selected].id;
+  const Token token = array.data[array.selected].id;
+  llama_sampler_accept(chain_.get(), token);
+  return token;
 }
 
 }  // namespace kvevict

@@ -39,7 +39,9 @@ json to_json(const SamplingOptions& s) {
           {"top_k", s.top_k},
           {"top_p", s.top_p},
           {"min_p", s.min_p},
-          {"seed", s.seed}};
+          {"seed", s.seed},
+          {"repeat_penalty", s.repeat_penalty},
+          {"ignores_end", s.ignores_end}};
 }
 
 SamplingOptions sampling_from(const json& value) {
@@ -47,7 +49,9 @@ SamplingOptions sampling_from(const json& value) {
           .top_k = value.at("top_k"),
           .top_p = value.at("top_p"),
           .min_p = value.at("min_p"),
-          .seed = value.at("seed")};
+          .seed = value.at("seed"),
+          .repeat_penalty = value.value("repeat_penalty", 1.0),  // files from before it was there
+          .ignores_end = value.value("ignores_end", false)};
 }
 
 json header_of(const SessionSnapshot& snapshot, const SessionExtras& extras,

@@ -99,12 +99,16 @@ AnswerEnd Conversation::answer(std::string_view message,
     const std::atomic<bool>* const cancel = chat.options.session.cancel;
     const Generation generation = chat.session.generate({.max_new_tokens = chat.options.max_new_tokens,
                                                          .sampling = chat.options.sampling,
-                                                         .on_token = [&](Token token, std::string_view text) {
-                                                           made.push_back(token);
-                                                           on_text(text);
-                                                           is_stopped = cancel != nullptr && *cancel;
-                                                           return !is_stopped;
-                                                         }});
+                                                         .stop = chat.options.stop,
+                                                         .recent = chat.seen,
+                                                         .on_token =
+                                                             [&](Token token, std::string_view text) {
+                                                               made.push_back(token);
+                                                               on_text(text);
+                                                               is_stopped = cancel != nullptr && *cancel;
+                                                               return !is_stopped;
+                                                             },
+                                                         .on_rest = on_text});
     if (is_stopped) return AnswerEnd::kStopped;
     return generation.reached_end ? AnswerEnd::kByModel : AnswerEnd::kAtLength;
   } catch (const Error& error) {

@@ -84,6 +84,17 @@ TEST(ChatCommand, AnUnknownTemplateIsRefusedWithAdviceThatHelps) {
             0);
 }
 
+TEST(ChatCommand, AnAnswerEndsBeforeATextThatIsToEndIt) {
+  const std::string whole = chat("Tell me a story.\n").out;
+  ASSERT_GT(whole.size(), 10U);
+  const std::string stop = whole.substr(5, 3);
+  EXPECT_EQ(chat("Tell me a story.\n", {"--stop", "never this", "--stop", stop}).out,
+            whole.substr(0, whole.find(stop)) + "\n");
+  const ProgramResult refused = chat("", {"--stop", ""});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("--stop is empty"), std::string::npos) << refused.err;
+}
+
 TEST(ChatCommand, CountsTheSystemPromptAsSink) {
   const auto sink_of = [](const ProgramResult& result) {
     const std::size_t at = result.out.find("sink_recent:");
