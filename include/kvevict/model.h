@@ -63,6 +63,7 @@ struct ModelInfo {
   int n_gpu_layers = 0;  ///< Layers offloaded; -1 if there is no device to offload to.
   /// Whether packed and automatic positions are possible: one rotary position a token, no sliding window.
   bool can_shift_positions = false;
+  std::string reason_not_shiftable;  ///< Why they are not; empty if they are.
   bool has_chat_template = false;
 };
 
@@ -118,8 +119,8 @@ class Model {
   /// Whether `token` ends a generation (end of text, end of turn, …).
   [[nodiscard]] bool is_end_of_generation(Token token) const;
 
-  /// The conversation as one text in the model's own chat template, ending where the assistant's answer begins.
-  /// Whoever tokenizes it reads control tokens in messages as such: see PromptTemplate. Errors: its.
+  /// The conversation as one text in the model's own chat template, ending where the assistant's answer
+  /// begins. Whoever tokenizes it reads control tokens in messages as such: see PromptTemplate. Errors: its.
   [[nodiscard]] std::string apply_chat_template(std::span<const ChatMessage> messages) const;
 
   /// llama.cpp's handle, for the engine's own use.

@@ -20,7 +20,8 @@ struct TemplateOptions {
 /// The names of the templates that llama.cpp itself brings ("chatml", "llama3", …).
 [[nodiscard]] std::vector<std::string> known_chat_templates();
 
-/// Whether this build reads Jinja: it was built with that part of llama.cpp's common library beside llama.cpp.
+/// Whether this build reads Jinja: it was built with that part of llama.cpp's common library beside
+/// llama.cpp.
 [[nodiscard]] bool reads_jinja() noexcept;
 
 /// How a model wants a list of messages written: its own Jinja template, as its authors wrote it, if this
@@ -40,7 +41,7 @@ class PromptTemplate {
   /// the template's own words, for messages that it refuses; kInvalidArgument for values that are no JSON
   /// object.
   [[nodiscard]] std::vector<TextPart> render(std::span<const ChatMessage> messages,
-                                               bool begins_answer = true) const;
+                                             bool begins_answer = true) const;
 
   /// Tokens of parts that stand at the beginning of a text, or behind other ones.
   [[nodiscard]] std::vector<Token> tokens(std::span<const TextPart> parts, bool is_beginning = true) const;

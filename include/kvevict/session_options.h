@@ -62,7 +62,9 @@ struct SessionOptions {
   /// prefill automatic if the model's positions can be shifted. A policy that is defined by its positions
   /// overrides them.
   std::optional<PositionMode> positions{};
-  /// Absolute positions may pass the trained context, so that what comes of it can be measured; else refused.
+  /// Absolute positions may pass the trained context, so that what comes of it can be measured; else refused. A
+  /// bounded session whose positions were not chosen sets it where positions cannot be shifted: it goes on as
+  /// well as it can.
   bool past_trained_context = false;
   /// Tokens by which the cache may outgrow its budget while decoding, if an eviction costs more than removing
   /// cells (`decode_slack`: packed positions, plans for each layer, attention). The eviction is then paid

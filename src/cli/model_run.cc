@@ -40,6 +40,14 @@ ModelRun make_run(const EngineFlags& engine, StrategySpec spec, std::shared_ptr<
   ModelRun run{.model = std::move(model), .policy = nullptr, .options = engine.session_options()};
   run.policy = make_run_policy(engine, std::move(spec), *run.model, size);
   run.options = resolved_options(*run.model, *run.policy, run.options);
+  const ModelInfo& info = run.model->info();
+  if (engine.is_bounded() && engine.positions.empty() && !info.can_shift_positions) {
+    spdlog::warn(
+        "the positions of {} cannot be shifted ({}): they stay absolute, and its answers get worse beyond "
+        "the {} "
+        "tokens that it was trained on",
+        info.name, info.reason_not_shiftable, info.n_context_trained);
+  }
   return run;
 }
 

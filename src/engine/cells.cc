@@ -19,10 +19,18 @@ std::string reason_not_evictable(const llama_model* model) {
   return {};
 }
 
-bool can_shift_positions(const llama_model* model) {
-  const llama_rope_type rope = llama_model_rope_type(model);
-  const bool has_one_position = rope == LLAMA_ROPE_TYPE_NORM || rope == LLAMA_ROPE_TYPE_NEOX;
-  return has_one_position && llama_model_n_swa(model) == 0;
+std::string reason_not_shiftable(const llama_model* model) {
+  switch (llama_model_rope_type(model)) {
+    case LLAMA_ROPE_TYPE_NORM:
+    case LLAMA_ROPE_TYPE_NEOX:
+      break;
+    case LLAMA_ROPE_TYPE_NONE:
+      return "its keys are not rotated: positions are learned, or in the attention (ALiBi), or there are "
+             "none";
+    default:
+      return "it has several positions for each token";
+  }
+  return llama_model_n_swa(model) == 0 ? "" : "layers of it see a sliding window";
 }
 
 void remove_positions(llama_context* context, llama_seq_id sequence,

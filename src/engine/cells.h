@@ -16,17 +16,17 @@ inline constexpr llama_seq_id kAllSequences = -1;
 /// Why `model`'s cache cannot be evicted by position ("it is a recurrent model …"); empty if it can.
 [[nodiscard]] std::string reason_not_evictable(const llama_model* model);
 
-/// Whether the positions of `model`'s cached keys can be shifted: one rotary position for each
-/// token, and no sliding window (shifted tokens would enter windows whose cells are gone).
-/// llama.cpp aborts the process if it is asked to shift and cannot.
-[[nodiscard]] bool can_shift_positions(const llama_model* model);
+/// Why the positions of `model`'s cached keys cannot be shifted; empty if they can: one rotary position for
+/// each token, and no sliding window (shifted tokens would enter windows whose cells are gone). llama.cpp
+/// aborts the process if it is asked to shift and cannot.
+[[nodiscard]] std::string reason_not_shiftable(const llama_model* model);
 
 /// Removes positions of `sequence`. Errors: kUnsupported if llama.cpp says that it cannot.
 void remove_positions(llama_context* context, llama_seq_id sequence,
                       std::span<const PositionRange> positions);
 
 /// Moves positions of `sequence`, one after the other; llama.cpp rotates the keys when it decodes next.
-/// REQUIRES: `can_shift_positions`.
+/// REQUIRES: no `reason_not_shiftable`.
 void shift_positions(llama_context* context, llama_seq_id sequence, std::span<const PositionShift> shifts);
 
 /// Cells that hold a token of `sequence`, or any token, as llama.cpp's own state says. O(cells).

@@ -7,19 +7,19 @@ namespace kvevict {
 
 void require_fitting(const llama_model* model, const std::string& name, const Policy& policy,
                      PositionMode positions) {
-  if (can_shift_positions(model)) return;
+  const std::string reason = reason_not_shiftable(model);
+  if (reason.empty()) return;
   if (positions != PositionMode::kAbsolute) {
-    throw Error(ErrorCode::kUnsupported,
-                "the positions of " + name +
-                    " cannot be shifted (several positions for each token, or a sliding "
-                    "window): use absolute positions with it",
-                "positions");
+    throw Error(
+        ErrorCode::kUnsupported,
+        "the positions of " + name + " cannot be shifted (" + reason + "): use absolute positions with it",
+        "positions");
   }
   if (policy.is_per_layer() || policy.score_request()) {
     throw Error(ErrorCode::kUnsupported,
                 policy.spec().name + " arranges the rows of each layer anew, which the cache of " + name +
-                    " does not allow (sliding windows, or several positions for each token): choose a "
-                    "strategy that goes by position and keeps the same tokens in all layers",
+                    " does not allow (" + reason +
+                    "): choose a strategy that goes by position and keeps the same tokens in all layers",
                 "strategy");
   }
 }

@@ -121,7 +121,8 @@ ModelInfo make_info(const llama_model* model, const GgufFile& file, const std::f
           .n_context_trained = static_cast<int>(file.number("context_length").value_or(0)),
           .n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model)),
           .n_gpu_layers = gpu_layers,
-          .can_shift_positions = can_shift_positions(model),
+          .can_shift_positions = reason_not_shiftable(model).empty(),
+          .reason_not_shiftable = reason_not_shiftable(model),
           .has_chat_template = llama_model_chat_template(model, nullptr) != nullptr};
 }
 

@@ -92,7 +92,11 @@ std::string slow_kv_types(const Model& model, const SessionOptions& options) {
 SessionOptions resolved_options(const Model& model, const Policy& policy, SessionOptions options) {
   require_sound(options);
   options.n_ubatch = std::min(options.n_ubatch, options.n_batch);
+  const bool is_named = options.positions.has_value();
   options.positions = chosen_positions(model, policy, options);
+  // A default never refuses a model: where positions cannot move, a stream goes on with absolute ones.
+  if (!is_named && options.prefill == PrefillMode::kBounded && !model.info().can_shift_positions)
+    options.past_trained_context = true;
   if (policy.score_request()) turn_attention_on(policy, options);
   if (is_quantised(options.type_v) && options.flash_attention == FlashAttention::kOff) {
     throw Error(ErrorCode::kUnsupported,

@@ -76,7 +76,7 @@ TEST(ChatCommand, AnUnknownTemplateIsRefusedWithAdviceThatHelps) {
   const ProgramResult result = run_kvevict({"chat", "--model", model});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_NE(result.err.find("kvevict generate"), std::string::npos) << result.err;
-  EXPECT_EQ(result.err.find("--chat"), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("--chat "), std::string::npos) << result.err;
   const ProgramResult generated = run_kvevict({"generate", "--chat", "--prompt", "hi", "--model", model});
   EXPECT_EQ(generated.exit_code, 1);
   EXPECT_NE(generated.err.find("leave --chat out"), std::string::npos) << generated.err;

@@ -74,7 +74,7 @@ TEST(CacheKinds, SlidingWindowsRefuseWhatArrangesRowsBeforeAnythingIsDecoded) {
       FAIL() << strategy;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
-      EXPECT_NE(std::string(error.what()).find("sliding windows"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("sliding window"), std::string::npos) << error.what();
     }
   }
 }
@@ -85,6 +85,32 @@ TEST(CacheKinds, ABoundedSessionOverSlidingWindowsHasAbsolutePositionsByItself) 
   options.prefill = PrefillMode::kBounded;
   const Session session(model, make_policy("sink_recent:4:100"), options);
   EXPECT_EQ(session.options().positions, PositionMode::kAbsolute);
+}
+
+TEST(CacheKinds, ADefaultGoesOnPastTheTrainedContextWherePositionsCannotBeShifted) {
+  const auto model = test::load_model(test::sliding_window_model_path());
+  SessionOptions options = exact();
+  options.prefill = PrefillMode::kBounded;
+  const std::vector<Token> text = made_up_tokens(model->info().n_context_trained + 40);
+  Session by_default(model, make_policy("sink_recent:4:100"), options);
+  by_default.append(text);
+  EXPECT_EQ(by_default.stats().n_tokens_seen, static_cast<std::int64_t>(text.size()));
+  options.positions = PositionMode::kAbsolute;
+  Session by_name(model, make_policy("sink_recent:4:100"), options);
+  EXPECT_THROW(by_name.append(text), Error);
+}
+
+TEST(CacheKinds, ModelsWithoutRotationAreToldSo) {
+  const auto model = test::load_model(test::alibi_model_path());
+  SessionOptions options = exact();
+  options.positions = PositionMode::kPacked;
+  try {
+    const Session session(model, make_policy("sink_recent:4:20"), options);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("not rotated"), std::string::npos) << error.what();
+    EXPECT_EQ(std::string(error.what()).find("sliding"), std::string::npos) << error.what();
+  }
 }
 
 TEST(CacheKinds, RecurrentModelsAreRefused) {

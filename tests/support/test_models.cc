@@ -164,7 +164,8 @@ fs::path random_model_path(const std::string& architecture, const Numbers& numbe
   add_vocabulary(gguf.get());
   for (const auto& [key, value] : numbers)
     gguf_set_val_u32(gguf.get(), (architecture + "." + key).c_str(), value);
-  gguf_set_val_f32(gguf.get(), (architecture + ".attention.layer_norm_rms_epsilon").c_str(), 1e-5F);
+  for (const char* key : {".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon"})
+    gguf_set_val_f32(gguf.get(), (architecture + key).c_str(), 1e-5F);
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
   llama_model* const model =
       llama_model_init_from_user(gguf.get(), fill_with_small_numbers, nullptr, llama_model_default_params());
@@ -256,6 +257,16 @@ fs::path sentence_piece_model_path() {
         "{% for m in messages %}{% if m.role == 'user' %}{{ bos_token + '[INST] ' + m.content + ' [/INST]' }}"
         "{% elif m.role == 'system' %}{{ '<<SYS>>\\n' + m.content + '\\n<</SYS>>\\n\\n' }}"
         "{% else %}{{ ' ' + m.content + ' ' + eos_token }}{% endif %}{% endfor %}"}});
+}
+
+fs::path alibi_model_path() {
+  return random_model_path("bloom", {{"vocab_size", 128},
+                                     {"context_length", 256},
+                                     {"embedding_length", 64},
+                                     {"block_count", 2},
+                                     {"feed_forward_length", 64},
+                                     {"attention.head_count", 2},
+                                     {"attention.head_count_kv", 2}});
 }
 
 fs::path sliding_window_model_path() {

@@ -51,6 +51,9 @@ inline constexpr std::size_t kShallowLayers = 4;
 /// A tiny random model (Gemma 3) most of whose layers attend over a sliding window of 32 tokens.
 [[nodiscard]] std::filesystem::path sliding_window_model_path();
 
+/// A made-up BLOOM: no rotation, positions are in the attention (ALiBi).
+[[nodiscard]] std::filesystem::path alibi_model_path();
+
 /// A tiny random model with a SentencePiece vocabulary of a few words and the chat template of Llama 2,
 /// trained on 256 tokens.
 [[nodiscard]] std::filesystem::path sentence_piece_model_path();
