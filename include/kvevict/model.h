@@ -37,7 +37,7 @@ using Token = std::int32_t;
 enum class SplitMode { kNone, kLayer, kRow };
 
 struct ModelOptions {
-  std::filesystem::path path{};        ///< A GGUF file.
+  std::filesystem::path path{};        ///< A GGUF file; of a split one the first part.
   std::optional<int> gpu_layers{};     ///< Layers to offload; nothing: as many as fit ("auto").
   std::vector<std::string> devices{};  ///< Names of ggml devices to use; empty: all.
   SplitMode split_mode = SplitMode::kLayer;
@@ -51,10 +51,10 @@ struct ModelOptions {
 
 /// What is known about a loaded model. Sizes in bytes.
 struct ModelInfo {
-  std::string name;          ///< general.name of the file; its stem if that is empty or a training label.
-  std::string architecture;  ///< "llama", "qwen2", …
-  std::string description;   ///< llama.cpp's one-line description: size and quantisation.
-  std::int64_t file_bytes = 0;
+  std::string name;             ///< general.name of the file; its stem if that is empty or a training label.
+  std::string architecture;     ///< "llama", "qwen2", …
+  std::string description;      ///< llama.cpp's one-line description: size and quantisation.
+  std::int64_t file_bytes = 0;  ///< Of all parts.
   std::int64_t weight_bytes = 0;
   std::int64_t n_parameters = 0;
   int n_layers = 0;
@@ -87,7 +87,7 @@ struct TextPart {
 class Model {
  public:
   /// Loads `options.path`. Everything that is known to make llama.cpp fail is checked first.
-  /// Errors: kNotFound (no such file), kBadData (not a GGUF file, truncated), kUnsupported (a
+  /// Errors: kNotFound (no such file, a missing part), kBadData (not a GGUF file, truncated), kUnsupported (a
   /// model whose cache cannot be evicted by position: recurrent, hybrid, encoder-only, diffusion),
   /// kInvalidArgument (an unknown device), kCancelled, kEngine (llama.cpp refused; its own words
   /// are quoted).
@@ -98,7 +98,12 @@ class Model {
   Model& operator=(const Model&) = delete;
 
   [[nodiscard]] const ModelInfo& info() const noexcept;
+  /// As in the options: of a split file the first part.
   [[nodiscard]] const std::filesystem::path& path() const noexcept;
+
+  /// SHA-256 of the file, as 64 hexadecimal digits; of a split file that of all parts, one behind the other.
+  /// Each call reads all of the weights. Errors: kIo.
+  [[nodiscard]] std::string sha256() const;
 
   /// Bytes of K and V that one token takes over all layers.
   [[nodiscard]] std::int64_t kv_bytes_per_token(KvType type_k, KvType type_v) const;

@@ -22,7 +22,7 @@ struct LoadedSession {
 };
 
 /// Writes `session` to `path` in one step: a reader, a crash or a kill finds the older file or the
-/// new one, never a part. `model_sha256` is the checksum of the model's file; empty: it is
+/// new one, never a part. `model_sha256` is the model's checksum (`Model::sha256`); empty: it is
 /// computed (a second for every GB). Errors: kIo (the older file is then as it was), kEngine.
 void save_session(Session& session, const std::filesystem::path& path, const SessionExtras& extras = {},
                   std::string model_sha256 = {});

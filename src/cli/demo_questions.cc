@@ -10,7 +10,6 @@
 #include "hub/locations.h"
 #include "results/comparison.h"
 #include "results/statistics.h"
-#include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
@@ -115,7 +114,7 @@ eval::Results ask_demo_questions(Demo& demo) {
                   n_questions, flags.num_examples.value_or(0)));
   demo.status.show(fmt::format("question 1 of {}", n_questions));
   eval::Results results = empty_results(flags, job, data);
-  const std::string model_sha256 = sha256_of_file(demo.model->path());
+  const std::string model_sha256 = demo.model->sha256();
   for (eval::RunResult& run : results.runs) run.info.model_sha256 = model_sha256;
   std::int64_t n_done = 0;
   eval::run_longbench(job, results, [&](std::size_t, const std::string&, const eval::ExampleResult&) {

@@ -13,7 +13,6 @@
 #include "kvevict/error.h"
 #include "results/results_identity.h"
 #include "results/results_journal.h"
-#include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
@@ -101,13 +100,12 @@ void set_checksum(eval::Results& results, const std::string& sha256) {
   for (eval::RunResult& run : results.runs) run.info.model_sha256 = sha256;
 }
 
-/// The model file's SHA-256, computed while the first example is answered.
+/// The model's SHA-256, computed while the first example is answered.
 class Checksum {
  public:
-  explicit Checksum(fs::path path)
-      : future_(std::async(std::launch::async, [path = std::move(path)] {
-                  return sha256_of_file(path);
-                }).share()) {}
+  explicit Checksum(std::shared_ptr<const Model> model)
+      : future_(
+            std::async(std::launch::async, [model = std::move(model)] { return model->sha256(); }).share()) {}
   [[nodiscard]] const std::string& get() const { return future_.get(); }
 
  private:
@@ -153,7 +151,7 @@ void check_output(const LongBenchFlags& flags) {
 void run_and_report(const LongBenchFlags& flags, eval::LongBenchJob& job, const ChosenData& data) {
   const InterruptGuard interrupt;
   job.settings.session.cancel = interrupt.flag();
-  const Checksum checksum(job.model->path());
+  const Checksum checksum(job.model);
   eval::Results results = empty_results(flags, job, data);
   if (!flags.restart && has_unfinished(flags.output)) set_checksum(results, checksum.get());
   Output output = open_output(flags, results);

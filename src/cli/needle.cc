@@ -17,7 +17,6 @@
 #include "experiments/needle.h"
 #include "kvevict/error.h"
 #include "results/run_json.h"
-#include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
@@ -98,7 +97,7 @@ void run_needle_command(const NeedleFlags& flags) {
     job.strategies.push_back(make_strategy(flags.engine, strategy, *job.model));
     runs.push_back(describe_run(*job.model, *job.strategies.back().policy));
     runs.back().status = "complete";
-    runs.back().model_sha256 = sha256_of_file(job.model->path());
+    runs.back().model_sha256 = job.model->sha256();
   }
   Progress progress(static_cast<std::int64_t>(flags.lengths.size() * flags.depths.size()) * flags.n_keys);
   const eval::NeedleMap map = eval::run_needle(job, [&](std::int64_t length, std::int64_t depth) {

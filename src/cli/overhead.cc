@@ -20,7 +20,6 @@
 #include "kvevict/error.h"
 #include "kvevict/registry.h"
 #include "results/run_json.h"
-#include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
@@ -120,7 +119,7 @@ void write_overhead(const OverheadFlags& flags, const eval::OverheadJob& job,
                                  {"new_tokens", flags.max_new_tokens},
                                  {"plain", samples_json(samples.plain)},
                                  {"runs", nlohmann::ordered_json::array()}};
-  const std::string model_sha256 = sha256_of_file(job.model->path());
+  const std::string model_sha256 = job.model->sha256();
   for (std::size_t i = 0; i < job.strategies.size(); ++i) {
     eval::RunInfo info = describe_run(*job.model, *job.strategies[i].policy);
     info.model_sha256 = model_sha256;

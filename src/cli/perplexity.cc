@@ -111,7 +111,7 @@ void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Mode
 void run_all(const PerplexityFlags& flags, const std::vector<StrategySpec>& specs,
              const std::shared_ptr<const Model>& model, const fs::path& output) {
   const InterruptGuard interrupt;
-  const std::string model_sha256 = sha256_of_file(model->path());
+  const std::string model_sha256 = model->sha256();
   const eval::PerplexityText text{fs::path(flags.file).filename().string(), sha256_of_file(flags.file),
                                   flags.window};
   std::vector<eval::PerplexityRun> runs;

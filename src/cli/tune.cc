@@ -24,7 +24,6 @@
 #include "kvevict/error.h"
 #include "kvevict/memory.h"
 #include "results/statistics.h"
-#include "text/hashes.h"
 
 namespace kvevict::cli {
 namespace {
@@ -220,7 +219,7 @@ void run_tune(TuneFlags flags, const std::string& given) {
     race.job.strategies.push_back(make_strategy(flags.run.engine, candidate, *race.job.model));
   }
   race.results = empty_results(flags.run, race.job, data);
-  const std::string sha256 = sha256_of_file(race.job.model->path());
+  const std::string sha256 = race.job.model->sha256();
   try {
     eval::run_tuning_race(race, data.jobs, goal, [](std::size_t n_candidates, std::int64_t n_examples) {
       fmt::print(stderr, "tune: {} candidates on {} examples\n", n_candidates, n_examples);

@@ -1,9 +1,11 @@
 #include "engine/gguf_file.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <fstream>
 
+#include "base/split_name.h"
 #include "engine/llama_log.h"
 #include "kvevict/error.h"
 
@@ -60,39 +62,94 @@ int layer_of_tensor(const std::string& name) {
   return layer;
 }
 
+/// Bytes that a file with this header has at least.
+std::int64_t bytes_needed(const gguf_context* gguf) {
+  const auto data_offset = static_cast<std::int64_t>(gguf_get_data_offset(gguf));
+  std::int64_t needed = data_offset;
+  for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf); ++i) {
+    const auto end =
+        static_cast<std::int64_t>(gguf_get_tensor_offset(gguf, i) + gguf_get_tensor_size(gguf, i));
+    needed = std::max(needed, data_offset + end);
+  }
+  return needed;
+}
+
 }  // namespace
 
-GgufFile::GgufFile(const std::filesystem::path& path) : path_(path) {
+GgufFile::GgufFile(const std::filesystem::path& path) {
+  add_part(path);
+  refuse_other_contents(path);
+  for (const std::filesystem::path& part : further_parts(path)) add_part(part);
+}
+
+void GgufFile::add_part(const std::filesystem::path& path) {
   require_gguf_magic(path);
-  file_bytes_ = static_cast<std::int64_t>(std::filesystem::file_size(path));
+  const auto n_bytes = static_cast<std::int64_t>(std::filesystem::file_size(path));
   const LlamaLogCapture log;
-  gguf_.reset(gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = nullptr}));
-  if (!gguf_) {
+  GgufHandle gguf(gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = nullptr}));
+  if (!gguf) {
     throw Error(ErrorCode::kBadData, "the GGUF header of " + path.string() +
                                          " cannot be read, the file is broken or truncated: " + log.reason());
   }
-  std::int64_t needed = static_cast<std::int64_t>(gguf_get_data_offset(gguf_.get()));
-  const std::int64_t data_offset = needed;
-  for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf_.get()); ++i) {
-    const auto end = static_cast<std::int64_t>(gguf_get_tensor_offset(gguf_.get(), i) +
-                                               gguf_get_tensor_size(gguf_.get(), i));
-    needed = std::max(needed, data_offset + end);
-  }
-  if (file_bytes_ < needed) {
-    throw Error(ErrorCode::kBadData, path.string() + " is truncated: it has " + std::to_string(file_bytes_) +
+  if (const std::int64_t needed = bytes_needed(gguf.get()); n_bytes < needed) {
+    throw Error(ErrorCode::kBadData, path.string() + " is truncated: it has " + std::to_string(n_bytes) +
                                          " bytes where its header announces " + std::to_string(needed) +
                                          "; fetch it again");
   }
+  file_bytes_ += n_bytes;
+  files_.push_back(path);
+  parts_.push_back(std::move(gguf));
+}
+
+void GgufFile::refuse_other_contents(const std::filesystem::path& path) const {
+  const std::string type = text("general.type");  // absent from old files
+  const char* what = nullptr;
+  if (type == "imatrix") what = "an importance matrix";
+  if (type == "adapter") what = "an adapter (LoRA)";
+  if (type == "mmproj") what = "a projector for images or sound";
+  if (what == nullptr) return;
+  throw Error(ErrorCode::kUnsupported, path.string() + " is no language model, but " + what +
+                                           ": the GGUF file of the model itself is needed");
+}
+
+std::vector<std::filesystem::path> GgufFile::further_parts(const std::filesystem::path& path) const {
+  const std::int64_t count_id = find("split.count");
+  const std::int64_t n_parts = count_id < 0 ? 0 : scalar(parts_.front().get(), count_id).value_or(0);
+  if (n_parts < 2) return {};
+  const std::int64_t number_id = find("split.no");
+  const std::int64_t number = 1 + (number_id < 0 ? 0 : scalar(parts_.front().get(), number_id).value_or(0));
+  const auto name = parse_split_name(path.string());
+  if (!name || name->n_parts != n_parts || name->number != number) {
+    const std::string ending =
+        SplitName{"", static_cast<int>(number), static_cast<int>(n_parts)}.part(static_cast<int>(number));
+    throw Error(ErrorCode::kBadData,
+                path.string() + " is part " + std::to_string(number) + " of " + std::to_string(n_parts) +
+                    " of a model, and the other parts are found by its name, which must end in " + ending);
+  }
+  if (number != 1) {
+    throw Error(ErrorCode::kBadData, path.string() + " is part " + std::to_string(number) + " of " +
+                                         std::to_string(n_parts) + " of a model: name the first, " +
+                                         name->part(1));
+  }
+  const std::vector<std::string> all = name->all_parts();
+  std::error_code ignored;
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    if (std::filesystem::exists(all[i], ignored)) continue;
+    throw Error(ErrorCode::kNotFound, "part " + std::to_string(i + 1) + " of " + std::to_string(n_parts) +
+                                          " of the model " + path.string() + " is missing: " + all[i] +
+                                          " is not there");
+  }
+  return {all.begin() + 1, all.end()};
 }
 
 std::int64_t GgufFile::find(const std::string& key) const {
-  return gguf_find_key(gguf_.get(), key.c_str());
+  return gguf_find_key(parts_.front().get(), key.c_str());
 }
 
 std::string GgufFile::text(const std::string& key) const {
   const std::int64_t id = find(key);
-  if (id < 0 || gguf_get_kv_type(gguf_.get(), id) != GGUF_TYPE_STRING) return {};
-  return gguf_get_val_str(gguf_.get(), id);
+  if (id < 0 || gguf_get_kv_type(parts_.front().get(), id) != GGUF_TYPE_STRING) return {};
+  return gguf_get_val_str(parts_.front().get(), id);
 }
 
 std::string GgufFile::architecture() const {
@@ -101,26 +158,29 @@ std::string GgufFile::architecture() const {
 
 std::optional<std::int64_t> GgufFile::number(const std::string& key) const {
   const std::int64_t id = find(architecture() + "." + key);
-  return id < 0 ? std::nullopt : scalar(gguf_.get(), id);
+  return id < 0 ? std::nullopt : scalar(parts_.front().get(), id);
 }
 
 std::optional<std::int64_t> GgufFile::number_of_layer(const std::string& key, int layer) const {
   const std::int64_t id = find(architecture() + "." + key);
   if (id < 0) return std::nullopt;
-  if (gguf_get_kv_type(gguf_.get(), id) != GGUF_TYPE_ARRAY) return scalar(gguf_.get(), id);
-  const gguf_type type = gguf_get_arr_type(gguf_.get(), id);
+  if (gguf_get_kv_type(parts_.front().get(), id) != GGUF_TYPE_ARRAY) return scalar(parts_.front().get(), id);
+  const gguf_type type = gguf_get_arr_type(parts_.front().get(), id);
   const bool is_32_bit = type == GGUF_TYPE_INT32 || type == GGUF_TYPE_UINT32;
-  if (!is_32_bit || static_cast<std::size_t>(layer) >= gguf_get_arr_n(gguf_.get(), id)) return std::nullopt;
-  return static_cast<const std::int32_t*>(gguf_get_arr_data(gguf_.get(), id))[layer];
+  if (!is_32_bit || static_cast<std::size_t>(layer) >= gguf_get_arr_n(parts_.front().get(), id))
+    return std::nullopt;
+  return static_cast<const std::int32_t*>(gguf_get_arr_data(parts_.front().get(), id))[layer];
 }
 
 std::vector<std::int64_t> GgufFile::tensor_bytes_by_layer(int n_layers) const {
   std::vector<std::int64_t> bytes(static_cast<std::size_t>(n_layers) + 1, 0);
-  for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf_.get()); ++i) {
-    const int layer = layer_of_tensor(gguf_get_tensor_name(gguf_.get(), i));
-    const bool is_layer = layer >= 0 && layer < n_layers;
-    bytes[is_layer ? static_cast<std::size_t>(layer) : bytes.size() - 1] +=
-        static_cast<std::int64_t>(gguf_get_tensor_size(gguf_.get(), i));
+  for (const GgufHandle& part : parts_) {
+    for (std::int64_t i = 0; i < gguf_get_n_tensors(part.get()); ++i) {
+      const int layer = layer_of_tensor(gguf_get_tensor_name(part.get(), i));
+      const bool is_layer = layer >= 0 && layer < n_layers;
+      bytes[is_layer ? static_cast<std::size_t>(layer) : bytes.size() - 1] +=
+          static_cast<std::int64_t>(gguf_get_tensor_size(part.get(), i));
+    }
   }
   return bytes;
 }

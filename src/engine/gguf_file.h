@@ -10,13 +10,18 @@
 
 namespace kvevict {
 
-/// The header of a GGUF file, read and checked before llama.cpp opens it.
+/// The header of a GGUF file, or of all parts of a split one, read and checked before llama.cpp opens it.
 class GgufFile {
  public:
-  /// Errors: kNotFound, kIo, kBadData (not a GGUF file, a broken header, or a file shorter than
-  /// its tensors need: the sentence says how much is missing).
+  /// `path`: of a split file the first part; the others lie beside it. Errors: kNotFound (the file or a
+  /// part), kIo, kBadData (not a GGUF file, a broken header, a part that is not the first, or a file shorter
+  /// than its tensors need: the sentence says how much is missing), kUnsupported (an importance matrix, an
+  /// adapter, a projector).
   explicit GgufFile(const std::filesystem::path& path);
 
+  /// All parts, in order; a file that is not split is its own only part.
+  [[nodiscard]] const std::vector<std::filesystem::path>& files() const noexcept { return files_; }
+  /// Of all parts.
   [[nodiscard]] std::int64_t file_bytes() const noexcept { return file_bytes_; }
   [[nodiscard]] std::string architecture() const;
 
@@ -33,11 +38,14 @@ class GgufFile {
   [[nodiscard]] std::vector<std::int64_t> tensor_bytes_by_layer(int n_layers) const;
 
  private:
+  void add_part(const std::filesystem::path& path);
+  void refuse_other_contents(const std::filesystem::path& path) const;
+  [[nodiscard]] std::vector<std::filesystem::path> further_parts(const std::filesystem::path& path) const;
   [[nodiscard]] std::int64_t find(const std::string& key) const;
 
-  std::filesystem::path path_;
+  std::vector<std::filesystem::path> files_;
   std::int64_t file_bytes_ = 0;
-  GgufHandle gguf_;
+  std::vector<GgufHandle> parts_;  // the first has the metadata
 };
 
 /// Widths (elements) of one token's K and V row in a layer; 0 if the layer has none.

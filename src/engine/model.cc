@@ -12,6 +12,7 @@
 #include "engine/llama_log.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/error.h"
+#include "text/hashes.h"
 
 namespace kvevict {
 
@@ -19,6 +20,7 @@ struct KVEVICT_PRIVATE Model::Impl {
   ModelOptions options;
   ModelInfo info;
   std::vector<KvWidth> widths;
+  std::vector<std::filesystem::path> files;  // more than one if the file is split
   LlamaModelHandle handle;
   mutable ProcessorLoad load;  // of the processors; sessions on several threads ask it
 };
@@ -134,6 +136,7 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->options = options;
   impl->widths = kv_widths(file);
+  impl->files = file.files();
   std::vector<ggml_backend_dev_t> devices = find_devices(options.devices);
   const int gpu_layers = choose_gpu_layers(options, file, impl->widths);
 
@@ -172,6 +175,9 @@ const ModelInfo& Model::info() const noexcept {
 }
 const std::filesystem::path& Model::path() const noexcept {
   return impl_->options.path;
+}
+std::string Model::sha256() const {
+  return sha256_of_files(impl_->files);
 }
 llama_model* Model::handle() const noexcept {
   return impl_->handle.get();

@@ -262,7 +262,7 @@ std::shared_ptr<const Policy> policy_of(const json& header, SessionSnapshot& sna
 void save_session(Session& session, const fs::path& path, const SessionExtras& extras,
                   std::string model_sha256) {
   require_writable(path);
-  if (model_sha256.empty()) model_sha256 = sha256_of_file(session.model().path());
+  if (model_sha256.empty()) model_sha256 = session.model().sha256();
   const SessionSnapshot snapshot = session.snapshot();
   const std::string header = header_of(snapshot, extras, model_sha256).dump();
   AtomicFile file(path);
@@ -285,7 +285,7 @@ LoadedSession load_session(std::shared_ptr<const Model> model, const fs::path& p
     SessionReader reader(path);
     const json header = reader.header();
     SessionSnapshot snapshot = snapshot_from(header);
-    if (model_sha256.empty()) model_sha256 = sha256_of_file(model->path());
+    if (model_sha256.empty()) model_sha256 = model->sha256();
     require_model(header, snapshot, *model, model_sha256);
     std::shared_ptr<const Policy> policy = policy_of(header, snapshot, model->info().n_layers);
     snapshot.logits = reader.take_values<float>(header.at("n_logits"));

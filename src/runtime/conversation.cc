@@ -11,7 +11,6 @@
 #include "runtime/kept_text.h"
 #include "runtime/prompt_prefill.h"
 #include "runtime/saved_chat.h"
-#include "text/hashes.h"
 #include "text/utf8.h"
 
 namespace kvevict {
@@ -53,7 +52,7 @@ struct Conversation::Impl {
   }
 
   [[nodiscard]] const std::string& checksum() {
-    if (model_sha256.empty()) model_sha256 = sha256_of_file(model->path());
+    if (model_sha256.empty()) model_sha256 = model->sha256();
     return model_sha256;
   }
 };

@@ -5,7 +5,6 @@
 #include "base/atomic_file.h"
 #include "kvevict/error.h"
 #include "kvevict/session_file.h"
-#include "text/hashes.h"
 
 namespace kvevict {
 namespace fs = std::filesystem;
@@ -17,7 +16,7 @@ StreamCheckpoint::StreamCheckpoint(fs::path path, const std::string& text, const
   text_ = error ? "a pipe" : fmt::format("{} of {} bytes", fs::path(text).filename().string(), n_bytes);
   if (path_.empty()) return;
   require_writable(path_);
-  model_sha256_ = sha256_of_file(run.model->path());
+  model_sha256_ = run.model->sha256();
 }
 
 std::string StreamCheckpoint::description() const {

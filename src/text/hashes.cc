@@ -73,10 +73,14 @@ std::string sha256_hex(std::string_view text) {
   return digest.hex();
 }
 
-std::string sha256_of_file(const std::filesystem::path& path) {
+std::string sha256_of_files(std::span<const std::filesystem::path> paths) {
   Digest digest(EVP_sha256());
-  add_file(digest, path);
+  for (const std::filesystem::path& path : paths) add_file(digest, path);
   return digest.hex();
+}
+
+std::string sha256_of_file(const std::filesystem::path& path) {
+  return sha256_of_files({&path, 1});
 }
 
 std::string git_sha1_of_file(const std::filesystem::path& path) {

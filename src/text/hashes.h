@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,9 @@ class Sha256 {
 
 /// SHA-256 as 64 lower-case hexadecimal digits.
 [[nodiscard]] std::string sha256_hex(std::string_view text);
+
+/// SHA-256 of the contents of `paths`, one behind the other, as `cat` gives them. Errors: kIo.
+[[nodiscard]] std::string sha256_of_files(std::span<const std::filesystem::path> paths);
 
 /// SHA-256 of a file's content, read in pieces. Errors: kIo.
 [[nodiscard]] std::string sha256_of_file(const std::filesystem::path& path);

@@ -18,7 +18,6 @@
 #include "support/every_nth_policy.h"
 #include "support/test_models.h"
 #include "support/work_folder.h"
-#include "text/hashes.h"
 
 namespace kvevict {
 namespace {
@@ -258,7 +257,7 @@ TEST_F(SessionFileTest, SavingAndLoadingHoldOneCopyOfTheRows) {
   Session session(model_, make_policy("full"), options);
   session.append(test::prose_tokens(*model_, 1000));
   const std::int64_t n_rows = 1000 * model_->kv_bytes_per_token(KvType::kF32, KvType::kF32);
-  const std::string sha256 = sha256_of_file(model_->path());
+  const std::string sha256 = model_->sha256();
   EXPECT_LT(added_at_the_peak([&] { save_session(session, path_, {}, sha256); }), n_rows * 3 / 2);
   const std::int64_t n_context = session.stats().kv_bytes;
   std::optional<LoadedSession> loaded;
