@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
-#include <regex>
+
+#include "base/split_name.h"
 
 namespace kvevict {
 namespace {
@@ -36,26 +38,25 @@ std::string file_name(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-bool is_model(const std::string& path) {
-  if (!lower(path).ends_with(".gguf")) return false;
-  std::string name = lower(file_name(path));
-  std::replace(name.begin(), name.end(), '_', '-');  // "model_lora.gguf" is an adapter too
-  for (const char* word : {"mmproj", "imatrix", "lora", "adapter"}) {
-    if (has_word(name, word)) return false;
-  }
-  return true;
+bool is_gguf(const std::string& path) {
+  return lower(path).ends_with(".gguf");
 }
 
-struct PathOfPart {
-  std::string stem;  ///< The path without its number and ".gguf".
-  int number = 1, n_parts = 1;
-};
+bool names_any_of(const std::string& path, std::initializer_list<const char*> words) {
+  std::string name = lower(file_name(path));
+  std::replace(name.begin(), name.end(), '_', '-');  // "model_lora.gguf" is an adapter too
+  return std::any_of(words.begin(), words.end(), [&](const char* word) { return has_word(name, word); });
+}
 
-PathOfPart read_path(const std::string& path) {
-  static const std::regex kPart("(.*)-([0-9]{5})-of-([0-9]{5})\\.gguf", std::regex::icase);
-  std::smatch match;
-  if (!std::regex_match(path, match, kPart)) return {path.substr(0, path.size() - 5)};
-  return {match[1].str(), std::stoi(match[2].str()), std::stoi(match[3].str())};
+/// The models' files. A file of adapters is one only where there is nothing else: the names of merged models
+/// may say what was merged into them.
+std::vector<std::string> model_files(const std::vector<std::string>& paths) {
+  std::vector<std::string> files, adapters;
+  for (const std::string& path : paths) {
+    if (!is_gguf(path) || names_any_of(path, {"mmproj", "imatrix"})) continue;
+    (names_any_of(path, {"lora", "adapter"}) ? adapters : files).push_back(path);
+  }
+  return files.empty() ? adapters : files;
 }
 
 /// How much all names have in common, up to behind a separator ("_" is a part of kinds such as Q4_K_M).
@@ -82,11 +83,11 @@ std::string files_text(const std::vector<GgufModel>& models) {
 std::vector<GgufModel> gguf_models(const std::vector<std::string>& paths) {
   std::map<std::string, std::map<int, std::string>> by_stem;
   std::map<std::string, int> n_parts;
-  for (const std::string& path : paths) {
-    if (!is_model(path)) continue;
-    const PathOfPart part = read_path(path);
+  for (const std::string& path : model_files(paths)) {
+    const SplitName part = parse_split_name(path).value_or(
+        SplitName{.stem = path.substr(0, path.size() - 5), .number = 1, .n_parts = 1});
     by_stem[part.stem][part.number] = path;
-    n_parts[part.stem] = std::max(n_parts[part.stem], part.n_parts);
+    n_parts[part.stem] = part.n_parts;
   }
   std::vector<std::string> names;
   for (const auto& [stem, parts] : by_stem) names.push_back(file_name(stem));

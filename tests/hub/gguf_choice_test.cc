@@ -53,6 +53,7 @@ TEST(ChooseGguf, TakesWhatATagMeans) {
        {"model-F16.gguf"}},
       {"no tag, the second usual kind", {"z.gguf", "b.Q8_0.gguf"}, "", {"b.Q8_0.gguf"}},
       {"no tag, nothing usual", {"b-F16.gguf", "b-F32.gguf"}, "", {"b-F16.gguf", "b-F32.gguf"}},
+      {"a merged model", {"m-lora-merged-Q8_0.gguf", "imatrix.gguf"}, "", {"m-lora-merged-Q8_0.gguf"}},
       {"no model", {"x.safetensors", "imatrix.gguf"}, "", {}},
   };
   for (const Choice& choice : choices)
