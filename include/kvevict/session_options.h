@@ -58,13 +58,11 @@ struct SessionOptions {
   /// kFull: `append` holds every token until `evict` or `generate` drops some. kBounded: `append` evicts
   /// before each chunk, so that at most budget + chunk tokens are ever held.
   PrefillMode prefill = PrefillMode::kFull;
-  /// Positions of kept tokens. Nothing: those that the policy is defined by; else absolute, or with a bounded
-  /// prefill automatic if the model's positions can be shifted. A policy that is defined by its positions
-  /// overrides them.
+  /// Positions of kept tokens; a policy that is defined by its positions overrides them. Nothing: absolute,
+  /// or automatic with a bounded prefill if the model's positions can be shifted.
   std::optional<PositionMode> positions{};
-  /// Absolute positions may pass the trained context, so that what comes of it can be measured; else refused. A
-  /// bounded session whose positions were not chosen sets it where positions cannot be shifted: it goes on as
-  /// well as it can.
+  /// Absolute positions may pass the trained context, to measure it; else refused, unless a bounded session's
+  /// positions cannot be shifted and were not chosen.
   bool past_trained_context = false;
   /// Tokens by which the cache may outgrow its budget while decoding, if an eviction costs more than removing
   /// cells (`decode_slack`: packed positions, plans for each layer, attention). The eviction is then paid
