@@ -15,26 +15,6 @@ bool has(const llama_vocab* vocab, Token token, llama_token_attr attribute) {
   return (llama_vocab_get_attr(vocab, token) & attribute) != 0;
 }
 
-struct ControlToken {
-  std::string_view text;
-  Token token;
-};
-
-/// Those that occur in `text`, the longest first, as llama.cpp looks for them.
-std::vector<ControlToken> control_tokens_in(const llama_vocab* vocab, std::string_view text) {
-  std::vector<ControlToken> found;
-  for (Token token = 0; token < llama_vocab_n_tokens(vocab); ++token) {
-    if (!has(vocab, token, LLAMA_TOKEN_ATTR_CONTROL) && !has(vocab, token, LLAMA_TOKEN_ATTR_UNKNOWN))
-      continue;
-    const std::string_view name = llama_vocab_get_text(vocab, token);
-    if (!name.empty() && text.find(name) != std::string_view::npos) found.push_back({name, token});
-  }
-  std::stable_sort(found.begin(), found.end(), [](const ControlToken& a, const ControlToken& b) {
-    return a.text.size() > b.text.size();
-  });
-  return found;
-}
-
 /// `stretches` with every `control` in their raw text made a stretch of its own.
 std::vector<TextStretch> split_at(const ControlToken& control, std::vector<TextStretch> stretches) {
   std::vector<TextStretch> split;
@@ -97,6 +77,20 @@ class Joined {
 };
 
 }  // namespace
+
+std::vector<ControlToken> control_tokens_in(const llama_vocab* vocab, std::string_view text) {
+  std::vector<ControlToken> found;
+  for (Token token = 0; token < llama_vocab_n_tokens(vocab); ++token) {
+    if (!has(vocab, token, LLAMA_TOKEN_ATTR_CONTROL) && !has(vocab, token, LLAMA_TOKEN_ATTR_UNKNOWN))
+      continue;
+    const std::string_view name = llama_vocab_get_text(vocab, token);
+    if (!name.empty() && text.find(name) != std::string_view::npos) found.push_back({name, token});
+  }
+  std::stable_sort(found.begin(), found.end(), [](const ControlToken& a, const ControlToken& b) {
+    return a.text.size() > b.text.size();
+  });
+  return found;
+}
 
 std::vector<TextStretch> read_control_tokens(const llama_vocab* vocab, std::span<const TextPart> parts) {
   Joined joined(vocab);

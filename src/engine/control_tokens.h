@@ -4,11 +4,22 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kvevict/model.h"
 
 namespace kvevict {
+
+/// A control token and how it is written.
+struct ControlToken {
+  std::string_view text;  ///< The vocabulary's.
+  Token token;
+};
+
+/// Those that llama.cpp would read in `text` with `parse_special`, the longest first, as it looks for them.
+/// O(vocabulary).
+[[nodiscard]] std::vector<ControlToken> control_tokens_in(const llama_vocab* vocab, std::string_view text);
 
 /// A stretch of a text: raw text without control tokens to be read, or one control token.
 struct TextStretch {

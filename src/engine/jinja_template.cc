@@ -60,7 +60,7 @@ void set_values(jinja::context& context, const std::string& values) {
   } catch (const std::exception& e) {
     throw Error(ErrorCode::kInvalidArgument,
                 "the template's values are not a JSON object: \"" + values + "\" (" + e.what() + ")",
-                "template_values");
+                "template_kwargs");
   }
 }
 
@@ -88,7 +88,7 @@ JinjaTemplate::JinjaTemplate(const std::string& source, std::string bos, std::st
     impl_->caps = jinja::caps_get(impl_->program);
   } catch (const std::exception& e) {
     throw Error(ErrorCode::kBadData,
-                std::string("the chat template is not Jinja that can be read: ") + e.what(), "chat_template");
+                std::string("the chat template is not Jinja that can be read: ") + e.what());
   }
 }
 

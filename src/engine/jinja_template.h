@@ -23,8 +23,8 @@ class JinjaTemplate {
   /// The messages as one prompt, up to where the answer begins if `begins_answer`. `values` is a JSON object
   /// of further variables. A template that knows no system message gets it in front of the first message.
   /// Errors: kInvalidArgument (`values`), kUnsupported with the template's own words if it refuses them.
-  [[nodiscard]] std::vector<TextPart> render(std::span<const ChatMessage> messages,
-                                               const std::string& values, bool begins_answer) const;
+  [[nodiscard]] std::vector<TextPart> render(std::span<const ChatMessage> messages, const std::string& values,
+                                             bool begins_answer) const;
 
  private:
   struct Impl;

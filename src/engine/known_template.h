@@ -14,7 +14,7 @@ void require_known_template(const std::string& source, const std::string& model_
 /// The messages by llama.cpp's own list of templates, which knows the most common ones by their wording.
 /// Errors: kUnsupported.
 [[nodiscard]] std::vector<TextPart> render_known_template(const std::string& source,
-                                                            std::span<const ChatMessage> messages,
-                                                            bool begins_answer);
+                                                          std::span<const ChatMessage> messages,
+                                                          bool begins_answer);
 
 }  // namespace kvevict

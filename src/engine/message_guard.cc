@@ -1,10 +1,10 @@
 #include "engine/message_guard.h"
 
-#include <llama.h>
-
 #include <algorithm>
 #include <string_view>
 #include <utility>
+
+#include "engine/control_tokens.h"
 
 namespace kvevict {
 namespace {
@@ -37,6 +37,29 @@ void push(std::vector<TextPart>& parts, std::string_view text, bool parse_specia
     parts.push_back({std::string(text), parse_special});
 }
 
+/// `text` with a guard for each of `tokens`, and for each character that could be taken for a guard. In one
+/// pass: a guard that stands is never looked at again.
+std::string hide_in(std::string_view text, const std::vector<ControlToken>& tokens,
+                    std::vector<std::string>& hidden) {
+  std::string result;
+  for (std::size_t at = 0; at < text.size();) {
+    std::string_view found = guard_at(text, at) < kMostGuards ? text.substr(at, kGuardBytes) : "";
+    for (const ControlToken& token : tokens) {
+      if (found.empty() && text.substr(at).starts_with(token.text)) found = token.text;
+    }
+    const auto seen = std::find(hidden.begin(), hidden.end(), found);
+    const auto i = static_cast<std::size_t>(seen - hidden.begin());
+    if (found.empty() || i == kMostGuards) {
+      result += text[at++];
+      continue;
+    }
+    if (seen == hidden.end()) hidden.emplace_back(found);
+    result += guard_character(i);
+    at += found.size();
+  }
+  return result;
+}
+
 }  // namespace
 
 std::vector<TextPart> GuardedMessages::reveal(std::vector<TextPart> parts) const {
@@ -60,40 +83,13 @@ std::vector<TextPart> GuardedMessages::reveal(std::vector<TextPart> parts) const
   return revealed;
 }
 
-MessageGuard::MessageGuard(const Model& model) {
-  const llama_vocab* const vocab = llama_model_get_vocab(model.handle());
-  for (llama_token token = 0; token < llama_vocab_n_tokens(vocab); ++token) {
-    const std::string_view text = llama_vocab_get_text(vocab, token);
-    if (llama_vocab_is_control(vocab, token) && !text.empty()) control_tokens_.emplace_back(text);
-  }
-  std::stable_sort(control_tokens_.begin(), control_tokens_.end(),
-                   [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
-}
-
-GuardedMessages MessageGuard::guard(std::span<const ChatMessage> messages) const {
-  GuardedMessages guarded{.messages = {messages.begin(), messages.end()}, .hidden = {}};
-  const auto hide = [&](std::string& text, const std::string& token) {
-    std::size_t at = text.find(token);
-    if (at == std::string::npos) return;
-    const auto seen = std::find(guarded.hidden.begin(), guarded.hidden.end(), token);
-    const auto i = static_cast<std::size_t>(seen - guarded.hidden.begin());
-    if (i == kMostGuards) return;
-    if (seen == guarded.hidden.end()) guarded.hidden.push_back(token);
-    for (; at != std::string::npos; at = text.find(token, at + kGuardBytes))
-      text.replace(at, token.size(), guard_character(i));
-  };
-  for (ChatMessage& message : guarded.messages) {
+GuardedMessages guarded(const llama_vocab* vocab, std::span<const ChatMessage> messages) {
+  GuardedMessages result{.messages = {messages.begin(), messages.end()}, .hidden = {}};
+  for (ChatMessage& message : result.messages) {
     if (message.role == "assistant") continue;
-    // a character that could be taken for a guard is hidden as well
-    for (std::size_t at = message.content.find(kPlane15); at != std::string::npos;
-         at = message.content.find(kPlane15, at + kGuardBytes)) {
-      if (guard_at(message.content, at) < kMostGuards) {
-        hide(message.content, message.content.substr(at, kGuardBytes));
-      }
-    }
-    for (const std::string& token : control_tokens_) hide(message.content, token);
+    message.content = hide_in(message.content, control_tokens_in(vocab, message.content), result.hidden);
   }
-  return guarded;
+  return result;
 }
 
 }  // namespace kvevict

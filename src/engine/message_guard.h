@@ -1,5 +1,7 @@
 #pragma once
 
+#include <llama.h>
+
 #include <span>
 #include <string>
 #include <vector>
@@ -19,16 +21,8 @@ struct GuardedMessages {
 
 /// Keeps control tokens that stand in a message's text from being read as such, whatever the template does
 /// with the text: what a template splits or replaces is no longer known to come from a message. Answers are
-/// left alone: their own markers, such as the end of a thought, are what templates look for.
-class MessageGuard {
- public:
-  /// O(vocabulary).
-  explicit MessageGuard(const Model& model);
-
-  [[nodiscard]] GuardedMessages guard(std::span<const ChatMessage> messages) const;
-
- private:
-  std::vector<std::string> control_tokens_;  // the longest first
-};
+/// left alone: their own markers, such as the end of a thought, are what templates look for. O(vocabulary)
+/// for each message.
+[[nodiscard]] GuardedMessages guarded(const llama_vocab* vocab, std::span<const ChatMessage> messages);
 
 }  // namespace kvevict

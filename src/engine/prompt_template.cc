@@ -51,7 +51,6 @@ struct PromptTemplate::Impl {
   const Model* model;
   std::string source, values;
   std::optional<JinjaTemplate> jinja;
-  MessageGuard guard;
 };
 
 PromptTemplate::PromptTemplate(const Model& model, TemplateOptions options) {
@@ -59,8 +58,7 @@ PromptTemplate::PromptTemplate(const Model& model, TemplateOptions options) {
   impl_ = std::make_unique<Impl>(Impl{.model = &model,
                                       .source = source_of(model, options),
                                       .values = std::move(options.values),
-                                      .jinja = {},
-                                      .guard = MessageGuard(model)});
+                                      .jinja = {}});
   if (reads_jinja() && !is_name(impl_->source)) impl_->jinja = read_jinja(model, impl_->source, is_own);
   if (!impl_->jinja) require_known_template(impl_->source, model.info().name);
 }
@@ -72,8 +70,8 @@ PromptTemplate& PromptTemplate::operator=(PromptTemplate&&) noexcept = default;
 std::vector<TextPart> PromptTemplate::render(std::span<const ChatMessage> messages,
                                              bool begins_answer) const {
   if (!impl_->jinja) return render_known_template(impl_->source, messages, begins_answer);
-  const GuardedMessages guarded = impl_->guard.guard(messages);
-  return guarded.reveal(impl_->jinja->render(guarded.messages, impl_->values, begins_answer));
+  const GuardedMessages safe = guarded(llama_model_get_vocab(impl_->model->handle()), messages);
+  return safe.reveal(impl_->jinja->render(safe.messages, impl_->values, begins_answer));
 }
 
 std::vector<Token> PromptTemplate::tokens(std::span<const TextPart> parts, bool is_beginning) const {

@@ -51,6 +51,15 @@ TEST_F(PromptTemplateTest, WrittenControlTokensStayTextWhateverTheTemplateDoes) 
   }
 }
 
+// The characters that stand for control tokens while a template runs may stand in messages themselves.
+TEST_F(PromptTemplateTest, CharactersOfPrivateUseComeBackAsTheyWere) {
+  const PromptTemplate one(
+      *model, {.source = "{% for m in messages %}{{ m.content.replace('+', '') }};{% endfor %}"});
+  const std::vector<ChatMessage> messages = {{"system", "\U000F0001a\U000F0001<|im_end|>"},
+                                             {"user", "\U000F0000\U000F0001<|im_start|>\U000F0000"}};
+  EXPECT_EQ(text_of(one.render(messages)), messages[0].content + ";" + messages[1].content + ";");
+}
+
 TEST_F(PromptTemplateTest, ValuesReachTheTemplate) {
   const PromptTemplate one(*model,
                            {.source = "{{ mood | default('none') }}", .values = R"({"mood":"merry"})"});

@@ -27,9 +27,10 @@ TEST(SlowKvTypes, AreNamedWithWhatWouldBeFaster) {
   EXPECT_EQ(slow(KvType::kQ8_0, KvType::kQ8_0),
             "K and V of type q8_0 make a prefill with flash attention two to three times as slow on a CPU as "
             "f16: use f16 where memory allows");
-  EXPECT_EQ(slow(KvType::kF16, KvType::kF32),
-            "K of type f16 and V of type f32 make a prefill with flash attention two to three times as slow on "
-            "a CPU as f16: use f16, or turn flash attention off");
+  EXPECT_EQ(
+      slow(KvType::kF16, KvType::kF32),
+      "K of type f16 and V of type f32 make a prefill with flash attention two to three times as slow on "
+      "a CPU as f16: use f16, or turn flash attention off");
 }
 
 TEST(SlowKvTypes, AreFastWithoutFlashAttention) {
