@@ -60,7 +60,7 @@ void run_fetch(const std::string& what) {
   }
   const FetchedModel fetched = fetch_model(access, cache, *name, on_progress);
   if (!fetched.why_unchecked.empty())
-    spdlog::warn("{} is what the cache holds; the hub was not asked: {}", what, fetched.why_unchecked);
+    spdlog::warn("{} is what the cache holds, it may not be the newest: {}", what, fetched.why_unchecked);
   fmt::print("{}\n", fetched.file.string());
 }
 

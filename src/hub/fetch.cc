@@ -131,7 +131,7 @@ bool is_on(std::string value) {
 
 std::string token_from_environment() {
   if (std::string token = environment_variable("HF_TOKEN"); !token.empty()) return token;
-  fs::path file = environment_variable("HF_TOKEN_PATH");
+  fs::path file = with_home(environment_variable("HF_TOKEN_PATH"));
   if (file.empty()) file = hub_home() / "token";
   std::string token;
   std::ifstream(file) >> token;
@@ -184,7 +184,12 @@ FetchedModel fetch_model(const HubAccess& access, const HubCache& cache, const M
   try {
     return {transfer_model(fetcher, name), {}};
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kIo || cached.empty()) throw;
+    // what was cut off was set aside for the transfer that failed, and is no model
+    std::error_code ignored;
+    const bool is_there = !cached.empty() && std::all_of(cached.begin(), cached.end(), [&](const auto& f) {
+      return fs::exists(f, ignored);
+    });
+    if (error.code() != ErrorCode::kIo || !is_there) throw;
     return {cached.front(), error.what()};
   }
 }

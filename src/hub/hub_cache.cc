@@ -21,21 +21,20 @@ void make_folders(const fs::path& folder) {
   if (error) throw_io(folder, error.message());
 }
 
-/// "~" and "~/x" are in the home folder, as for the hub's other clients.
-fs::path expanded(const std::string& path) {
-  if (path != "~" && !path.starts_with("~/")) return path;
-  const fs::path home = environment_variable("HOME");
-  return home.empty() ? fs::path(path) : home / path.substr(std::min<std::size_t>(2, path.size()));
-}
-
 std::string prefix_of(HubKind kind) {
   return kind == HubKind::kModel ? "models--" : "datasets--";
 }
 
 }  // namespace
 
+fs::path with_home(const std::string& path) {
+  if (path != "~" && !path.starts_with("~/")) return path;
+  const fs::path home = environment_variable("HOME");
+  return home.empty() ? fs::path(path) : home / path.substr(std::min<std::size_t>(2, path.size()));
+}
+
 fs::path hub_home() {
-  if (const std::string home = environment_variable("HF_HOME"); !home.empty()) return expanded(home);
+  if (const std::string home = environment_variable("HF_HOME"); !home.empty()) return with_home(home);
   if (const fs::path xdg = environment_variable("XDG_CACHE_HOME"); xdg.is_absolute())
     return xdg / "huggingface";
   if (const fs::path home = environment_variable("HOME"); !home.empty())
@@ -45,7 +44,7 @@ fs::path hub_home() {
 
 HubCache HubCache::from_environment() {
   for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
-    if (const std::string hub = environment_variable(name); !hub.empty()) return HubCache(expanded(hub));
+    if (const std::string hub = environment_variable(name); !hub.empty()) return HubCache(with_home(hub));
   }
   const fs::path home = hub_home();
   if (home.empty())

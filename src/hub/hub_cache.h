@@ -14,6 +14,9 @@ enum class HubKind { kModel, kDataset };
 /// `$HOME/.cache/huggingface`; empty if none of the variables is set. "~" is the home folder.
 [[nodiscard]] std::filesystem::path hub_home();
 
+/// `path` with the home folder for a leading "~", as the hub's other clients read their variables.
+[[nodiscard]] std::filesystem::path with_home(const std::string& path);
+
 /// A commit's files that are there in full, or linked to what is.
 struct HubSnapshot {
   std::filesystem::path folder;

@@ -137,6 +137,20 @@ TEST_F(FetchTest, OfflineNothingIsAsked) {
   EXPECT_TRUE(server_->requests().empty());
 }
 
+TEST_F(FetchTest, WhatWasCutOffAndCannotBeMendedIsNoModel) {
+  HubRepository stuck{
+      .name = "test/stuck", .commit = "0123456789abcdef0123456789abcdef01234567", .files = {}};
+  const HubFile file{.path = "tiny.Q4_K_M.gguf",
+                     .n_bytes = 5000,
+                     .sha256 = sha256_of_file(fetch("test/good")),
+                     .git_sha1 = {}};
+  const fs::path blob = cache_.blob(HubKind::kModel, stuck, file);
+  fs::create_directories(blob.parent_path());
+  std::ofstream(blob, std::ios::binary) << big_content().substr(0, 2000);
+  cache_.link(HubKind::kModel, stuck, file);
+  EXPECT_NE(refusal("test/stuck", ErrorCode::kIo).find("in 4 attempts"), std::string::npos);
+}
+
 TEST_F(FetchTest, WhatTheCacheHoldsServesWhileTheHubIsAway) {
   const fs::path path = fetch("test/good");
   HubAccess nobody = access();
@@ -174,7 +188,7 @@ TEST_F(HubEnvironment, TheTokenIsTheVariableOrWhatALoginWrote) {
   std::ofstream(folder_ / ".cache/huggingface/token") << "hf_login\n";
   EXPECT_EQ(token(), "hf_login");
   std::ofstream(folder_ / "other") << "hf_other";
-  setenv("HF_TOKEN_PATH", (folder_ / "other").c_str(), 1);
+  setenv("HF_TOKEN_PATH", "~/other", 1);
   EXPECT_EQ(token(), "hf_other");
   setenv("HF_TOKEN", "hf_variable", 1);
   EXPECT_EQ(token(), "hf_variable");
