@@ -23,7 +23,7 @@ function(kvevict_compile_faster)
 endfunction()
 
 # Chat templates as the authors of models write them are Jinja. Of llama.cpp's common library only its Jinja is built, and
-# installed beside llama.cpp: the whole library takes three minutes more, and needs HTTP.
+# installed beside llama.cpp: the whole library takes minutes more, and needs HTTP.
 function(kvevict_add_jinja)
   set(common ${PROJECT_SOURCE_DIR}/common)
   file(GLOB sources ${common}/jinja/*.cpp)
