@@ -58,6 +58,12 @@ struct ModelInfo {
   std::int64_t weight_bytes = 0;
   std::int64_t n_parameters = 0;
   int n_layers = 0;
+  /// Layers that hold K and V, ascending. Layers without keep a state of fixed size (hybrid and recurrent
+  /// models), use another layer's, or hold nothing.
+  std::vector<int> cache_layers;
+  bool has_state = false;            ///< Some layers keep a state: such a session cannot go back to a token.
+  std::string reason_not_evictable;  ///< Why there is nothing to evict by position; empty if there is.
+  [[nodiscard]] int n_cache_layers() const { return static_cast<int>(cache_layers.size()); }
   int n_context_trained = 0;  ///< Tokens.
   int n_vocab = 0;
   int n_gpu_layers = 0;  ///< Layers offloaded; -1 if there is no device to offload to.
@@ -88,9 +94,8 @@ class Model {
  public:
   /// Loads `options.path`. Everything that is known to make llama.cpp fail is checked first.
   /// Errors: kNotFound (no such file, a missing part), kBadData (not a GGUF file, truncated), kUnsupported (a
-  /// model whose cache cannot be evicted by position: recurrent, hybrid, encoder-only, diffusion),
-  /// kInvalidArgument (an unknown device), kCancelled, kEngine (llama.cpp refused; its own words
-  /// are quoted).
+  /// model that does not go token by token: encoder-only, diffusion), kInvalidArgument (an unknown device),
+  /// kCancelled, kEngine (llama.cpp refused; its own words are quoted).
   static std::shared_ptr<const Model> load(const ModelOptions& options);
 
   ~Model();
@@ -110,7 +115,8 @@ class Model {
 
   /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token in front if it has one
   /// (once, also if the text brings it); never with an end token behind, for a text may go on.
-  /// `parse_special`: as in TextPart. Errors: kInvalidArgument for a text above 1 GiB; kEngine.
+  /// `parse_special`: as in TextPart. Errors: kInvalidArgument for a text above 1 GiB; kUnsupported for a
+  /// model without vocabulary; kEngine.
   [[nodiscard]] std::vector<Token> tokenize(std::string_view text, bool add_special,
                                             bool parse_special) const;
 

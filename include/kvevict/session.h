@@ -84,7 +84,8 @@ class Session {
   void detach(std::int64_t n_reserve = 0);
 
   /// Forgets the tokens from index `n_tokens` on; `logits()` is empty until the next append.
-  /// Errors: kInvalidArgument if token n_tokens − 1 is gone, or layers would hold unequally many tokens.
+  /// Errors: kInvalidArgument if token n_tokens − 1 is gone, or layers would hold unequally many tokens;
+  /// kUnsupported for a model that keeps a state, which goes back to none but the beginning.
   void trim(std::int64_t n_tokens);
 
   /// Forgets every token and every plan; keeps the cells allocated.

@@ -14,6 +14,7 @@
 #include "kvevict/model.h"
 #include "kvevict/modes.h"
 #include "kvevict/policy.h"
+#include "kvevict/session_stats.h"
 
 namespace KVEVICT_PUBLIC kvevict {
 
@@ -68,7 +69,8 @@ struct SessionOptions {
   /// cells (`decode_slack`: packed positions, plans for each layer, attention). The eviction is then paid
   /// once for so many tokens; >= 1.
   int n_decode_slack = 64;
-  /// Polled between batches and inside llama.cpp's computation (CPU); true stops with kCancelled.
+  /// Polled between batches, and inside llama.cpp's computation (CPU) but for a model that keeps a state,
+  /// which half a batch would spoil; true stops with kCancelled.
   const std::atomic<bool>* cancel = nullptr;
 };
 
@@ -104,14 +106,6 @@ struct EvictOptions {
   std::int64_t n_reserve = 0;
 };
 
-/// What an eviction did. Counts in tokens per layer, times in seconds.
-struct EvictionReport {
-  KeepPlan kept;  ///< Original indices that the plan keeps, upcoming ones included.
-  std::int64_t n_removed = 0;
-  double seconds_plan = 0;
-  double seconds_move = 0;  ///< Removing, moving to the right-sized context, giving memory back.
-};
-
 struct GenerateOptions {
   std::int64_t max_new_tokens = 128;
   SamplingOptions sampling{};
@@ -128,23 +122,6 @@ struct Generation {
   std::vector<Token> tokens;  ///< Without the end-of-generation token; with those of a text of `stop`.
   std::string text;           ///< Up to a text of `stop`.
   bool reached_end = false;   ///< Whether the model itself ended, with a text of `stop` or without.
-};
-
-/// Running figures of a session. Bytes are of K and V rows: llama.cpp's allocation. Cells, bytes
-/// and decode calls are those of the context, which forked sessions share.
-struct SessionStats {
-  std::int64_t n_tokens_seen = 0;
-  std::int64_t n_tokens_held = 0;       ///< Tokens in the cache now, per layer.
-  std::int64_t n_tokens_held_peak = 0;  ///< Most at any time.
-  std::int64_t n_cells = 0;             ///< Cells allocated now (llama.cpp pads to 256).
-  std::int64_t kv_bytes = 0;            ///< Allocated now.
-  std::int64_t kv_bytes_peak = 0;       ///< Most at any time, copies in flight while cells move included.
-  std::int64_t n_evictions = 0;         ///< Plans that dropped tokens.
-  std::int64_t n_packs = 0;             ///< Times that positions were packed: shifts of all keys.
-  std::int64_t n_decode_calls = 0;      ///< Calls of llama_decode.
-  std::int64_t n_decoded_tokens = 0;    ///< Tokens in those calls.
-  int n_threads = 0;                    ///< Threads that decode a token at a time now; 0 before any.
-  int n_threads_batch = 0;              ///< Threads that compute batches now.
 };
 
 }  // namespace kvevict

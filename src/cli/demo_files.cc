@@ -48,7 +48,7 @@ void show_demo_files(const Demo& demo, const eval::Results& results, const fs::p
   print_file(source.file, "every question and answer of part 1 (kvevict compare)");
   try {
     const fs::path picture = folder / "cache.png";
-    plot::save_cache_picture(read_picture(source, demo.model->info().n_layers), picture);
+    plot::save_cache_picture(read_picture(source, demo.model->info().n_cache_layers()), picture);
     print_file(picture, "the cache as a picture");
     const fs::path report = folder / "report.html";
     write_report(demo, results, report);

@@ -29,7 +29,7 @@ std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, Strateg
     }
   }
   if (engine.is_bounded()) {
-    require_bound(*policy, model.info().n_layers);
+    require_bound(*policy, model.info().n_cache_layers());
     note_streaming_middle(spec);
   }
   return policy;

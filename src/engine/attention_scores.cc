@@ -17,13 +17,17 @@ namespace {
 
 constexpr std::string_view kName = "kq_soft_max-";
 
-/// The layer that a tensor of probabilities belongs to; `n_layers` for any other tensor.
-std::size_t layer_of(const ggml_tensor& tensor, std::size_t n_layers) {
+/// The place in `layers` of the layer that a tensor of probabilities belongs to; one past it for any other
+/// tensor.
+std::size_t place_of(const ggml_tensor& tensor, const std::vector<int>& layers) {
   const std::string_view name(ggml_get_name(&tensor));
-  if (!name.starts_with(kName)) return n_layers;
-  std::size_t layer = n_layers;
+  if (!name.starts_with(kName)) return layers.size();
+  int layer = -1;
   const auto [end, error] = std::from_chars(name.data() + kName.size(), name.data() + name.size(), layer);
-  return error == std::errc() && end == name.data() + name.size() ? std::min(layer, n_layers) : n_layers;
+  if (error != std::errc() || end != name.data() + name.size()) return layers.size();
+  const auto place = std::lower_bound(layers.begin(), layers.end(), layer);
+  return place == layers.end() || *place != layer ? layers.size()
+                                                  : static_cast<std::size_t>(place - layers.begin());
 }
 
 }  // namespace
@@ -39,7 +43,7 @@ bool AttentionScores::on_tensor(ggml_tensor* tensor, bool is_question, void* sco
 }
 
 bool AttentionScores::look_at(ggml_tensor* tensor, bool is_question) {
-  const std::size_t number = layer_of(*tensor, layers_.size());
+  const std::size_t number = place_of(*tensor, numbers_);
   if (number == layers_.size()) return !is_question;  // not wanted; or go on
   const bool is_known = tensor->type == GGML_TYPE_F32 && ggml_is_contiguous(tensor) && tensor->ne[3] == 1;
   if (is_question || !is_known) return true;

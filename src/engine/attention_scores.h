@@ -19,7 +19,9 @@ namespace kvevict {
 /// REQUIRES: one sequence, whose slots lie in the cells 0 … n − 1 (`CellExecutor::carry_out` sees to that).
 class AttentionScores {
  public:
-  AttentionScores(ScoreRequest request, std::size_t n_layers) : request_(request), layers_(n_layers) {}
+  /// `layers`: those of the model that hold a cache; sums and arrangements are by their place in it.
+  AttentionScores(ScoreRequest request, std::vector<int> layers)
+      : request_(request), numbers_(std::move(layers)), layers_(numbers_.size()) {}
 
   /// For llama_context_params::cb_eval; `scores` is the AttentionScores. Never throws, since llama.cpp calls
   /// it: `require_sound` and `require_memory` throw afterwards.
@@ -62,6 +64,7 @@ class AttentionScores {
            std::size_t n_heads) const;
 
   ScoreRequest request_;
+  std::vector<int> numbers_;  // of the layers, as llama.cpp counts them
   std::vector<Layer> layers_;
   std::vector<float> copied_;  // of a tensor that lies in a device's memory
   bool is_out_of_memory_ = false;

@@ -4,10 +4,15 @@
 
 #include "base/scope_guard.h"
 #include "engine/key_rotator.h"
-#include "engine/state_rows.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
+
+CellExecutor::CellExecutor(llama_context* context, CellPlaces places, AttentionScores* scores)
+    : context_(context),
+      form_(context == nullptr ? StateForm{} : state_form_of(llama_get_model(context))),
+      places_(std::move(places)),
+      scores_(scores) {}
 
 void CellExecutor::carry_out(llama_seq_id sequence, const CellChanges& changes, const KeyRotator* rotator) {
   if (changes.arrangement) arrange(sequence, *changes.arrangement, rotator);
@@ -16,7 +21,7 @@ void CellExecutor::carry_out(llama_seq_id sequence, const CellChanges& changes, 
 
 void CellExecutor::arrange(llama_seq_id sequence, const CellArrangement& arrangement,
                            const KeyRotator* rotator) {
-  const StateRows rows(copy(sequence));
+  const StateRows rows(copy(sequence), form_);
   // A shift that waits would rotate all layers alike, but the rows of a slot come from different slots: its
   // rotations become part of the arrangement, and nothing waits any more.
   CellArrangement rotated = arrangement;
@@ -24,7 +29,7 @@ void CellExecutor::arrange(llama_seq_id sequence, const CellArrangement& arrange
   if (rotator == nullptr && rotates_keys(rotated))
     throw Error(ErrorCode::kEngine, "keys would have to rotate and nothing rotates them");
   const std::vector<std::uint8_t> after = rows.arranged(rotated, rotator);
-  AttentionScores scores = scores_ != nullptr ? *scores_ : AttentionScores({}, 0);
+  AttentionScores scores = scores_ != nullptr ? *scores_ : AttentionScores({}, {});
   if (scores_ != nullptr) scores.arrange(rotated);
   bytes_copied_ = static_cast<std::int64_t>(rows.bytes().size() + after.size());
   const OnFailure put_back([&] {
@@ -83,7 +88,7 @@ std::vector<std::uint8_t> CellExecutor::copy(llama_seq_id sequence) {
 
 void CellExecutor::put(llama_seq_id sequence, std::span<const std::uint8_t> rows,
                        std::span<const PositionShift> waiting) {
-  const std::optional<std::vector<std::int64_t>> positions = positions_of_rows(rows);
+  const std::optional<std::vector<std::int64_t>> positions = positions_of_rows(rows, form_);
   put_rows(context_, sequence, rows);
   if (positions) {
     places_.filled(*positions);
@@ -101,7 +106,7 @@ void CellExecutor::put_into(llama_seq_id sequence, std::span<const std::uint8_t>
   }
   // llama.cpp reads a state into the cells from 0 on. Rows that stand for the free cells keep the others
   // apart, and are removed again: behind all real positions, where they are told from them.
-  const StateWithHoles state = with_holes(rows, occupied);
+  const StateWithHoles state = with_holes(rows, form_, occupied);
   put_rows(context_, sequence, state.bytes);
   places_.filled(state.positions);
   const PositionRange stand_ins[] = {state.stand_ins};

@@ -9,6 +9,7 @@
 #include "engine/cell_places.h"
 #include "engine/cells.h"
 #include "engine/sequence_record.h"
+#include "engine/state_rows.h"
 
 namespace kvevict {
 
@@ -21,8 +22,7 @@ class CellExecutor {
  public:
   /// `places`: known for a context that is empty now and that no one else writes to. `scores`: recorded
   /// attention that follows the cells; may be null.
-  explicit CellExecutor(llama_context* context, CellPlaces places = {}, AttentionScores* scores = nullptr)
-      : context_(context), places_(std::move(places)), scores_(scores) {}
+  explicit CellExecutor(llama_context* context, CellPlaces places = {}, AttentionScores* scores = nullptr);
 
   /// Removes, shifts and arranges the cells of `sequence`. Everything that may fail comes before the first
   /// change, or is undone: on any exception the cells are as they were. `rotator` may be null if no key
@@ -59,8 +59,12 @@ class CellExecutor {
   [[nodiscard]] llama_seq_id shifted_sequence() const noexcept { return shifted_sequence_; }
   [[nodiscard]] CellPlaces& places() noexcept { return places_; }
 
-  /// Whether llama.cpp failed within a shift: its cells do not hold together any more.
+  /// Whether llama.cpp failed within a shift, or while it changed a fixed state: what it holds does not hold
+  /// together any more.
   [[nodiscard]] bool is_lost() const noexcept { return is_lost_; }
+  void lose() noexcept { is_lost_ = true; }
+
+  [[nodiscard]] StateForm form() const noexcept { return form_; }
 
   /// Bytes of rows that the last arrangement held beside the cells.
   [[nodiscard]] std::int64_t bytes_copied() const noexcept { return bytes_copied_; }
@@ -70,6 +74,7 @@ class CellExecutor {
   void remove_and_shift(llama_seq_id sequence, const CellChanges& changes);
 
   llama_context* context_;
+  StateForm form_;  // of the context's state
   CellPlaces places_;
   AttentionScores* scores_;
   llama_seq_id shifted_sequence_ = 0;

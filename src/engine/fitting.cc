@@ -7,6 +7,11 @@ namespace kvevict {
 
 void require_fitting(const llama_model* model, const std::string& name, const Policy& policy,
                      PositionMode positions) {
+  if (const std::string why = reason_not_evictable(model); !why.empty() && policy.spec().name != "full") {
+    throw Error(ErrorCode::kUnsupported,
+                "there is nothing to evict from " + name + ": " + why + "; use it with the strategy full",
+                "strategy");
+  }
   const std::string reason = reason_not_shiftable(model);
   if (reason.empty()) return;
   if (positions != PositionMode::kAbsolute) {

@@ -8,8 +8,8 @@
 namespace kvevict {
 
 /// Refuses (kUnsupported) what the cache of `model`, called `name` in the sentence, cannot do for `policy`:
-/// positions that cannot be shifted, other tokens in each layer. Asked before a session or a bound context
-/// does anything: llama.cpp ends the process if it is asked to shift and cannot.
+/// an eviction at all, positions that cannot be moved, other tokens in each layer. Asked before a session or
+/// a bound context does anything: llama.cpp ends the process if it is asked to shift and cannot.
 void require_fitting(const llama_model* model, const std::string& name, const Policy& policy,
                      PositionMode positions);
 

@@ -166,9 +166,10 @@ std::optional<std::int64_t> GgufFile::number_of_layer(const std::string& key, in
   if (id < 0) return std::nullopt;
   if (gguf_get_kv_type(parts_.front().get(), id) != GGUF_TYPE_ARRAY) return scalar(parts_.front().get(), id);
   const gguf_type type = gguf_get_arr_type(parts_.front().get(), id);
-  const bool is_32_bit = type == GGUF_TYPE_INT32 || type == GGUF_TYPE_UINT32;
-  if (!is_32_bit || static_cast<std::size_t>(layer) >= gguf_get_arr_n(parts_.front().get(), id))
-    return std::nullopt;
+  if (static_cast<std::size_t>(layer) >= gguf_get_arr_n(parts_.front().get(), id)) return std::nullopt;
+  if (type == GGUF_TYPE_BOOL)
+    return static_cast<const std::int8_t*>(gguf_get_arr_data(parts_.front().get(), id))[layer];
+  if (type != GGUF_TYPE_INT32 && type != GGUF_TYPE_UINT32) return std::nullopt;
   return static_cast<const std::int32_t*>(gguf_get_arr_data(parts_.front().get(), id))[layer];
 }
 
@@ -185,10 +186,32 @@ std::vector<std::int64_t> GgufFile::tensor_bytes_by_layer(int n_layers) const {
   return bytes;
 }
 
+namespace {
+
+/// Layers between two with attention, for a model whose others keep a state: as llama.cpp reads it.
+std::int64_t attention_interval(const GgufFile& file) {
+  const bool has_default = file.architecture().starts_with("qwen") && file.number("ssm.inner_size");
+  return file.number("full_attention_interval").value_or(has_default ? 4 : 0);
+}
+
+/// Whether `layer` keeps a state in place of K and V: it is in a list of such layers, or no attention is due.
+/// (A third way to say so is a layer without KV heads.)
+bool has_only_state(const GgufFile& file, int layer) {
+  if (file.architecture() == "falcon-h1") return false;  // its layers have both, side by side
+  if (const auto listed = file.number_of_layer("attention.recurrent_layers", layer)) return *listed != 0;
+  const std::int64_t interval = attention_interval(file);
+  return interval > 0 && (layer + 1) % interval != 0;
+}
+
+}  // namespace
+
 std::vector<KvWidth> kv_widths(const GgufFile& file) {
   const auto n_layers = static_cast<int>(file.number("block_count").value_or(0));
   const std::int64_t n_embd = file.number("embedding_length").value_or(0);
-  const std::int64_t n_without = file.number("attention.shared_kv_layers").value_or(0);
+  // The last layers may use the K and V of earlier ones, or predict further tokens, which is not asked of
+  // them.
+  const std::int64_t n_without =
+      file.number("attention.shared_kv_layers").value_or(0) + file.number("nextn_predict_layers").value_or(0);
   const bool is_mla = file.number("attention.key_length_mla").value_or(0) > 0;  // llama.cpp writes 0 for none
   std::vector<KvWidth> widths;
   for (int layer = 0; layer < n_layers; ++layer) {
@@ -196,7 +219,7 @@ std::vector<KvWidth> kv_widths(const GgufFile& file) {
     const std::int64_t n_head_kv = file.number_of_layer("attention.head_count_kv", layer).value_or(n_head);
     const std::int64_t head_dim = n_head > 0 ? n_embd / n_head : 0;
     KvWidth width;
-    if (layer < n_layers - n_without) {
+    if (layer < n_layers - n_without && !has_only_state(file, layer)) {
       width.k = n_head_kv * file.number_of_layer("attention.key_length", layer).value_or(head_dim);
       width.v =
           is_mla ? 0 : n_head_kv * file.number_of_layer("attention.value_length", layer).value_or(head_dim);

@@ -54,7 +54,7 @@ struct KvWidth {
   std::int64_t v = 0;
 };
 
-/// K and V widths of each layer, from the file's attention metadata.
+/// K and V widths of each layer, from the file's attention metadata. Of a recurrent model they mean nothing.
 [[nodiscard]] std::vector<KvWidth> kv_widths(const GgufFile& file);
 
 }  // namespace kvevict

@@ -2,22 +2,16 @@
 
 #include <ggml-alloc.h>
 
-#include <array>
 #include <cstdlib>
 #include <optional>
 #include <string>
 
 #include "base/processors.h"
+#include "engine/model_metadata.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
 namespace {
-
-std::optional<std::string> metadata(const llama_model* model, const std::string& key) {
-  std::array<char, 256> text{};
-  if (llama_model_meta_val_str(model, key.c_str(), text.data(), text.size()) < 0) return std::nullopt;
-  return std::string(text.data());
-}
 
 [[noreturn]] void refuse_rotation(const std::string& why) {
   throw Error(ErrorCode::kUnsupported,
@@ -50,8 +44,10 @@ KeyRotator::KeyRotator(const KeyRotator& other)
       type_(other.type_),
       n_threads_(other.n_threads_),
       rope_mode_(other.rope_mode_),
+      left_(other.left_),
       head_dim_(other.head_dim_),
       n_rotated_(other.n_rotated_),
+      n_before_(other.n_before_),
       freq_base_(other.freq_base_),
       freq_scale_(other.freq_scale_) {}
 
@@ -64,27 +60,31 @@ KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads)
       rope_mode_ = 0;
       break;
     case LLAMA_ROPE_TYPE_NEOX:
+    case LLAMA_ROPE_TYPE_MROPE:  // several positions for each token, which are all the same for text
+    case LLAMA_ROPE_TYPE_IMROPE:
       rope_mode_ = GGML_ROPE_TYPE_NEOX;
       break;
     default:
-      refuse_rotation("the model has not one rotary position for each token");
+      refuse_rotation("the model's keys have no rotary positions of text");
   }
-  const std::string architecture = metadata(model, "general.architecture").value_or("");
+  const std::string architecture = metadata_of(model, "general.architecture").value_or("");
   const auto number = [&](const std::string& key, double otherwise) {
-    const std::optional<std::string> text = metadata(model, architecture + "." + key);
+    const std::optional<std::string> text = metadata_of(model, architecture + "." + key);
     return text ? std::strtod(text->c_str(), nullptr) : otherwise;
   };
   head_dim_ = static_cast<int>(number(
       "attention.key_length", llama_model_n_embd(model) / static_cast<double>(llama_model_n_head(model))));
   n_rotated_ = static_cast<int>(number("rope.dimension_count", head_dim_));
+  if (number("attention.kv_lora_rank", 0) > 0) n_before_ = head_dim_ - n_rotated_;
   freq_base_ = static_cast<float>(number("rope.freq_base", 10000));
   freq_scale_ = llama_model_rope_freq_scale_train(model);
   if (head_dim_ < 1 || n_rotated_ < 1 || n_rotated_ > head_dim_)
     refuse_rotation("its metadata does not say their shape");
 }
 
-void KeyRotator::rotate(std::span<std::uint8_t> rows, std::span<const std::int32_t> rotations) const {
-  if (rotations.empty()) return;
+void KeyRotator::rotate(std::size_t layer, std::span<std::uint8_t> rows,
+                        std::span<const std::int32_t> rotations) const {
+  if (rotations.empty() || left_.contains(layer)) return;
   const auto n_rows = static_cast<std::int64_t>(rotations.size());
   const auto n_heads = static_cast<std::int64_t>(rows.size() / ggml_type_size(type_)) / (n_rows * head_dim_);
   if (n_heads < 1 ||
@@ -97,8 +97,12 @@ void KeyRotator::rotate(std::span<std::uint8_t> rows, std::span<const std::int32
   const std::unique_ptr<ggml_context, FreeContext> context(ggml_init(params));
   ggml_tensor* const keys = ggml_new_tensor_3d(context.get(), type_, head_dim_, n_heads, n_rows);
   ggml_tensor* const positions = ggml_new_tensor_1d(context.get(), GGML_TYPE_I32, n_rows);
-  ggml_tensor* const rotated = ggml_rope_ext(context.get(), keys, positions, nullptr, n_rotated_, rope_mode_,
-                                             0, freq_base_, freq_scale_, 0, 1, 32, 1);
+  // A latent key (MLA) has its rotated dimensions last.
+  ggml_tensor* const part =
+      ggml_view_3d(context.get(), keys, head_dim_ - n_before_, n_heads, n_rows, keys->nb[1], keys->nb[2],
+                   static_cast<std::size_t>(n_before_) * keys->nb[0]);
+  ggml_tensor* const rotated = ggml_rope_ext_inplace(context.get(), part, positions, nullptr, n_rotated_,
+                                                     rope_mode_, 0, freq_base_, freq_scale_, 0, 1, 32, 1);
   ggml_cgraph* const graph = ggml_new_graph(context.get());
   ggml_build_forward_expand(graph, rotated);
   const std::unique_ptr<ggml_backend_buffer, FreeBuffer> buffer(
@@ -108,7 +112,7 @@ void KeyRotator::rotate(std::span<std::uint8_t> rows, std::span<const std::int32
   ggml_backend_tensor_set(positions, rotations.data(), 0, rotations.size_bytes());
   if (ggml_backend_graph_compute(backend_.get(), graph) != GGML_STATUS_SUCCESS)
     throw Error(ErrorCode::kEngine, "ggml could not rotate the keys of a layer");
-  ggml_backend_tensor_get(rotated, rows.data(), 0, rows.size());
+  ggml_backend_tensor_get(keys, rows.data(), 0, rows.size());
 }
 
 }  // namespace kvevict

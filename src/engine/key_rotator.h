@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 
 #include "engine/llama_handles.h"
@@ -12,7 +13,8 @@
 namespace kvevict {
 
 /// Rotates cached keys from one position to another with ggml's own rotary embedding, as llama.cpp's K-shift
-/// does, but by a number of positions for each row and layer. Has a back end of its own: two threads may use
+/// does, but by a number of positions for each row and layer, and for models whose positions llama.cpp cannot
+/// shift (M-RoPE). Has a back end of its own: two threads may use
 /// two rotators at the same time, but not one. A copy has another back end.
 class KeyRotator {
  public:
@@ -23,9 +25,12 @@ class KeyRotator {
   KeyRotator(const KeyRotator& other);
   KeyRotator& operator=(const KeyRotator&) = delete;
 
-  /// Rotates row k of `rows`, `[rotations.size(), kv_heads, head_dim]`, by `rotations[k]` positions, in
-  /// place.
-  void rotate(std::span<std::uint8_t> rows, std::span<const std::int32_t> rotations) const;
+  /// Rotates row k of `rows`, `[rotations.size(), kv_heads, head_dim]` of `layer`, by `rotations[k]`
+  /// positions, in place; leaves the rows of a layer without rotation as they are.
+  void rotate(std::size_t layer, std::span<std::uint8_t> rows, std::span<const std::int32_t> rotations) const;
+
+  /// The keys of `layer`, by its place among those with a cache, are not rotated in this model.
+  void leave(std::size_t layer) { left_.insert(layer); }
 
  private:
   struct FreeBackend {
@@ -36,8 +41,10 @@ class KeyRotator {
   ggml_type type_;
   int n_threads_;
   int rope_mode_ = 0;
+  std::set<std::size_t> left_;  // layers without rotation
   int head_dim_ = 0;
-  int n_rotated_ = 0;  // of a head's dimensions
+  int n_rotated_ = 0;  // of a head's dimensions …
+  int n_before_ = 0;   // … and those before them that no position rotates
   float freq_base_ = 10000;
   float freq_scale_ = 1;
 };

@@ -15,12 +15,9 @@
 namespace kvevict {
 namespace {
 
-constexpr std::int64_t kTokens = 40;
-constexpr std::int64_t kGap = 17;  // positions [3, 3 + gap) go, those behind them move up
-
 /// The K row of a slot as numbers.
-std::vector<float> key_numbers(const StateRows& rows, std::size_t layer, std::size_t slot, ggml_type type) {
-  const std::vector<std::uint8_t> bytes = rows.key(layer, slot);
+std::vector<float> key_numbers(const StateRows& rows, std::size_t layer, ggml_type type) {
+  const std::vector<std::uint8_t> bytes = rows.key(layer, 0);
   std::vector<float> numbers(bytes.size() / ggml_type_size(type));
   if (type == GGML_TYPE_F32) {
     std::memcpy(numbers.data(), bytes.data(), bytes.size());
@@ -31,76 +28,98 @@ std::vector<float> key_numbers(const StateRows& rows, std::size_t layer, std::si
   return numbers;
 }
 
-/// The largest difference of any two numbers, as a share of the largest number of their row. On one device
-/// there is none; another one's sine may differ in the last bits.
-double most_different(const StateRows& a, const StateRows& b, ggml_type type) {
-  double most = 0;
-  for (std::size_t layer = 0; layer < a.n_layers(); ++layer) {
-    for (std::size_t slot = 0; slot < a.n_cells(); ++slot) {
-      const std::vector<float> x = key_numbers(a, layer, slot, type);
-      const std::vector<float> y = key_numbers(b, layer, slot, type);
-      double largest = 1e-6;
-      double difference = 0;
-      for (std::size_t i = 0; i < x.size(); ++i) {
-        largest = std::max(largest, std::abs(static_cast<double>(x[i])));
-        difference = std::max(difference, std::abs(static_cast<double>(x[i]) - static_cast<double>(y[i])));
-      }
-      most = std::max(most, difference / largest);
-    }
+/// Whether the key of a layer is the same in both, to within the last bits of its type: another device's sine
+/// may differ there. Measured by the largest number of the key.
+bool is_same_key(const StateRows& a, const StateRows& b, std::size_t layer, ggml_type type) {
+  const std::vector<float> x = key_numbers(a, layer, type);
+  const std::vector<float> y = key_numbers(b, layer, type);
+  double largest = 1e-6;
+  double difference = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    largest = std::max(largest, std::abs(static_cast<double>(x[i])));
+    difference = std::max(difference, std::abs(static_cast<double>(x[i]) - static_cast<double>(y[i])));
   }
-  return most;
+  constexpr double kMostF16 = 4e-3;  // four units in the last place
+  constexpr double kMostF32 = 1e-4;
+  return difference <= largest * (type == GGML_TYPE_F32 ? kMostF32 : kMostF16);
 }
 
-void decode_tokens(KvContext& context, llama_seq_id sequence, std::int64_t first_position,
-                   std::int64_t n_tokens, int n_vocab) {
-  for (std::int64_t i = 0; i < n_tokens; ++i) {
-    const std::int64_t position = first_position + i;
-    const BatchToken token{.token = static_cast<Token>((7 * position + 3) % n_vocab),
-                           .position = position,
-                           .sequence = sequence,
-                           .wants_logits = true};
-    context.decode({&token, 1});
+/// A context of one token at a time. Alone in the cache a token sees itself only, so that its key depends on
+/// its position by the rotation alone, in every layer: decoded at two positions, the one is the other
+/// rotated.
+class LoneToken {
+ public:
+  LoneToken(std::shared_ptr<const Model> model, SessionOptions options)
+      : model_(std::move(model)), context_(model_, alone(std::move(options)), 1) {}
+
+  /// Its rows at `position`. Errors: kUnsupported for a state that is not known, or of other layers than the
+  /// model's file says.
+  [[nodiscard]] StateRows decoded(Token token, std::int64_t position) {
+    const llama_seq_id sequence = context_.take_sequence();
+    const BatchToken batch{.token = token, .position = position, .sequence = sequence, .wants_logits = true};
+    context_.decode({&batch, 1});
+    StateRows rows(context_.copy(sequence), state_form_of(model_->handle()));
+    context_.release_sequence(sequence);
+    if (rows.n_layers() == model_->info().cache_layers.size()) return rows;
+    throw Error(ErrorCode::kUnsupported,
+                "the layers of " + model_->info().name + " cannot be evicted differently: its cache has " +
+                    std::to_string(rows.n_layers()) + " of them and its file speaks of " +
+                    std::to_string(model_->info().n_cache_layers()));
   }
-}
+
+ private:
+  static SessionOptions alone(SessionOptions options) {
+    options.n_sequences = 1;
+    options.positions = PositionMode::kAbsolute;
+    options.cancel = nullptr;
+    return options;
+  }
+
+  std::shared_ptr<const Model> model_;
+  KvContext context_;
+};
 
 }  // namespace
 
-std::unique_ptr<KeyRotator> checked_key_rotator(std::shared_ptr<const Model> model,
+void require_known_rows(const std::shared_ptr<const Model>& model, const SessionOptions& options) {
+  static_cast<void>(LoneToken(model, options).decoded(0, 0));
+}
+
+std::unique_ptr<KeyRotator> checked_key_rotator(const std::shared_ptr<const Model>& model,
                                                 const SessionOptions& options) {
-  auto rotator = std::make_unique<KeyRotator>(model->handle(), to_ggml(options.type_k), options.n_threads);
-  SessionOptions small = options;
-  small.n_sequences = 1;
-  small.positions = PositionMode::kPacked;
-  small.cancel = nullptr;
-  KvContext context(model, small, kTokens);
-  const llama_seq_id sequence = context.take_sequence();
-  decode_tokens(context, sequence, 0, kTokens, model->info().n_vocab);
-
-  constexpr PositionRange kRemoved{3, 3 + kGap};
-  context.carry_out(sequence, {.removed = {kRemoved}});
-  const StateRows before(context.copy(sequence));
-  CellArrangement arrangement;
-  arrangement.rows_of_layer.assign(before.n_layers(), 0);
-  LayerRows& rows = arrangement.rows.emplace_back();
-  for (std::int32_t slot = 0; slot < kTokens - kGap; ++slot) {
-    arrangement.positions.push_back(slot);
-    rows.source_slots.push_back(slot);
-    rows.rotations.push_back(slot < kRemoved.begin ? 0 : static_cast<std::int32_t>(-kGap));
-  }
-  const StateRows ours(before.arranged(arrangement, rotator.get()));
-
-  context.carry_out(sequence, {.shifts = {{{3 + kGap, kTokens}, -kGap}}});
-  decode_tokens(context, sequence, kTokens - kGap, 1, model->info().n_vocab);  // carries the shift out
-  context.carry_out(sequence, {.removed = {{kTokens - kGap, kTokens - kGap + 1}}});
-  constexpr double kMostF16 = 4e-3;  // four units in the last place
-  constexpr double kMostF32 = 1e-4;
   const ggml_type type = to_ggml(options.type_k);
-  const double difference = most_different(ours, StateRows(context.copy(sequence)), type);
-  if (difference > (type == GGML_TYPE_F32 ? kMostF32 : kMostF16)) {
-    throw Error(ErrorCode::kUnsupported,
-                "the keys of " + model->info().name +
-                    " cannot be rotated layer by layer: ggml's rotation of them differs from llama.cpp's own "
-                    "shift; use absolute positions with this strategy");
+  auto rotator = std::make_unique<KeyRotator>(model->handle(), type, options.n_threads);
+  LoneToken lone(model, options);
+  const std::size_t n_layers = model->info().cache_layers.size();
+  std::vector<bool> is_rotated(n_layers, true);  // layer by layer, as far as was seen: by this rotation …
+  std::vector<bool> is_left(n_layers, true);     // … or not at all
+  constexpr std::int32_t kPositions[][2] = {{5, 0}, {0, 38}, {40, 23}, {1000, 17}};
+  for (std::int32_t i = 0; i < 4; ++i) {
+    const auto [from, to] = kPositions[i];
+    const Token token = (7 * i + 3) % model->info().n_vocab;
+    CellArrangement arrangement;
+    arrangement.positions = {to};
+    arrangement.rows = {{.source_slots = {0}, .rotations = {to - from}}};
+    arrangement.rows_of_layer.assign(n_layers, 0);
+    const StateRows before = lone.decoded(token, from);
+    const StateRows after = lone.decoded(token, to);
+    const StateRows ours(before.arranged(arrangement, rotator.get()), state_form_of(model->handle()));
+    for (std::size_t layer = 0; layer < n_layers; ++layer) {
+      is_rotated[layer] = is_rotated[layer] && is_same_key(ours, after, layer, type);
+      is_left[layer] = is_left[layer] && is_same_key(before, after, layer, type);
+    }
+  }
+  for (std::size_t layer = 0; layer < n_layers; ++layer) {
+    if (is_rotated[layer]) continue;
+    if (is_left[layer]) {
+      rotator->leave(layer);
+      continue;
+    }
+    throw Error(
+        ErrorCode::kUnsupported,
+        "the keys of " + model->info().name +
+            " cannot be rotated layer by layer: ggml's rotation of them differs from the model's own; "
+            "use absolute positions with this strategy");
   }
   return rotator;
 }

@@ -52,7 +52,7 @@ KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& o
       n_outputs_(std::max(n_outputs, options.n_sequences)),
       cells_(nullptr) {
   if (scores) {
-    scores_ = std::make_unique<AttentionScores>(*scores, static_cast<std::size_t>(model_->info().n_layers));
+    scores_ = std::make_unique<AttentionScores>(*scores, model_->info().cache_layers);
   }
   install(make_context(padded_cells(n_cells)), padded_cells(n_cells));
 }
@@ -75,7 +75,7 @@ LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& 
   params.type_v = to_ggml(options.type_v);
   params.swa_full = true;  // sliding-window layers too keep what the plan keeps
   params.no_perf = true;
-  if (options.cancel != nullptr) {
+  if (options.cancel != nullptr && !model.info().has_state) {  // a state that was half changed is lost
     params.abort_callback = is_cancelled;
     params.abort_callback_data = const_cast<std::atomic<bool>*>(options.cancel);
   }
@@ -93,7 +93,7 @@ LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& 
                     std::to_string(bytes >> 20) + " MiB of K and V): " + log.reason());
   }
   if (options.positions.value_or(PositionMode::kAbsolute) != PositionMode::kAbsolute &&
-      !llama_memory_can_shift(llama_get_memory(context.get()))) {
+      !moves_by_rows(model.handle()) && !llama_memory_can_shift(llama_get_memory(context.get()))) {
     throw Error(ErrorCode::kUnsupported, "the positions of " + model.info().name +
                                              " cannot be shifted: use absolute positions with it");
   }
@@ -108,14 +108,14 @@ llama_context* KvContext::context() const {
   if (context_ && !cells_.is_lost()) return context_.get();
   throw Error(
       ErrorCode::kEngine,
-      "this session lost its cache when memory ran out while its cells were changed: load it or make it "
-      "anew");
+      "this session lost its cache when llama.cpp failed while it was changed: load it or make it anew");
 }
 
 void KvContext::install(LlamaContextHandle context, std::int64_t n_cells) {
   // A sequence that shared its cells, and a sliding window, fill cells by rules that CellPlaces does not
   // follow.
-  const bool is_known = !was_shared_ && llama_model_n_swa(model_->handle()) == 0;
+  const bool is_known =
+      !was_shared_ && llama_model_n_swa(model_->handle()) == 0 && !model_->info().cache_layers.empty();
   cells_ = CellExecutor(context.get(), is_known ? CellPlaces(n_cells) : CellPlaces(), scores_.get());
   context_ = std::move(context);
   n_cells_ = n_cells;
@@ -126,6 +126,16 @@ void KvContext::install(LlamaContextHandle context, std::int64_t n_cells) {
 
 std::int64_t KvContext::kv_bytes() const noexcept {
   return n_cells_ * model_->kv_bytes_per_token(options_.type_k, options_.type_v);
+}
+
+std::int64_t KvContext::state_bytes() const {
+  if (!model_->info().has_state || !context_ || cells_.is_lost()) return 0;
+  std::size_t most = 0;  // of a sequence: as llama.cpp hands its state out, without its cells
+  for (std::size_t s = 0; s < is_in_use_.size(); ++s) {
+    most = std::max(most, llama_state_seq_get_size_ext(context_.get(), static_cast<llama_seq_id>(s),
+                                                       LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY));
+  }
+  return static_cast<std::int64_t>(most * is_in_use_.size());
 }
 
 llama_seq_id KvContext::take_sequence() {
@@ -197,7 +207,8 @@ std::vector<TokenRange> KvContext::occupied_cells(std::span<const std::uint8_t> 
   const auto waiting = waiting_shifts();
   for (auto s = waiting.rbegin(); s != waiting.rend(); ++s)
     before.shifted({{s->positions.begin + s->delta, s->positions.end + s->delta}, -s->delta});
-  return positions_of_rows(rows) == before.positions() ? before.occupied() : std::vector<TokenRange>();
+  return positions_of_rows(rows, cells_.form()) == before.positions() ? before.occupied()
+                                                                      : std::vector<TokenRange>();
 }
 
 void KvContext::carry_out(llama_seq_id sequence, const CellChanges& changes, const KeyRotator* rotator) {
@@ -249,15 +260,22 @@ void KvContext::decode(std::span<const BatchToken> batch) {
   Batch arrays(batch);
   const LlamaLogCapture log;
   // An abort within llama.cpp's K-shift would leave some layers rotated and the shift still to be done.
-  const bool rotates_first = !waiting_shifts().empty() && options_.cancel != nullptr;
+  const bool rotates_first =
+      !waiting_shifts().empty() && options_.cancel != nullptr && !model_->info().has_state;
   if (rotates_first) llama_set_abort_callback(llama, nullptr, nullptr);
   const OnExit listen_again([&] {
     if (rotates_first)
       llama_set_abort_callback(llama, is_cancelled, const_cast<std::atomic<bool>*>(options_.cancel));
   });
-  const OnFailure forget_batch([&] { forget(batch); });
+  std::int32_t code = -1;  // nothing was computed yet
+  const OnFailure forget_batch([&] {
+    // A state cannot go back; but for these two, by which a batch was refused before anything was computed.
+    const bool is_refused = code == -1 || code == 1;
+    if (model_->info().has_state && !is_refused) cells_.lose();
+    if (!cells_.is_lost()) forget(batch);
+  });
   threads_.apply(llama, threads_.follows() ? model_->processor_load().free_processors() : std::nullopt);
-  const std::int32_t code = llama_decode(llama, arrays.get());
+  code = llama_decode(llama, arrays.get());
   ++n_decode_calls_;
   // llama.cpp rotates the keys that wait before it computes, so even a decode that fails has rotated them;
   // but for -1: refused before anything was done.

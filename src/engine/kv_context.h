@@ -99,6 +99,8 @@ class KvContext {
   [[nodiscard]] int n_batch() const noexcept { return n_batch_; }
   [[nodiscard]] int n_outputs() const noexcept { return n_outputs_; }
   [[nodiscard]] std::int64_t kv_bytes() const noexcept;
+  /// Bytes of the states of all sequences, of a model that keeps some; known once a token was decoded.
+  [[nodiscard]] std::int64_t state_bytes() const;
   [[nodiscard]] std::int64_t kv_bytes_peak() const noexcept { return kv_bytes_peak_; }
   [[nodiscard]] const ThreadCount& threads() const noexcept { return threads_; }
   [[nodiscard]] std::int64_t n_decode_calls() const noexcept { return n_decode_calls_; }

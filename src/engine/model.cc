@@ -93,11 +93,19 @@ llama_split_mode to_llama(SplitMode mode) {
   return LLAMA_SPLIT_MODE_LAYER;
 }
 
-void require_evictable(const llama_model* model, const std::filesystem::path& path) {
-  const std::string why = reason_not_evictable(model);
+void require_decodable(const llama_model* model, const std::filesystem::path& path) {
+  const std::string why = reason_not_decodable(model);
   if (why.empty()) return;
-  throw Error(ErrorCode::kUnsupported, path.string() + " cannot be evicted by position: " + why +
-                                           "; a decoder with attention in every layer is needed");
+  throw Error(ErrorCode::kUnsupported,
+              path.string() + " cannot go on token by token: " + why + "; a decoder is needed");
+}
+
+std::vector<int> layers_with_cache(const std::vector<KvWidth>& widths) {
+  std::vector<int> layers;
+  for (std::size_t l = 0; l < widths.size(); ++l) {
+    if (widths[l].k > 0) layers.push_back(static_cast<int>(l));
+  }
+  return layers;
 }
 
 std::string describe(const llama_model* model) {
@@ -108,7 +116,7 @@ std::string describe(const llama_model* model) {
 }
 
 ModelInfo make_info(const llama_model* model, const GgufFile& file, const std::filesystem::path& path,
-                    int gpu_layers) {
+                    const std::vector<KvWidth>& widths, int gpu_layers) {
   const auto n_layers = static_cast<int>(file.number("block_count").value_or(llama_model_n_layer(model)));
   const std::vector<std::int64_t> bytes = file.tensor_bytes_by_layer(n_layers);
   std::int64_t weight_bytes = 0;
@@ -120,6 +128,9 @@ ModelInfo make_info(const llama_model* model, const GgufFile& file, const std::f
           .weight_bytes = weight_bytes,
           .n_parameters = static_cast<std::int64_t>(llama_model_n_params(model)),
           .n_layers = n_layers,
+          .cache_layers = layers_with_cache(widths),
+          .has_state = has_state(model),
+          .reason_not_evictable = reason_not_evictable(model),
           .n_context_trained = static_cast<int>(file.number("context_length").value_or(0)),
           .n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model)),
           .n_gpu_layers = gpu_layers,
@@ -159,8 +170,9 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
   if (!impl->handle) {
     throw Error(ErrorCode::kEngine, "llama.cpp cannot load " + options.path.string() + ": " + log.reason());
   }
-  require_evictable(impl->handle.get(), options.path);
-  impl->info = make_info(impl->handle.get(), file, options.path, gpu_layers);
+  require_decodable(impl->handle.get(), options.path);
+  if (llama_model_is_recurrent(impl->handle.get())) impl->widths.assign(impl->widths.size(), {});
+  impl->info = make_info(impl->handle.get(), file, options.path, impl->widths, gpu_layers);
   struct Loaded : Model {  // the constructor is private
     explicit Loaded(std::unique_ptr<Impl> loaded) : Model(std::move(loaded)) {}
   };

@@ -39,6 +39,10 @@ std::vector<Token> Model::tokenize(std::string_view text, bool add_special, bool
                     " bytes cannot be tokenized at once: at most 1 GiB is possible");
   }
   const llama_vocab* vocab = llama_model_get_vocab(handle());
+  if (llama_vocab_type(vocab) == LLAMA_VOCAB_TYPE_NONE) {  // llama.cpp would end the process
+    throw Error(ErrorCode::kUnsupported,
+                info().name + " has no vocabulary in its file: it takes numbers of tokens, and no text");
+  }
   const auto n_text = static_cast<std::int32_t>(text.size());
   std::vector<Token> tokens(text.size() + 8);
   std::int32_t n = 0;
@@ -82,6 +86,7 @@ std::vector<Token> Model::tokenize(std::span<const TextPart> parts, bool is_begi
 
 std::string Model::detokenize(std::span<const Token> tokens, bool with_special) const {
   const llama_vocab* vocab = llama_model_get_vocab(handle());
+  if (llama_vocab_type(vocab) == LLAMA_VOCAB_TYPE_NONE) return {};
   // llama.cpp drops the space that SentencePiece puts in front of a text only from the first token
   if (!with_special && !tokens.empty() && tokens.front() == llama_vocab_bos(vocab))
     tokens = tokens.subspan(1);

@@ -28,7 +28,8 @@ bool SequenceRecord::outgrows(std::int64_t n_upcoming) const {
 
 KeepSet SequenceRecord::with_predecessor(const KeepSet& keep) const {
   const std::int64_t newest = map_.n_seen() - 1;
-  const bool is_needed = !shifts_when_dropping() && newest >= 0 && map_.held().contains(newest);
+  const bool is_asked = !shifts_when_dropping() || setting_.keeps_newest;
+  const bool is_needed = is_asked && newest >= 0 && map_.held().contains(newest);
   return is_needed ? keep.unite(KeepSet::from_ranges({{newest, newest + 1}})) : keep;
 }
 
@@ -40,12 +41,21 @@ bool SequenceRecord::drops_tokens(const KeepPlan& keep) const {
   return false;
 }
 
+CellArrangement SequenceRecord::arrange(const KeepPlan& keep, bool pack) {
+  LayeredMap layers = layers_ ? *layers_ : LayeredMap(map_, static_cast<std::size_t>(setting_.n_layers));
+  CellArrangement arrangement = layers.retain(keep, pack);
+  if (holds_layers_apart() || !keep.is_shared()) {
+    layers_ = std::move(layers);
+  } else {
+    map_ = layers.layer(0);  // all layers hold the same still: cells can go one by one again
+  }
+  return arrangement;
+}
+
 CellChanges SequenceRecord::retain(const KeepPlan& keep) {
   CellChanges changes;
   if (is_arranged_by(keep)) {
-    LayeredMap layers = layers_ ? *layers_ : LayeredMap(map_, static_cast<std::size_t>(setting_.n_layers));
-    changes.arrangement = layers.retain(keep, shifts_when_dropping());
-    layers_ = std::move(layers);
+    changes.arrangement = arrange(keep, shifts_when_dropping());
     ++n_evictions_;
     if (shifts_when_dropping()) ++n_packs_;
     return changes;
@@ -65,9 +75,8 @@ bool SequenceRecord::must_pack(std::int64_t n_upcoming) const noexcept {
 
 CellChanges SequenceRecord::pack() {
   CellChanges changes;
-  if (layers_ || setting_.keeps_slots) {
-    if (!layers_) layers_ = LayeredMap(map_, static_cast<std::size_t>(setting_.n_layers));
-    changes.arrangement = layers_->retain(layers_->held(), true);
+  if (holds_layers_apart() || setting_.moves_by_rows) {
+    changes.arrangement = arrange(held(), true);
     ++n_packs_;
     return changes;
   }

@@ -32,7 +32,9 @@ class SequenceRecord {
     std::int64_t n_slack = 0;  ///< Tokens by which the cache may outgrow its budget if evictions cost more.
     std::int64_t n_context_trained = 0;  ///< Tokens; 0 if the model does not say.
     std::int64_t n_layers = 0;           ///< Of the model.
-    bool keeps_slots = false;  ///< Cells stay in the order of their slots, as recorded attention needs.
+    bool keeps_slots = false;    ///< Cells stay in the order of their slots, as recorded attention needs.
+    bool moves_by_rows = false;  ///< llama.cpp cannot shift the positions: packing arranges the rows anew.
+    bool keeps_newest = false;   ///< The newest token never goes: a fixed state belongs to it.
   };
 
   SequenceRecord(std::shared_ptr<const Policy> policy, const Setting& setting)
@@ -76,7 +78,7 @@ class SequenceRecord {
 
   /// Whether `retain(keep)` arranges all rows anew instead of removing cells.
   [[nodiscard]] bool is_arranged_by(const KeepPlan& keep) const noexcept {
-    return layers_ || setting_.keeps_slots || !keep.is_shared();
+    return holds_layers_apart() || !keep.is_shared() || (shifts_when_dropping() && setting_.moves_by_rows);
   }
 
   /// Whether `retain(keep)` removes tokens / and moves positions.
@@ -109,6 +111,8 @@ class SequenceRecord {
 
  private:
   [[nodiscard]] KeepSet with_predecessor(const KeepSet& keep) const;
+  [[nodiscard]] bool holds_layers_apart() const noexcept { return layers_ || setting_.keeps_slots; }
+  [[nodiscard]] CellArrangement arrange(const KeepPlan& keep, bool pack);
 
   std::shared_ptr<const Policy> policy_;
   Setting setting_;

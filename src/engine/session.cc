@@ -10,10 +10,21 @@ namespace kvevict {
 Session::Session(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                  const SessionOptions& options) {
   if (!model || !policy) throw Error(ErrorCode::kInvalidArgument, "a session needs a model and a policy");
-  const SessionOptions resolved = resolved_options(*model, *policy, options);
-  impl_ = std::make_unique<Impl>(std::move(model), std::move(policy), resolved);
+  SessionOptions resolved = resolved_options(*model, *policy, options);
+  impl_ = std::make_unique<Impl>(model, policy, resolved);
+  try {
+    impl_->require_rotations();
+  } catch (const Error& error) {
+    const bool is_chosen_here =
+        !options.positions && !policy->required_positions() && *resolved.positions != PositionMode::kAbsolute;
+    if (error.code() != ErrorCode::kUnsupported || !is_chosen_here) throw;
+    // A default never refuses a model: where its keys cannot be rotated, positions stay.
+    resolved.positions = PositionMode::kAbsolute;
+    resolved.past_trained_context = true;
+    impl_ = std::make_unique<Impl>(std::move(model), std::move(policy), resolved);
+    impl_->require_rotations();
+  }
   impl_->asked_positions = options.positions;
-  impl_->require_rotations();
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -66,7 +77,7 @@ KeepPlan Session::held_by_layer() const {
   return impl_->record.held();
 }
 std::span<const HeldRun> Session::record(std::size_t layer) const {
-  const auto n_layers = static_cast<std::size_t>(impl_->model->info().n_layers);
+  const auto n_layers = static_cast<std::size_t>(impl_->model->info().n_cache_layers());
   if (layer >= n_layers) {
     throw Error(ErrorCode::kInvalidArgument,
                 "there is no layer " + std::to_string(layer) + ": " + impl_->model->info().name + " has " +
@@ -98,6 +109,7 @@ SessionStats Session::stats() const {
   if (impl_->context) {
     stats.n_cells = impl_->context->n_cells();
     stats.kv_bytes = impl_->context->kv_bytes();
+    stats.state_bytes = impl_->context->state_bytes();
     stats.kv_bytes_peak = impl_->context->kv_bytes_peak();
     stats.n_decode_calls = impl_->context->n_decode_calls();
     stats.n_decoded_tokens = impl_->context->n_decoded_tokens();

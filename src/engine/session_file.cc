@@ -287,7 +287,7 @@ LoadedSession load_session(std::shared_ptr<const Model> model, const fs::path& p
     SessionSnapshot snapshot = snapshot_from(header);
     if (model_sha256.empty()) model_sha256 = model->sha256();
     require_model(header, snapshot, *model, model_sha256);
-    std::shared_ptr<const Policy> policy = policy_of(header, snapshot, model->info().n_layers);
+    std::shared_ptr<const Policy> policy = policy_of(header, snapshot, model->info().n_cache_layers());
     snapshot.logits = reader.take_values<float>(header.at("n_logits"));
     snapshot.cells = reader.take_values<std::uint8_t>(header.at("n_cell_bytes"));
     SessionExtras extras{.sampling = sampling_from(header.at("sampling")), .application_data = {}};

@@ -5,6 +5,7 @@
 
 #include "base/scope_guard.h"
 #include "engine/cell_needs.h"
+#include "engine/cells.h"
 #include "engine/key_rotator_check.h"
 #include "engine/log_probability.h"
 #include "engine/trained_context.h"
@@ -26,16 +27,18 @@ Session::Impl::Impl(std::shared_ptr<const Model> model_in, std::shared_ptr<const
       options(options_in),
       record(policy, {.positions = *options.positions,
                       .n_slack = options.n_decode_slack,
-                      .n_context_trained = model->info().n_context_trained,
-                      .n_layers = model->info().n_layers,
-                      .keeps_slots = policy->score_request().has_value()}) {}
+                      .n_context_trained = context_limit(*model),
+                      .n_layers = model->info().n_cache_layers(),
+                      .keeps_slots = policy->score_request().has_value(),
+                      .moves_by_rows = moves_by_rows(model->handle()),
+                      .keeps_newest = model->info().has_state}) {}
 
 Session::Impl::~Impl() {
   if (context) context->release_sequence(sequence);
 }
 
 void Session::Impl::ensure_cells(std::int64_t n_tokens_held) {
-  const std::int64_t n_trained = model->info().n_context_trained;
+  const std::int64_t n_trained = context_limit(*model);
   if (n_trained > 0 && n_tokens_held > n_trained) {
     throw Error(ErrorCode::kInvalidArgument, "the cache would hold " + std::to_string(n_tokens_held) +
                                                  " tokens, but " + model->info().name +
@@ -47,6 +50,7 @@ void Session::Impl::ensure_cells(std::int64_t n_tokens_held) {
     sequence = context->take_sequence();
     return;
   }
+  if (model->info().cache_layers.empty()) return;  // a state of fixed size is there already
   const std::int64_t n_held = record.map().n_held();
   const std::int64_t n_others =
       is_alone() ? 0 : context->count_occupied() - n_held;  // shared cells count once
@@ -99,8 +103,13 @@ KeepPlan Session::Impl::plan(std::int64_t n_upcoming) {
 }
 
 void Session::Impl::require_rotations() {
-  const bool rotates_by_layer = policy().is_per_layer() || policy().score_request();
-  if (rotates_by_layer && options.positions != PositionMode::kAbsolute) require_key_rotator();
+  const bool rotates_rows =
+      policy().is_per_layer() || policy().score_request() || moves_by_rows(model->handle());
+  if (rotates_rows && options.positions != PositionMode::kAbsolute) {
+    require_key_rotator();
+  } else if (policy().is_per_layer() || policy().score_request()) {
+    require_known_rows(model, options);
+  }
 }
 
 void Session::Impl::pack_if_needed(std::int64_t n_upcoming, std::int64_t n_reserve) {
@@ -181,11 +190,11 @@ void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability
 
 std::int64_t Session::Impl::cells_for_bounded(std::int64_t n_tokens, const AppendOptions& append) const {
   const Policy& policy = this->policy();
-  const std::int64_t n_trained = model->info().n_context_trained;
+  const std::int64_t n_trained = context_limit(*model);
   const std::int64_t n_now = record.map().n_held() + n_tokens;
   const std::optional<std::int64_t> budget = policy.budget_tokens(record.streaming_state());
   if (!budget) {
-    require_bound(policy, model->info().n_layers);
+    if (!model->info().cache_layers.empty()) require_bound(policy, model->info().n_cache_layers());
     const std::int64_t n_all = n_now + append.n_to_come.value_or(0);
     return n_trained > 0 ? std::min(n_all, std::max(n_now, n_trained)) : n_all;
   }

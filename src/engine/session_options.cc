@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "engine/cells.h"
 #include "engine/fitting.h"
 #include "kvevict/error.h"
 
@@ -64,11 +65,17 @@ void turn_attention_on(const Policy& policy, SessionOptions& options) {
   options.flash_attention = FlashAttention::kOff;
 }
 
+/// Keys that llama.cpp cannot shift are rotated here, which ggml does for two types alone.
+bool can_move_positions(const Model& model, const SessionOptions& options) {
+  const bool is_rotatable = options.type_k == KvType::kF32 || options.type_k == KvType::kF16;
+  return model.info().can_shift_positions && (is_rotatable || !moves_by_rows(model.handle()));
+}
+
 PositionMode chosen_positions(const Model& model, const Policy& policy, const SessionOptions& options) {
   if (policy.required_positions()) return *policy.required_positions();
   if (options.positions) return *options.positions;
   // Automatic positions are the better default of a stream, but a default never fails.
-  const bool can_pack = options.prefill == PrefillMode::kBounded && model.info().can_shift_positions;
+  const bool can_pack = options.prefill == PrefillMode::kBounded && can_move_positions(model, options);
   return can_pack ? PositionMode::kAuto : PositionMode::kAbsolute;
 }
 
@@ -95,7 +102,7 @@ SessionOptions resolved_options(const Model& model, const Policy& policy, Sessio
   const bool is_named = options.positions.has_value();
   options.positions = chosen_positions(model, policy, options);
   // A default never refuses a model: where positions cannot move, a stream goes on with absolute ones.
-  if (!is_named && options.prefill == PrefillMode::kBounded && !model.info().can_shift_positions)
+  if (!is_named && options.prefill == PrefillMode::kBounded && !can_move_positions(model, options))
     options.past_trained_context = true;
   if (policy.score_request()) turn_attention_on(policy, options);
   if (is_quantised(options.type_v) && options.flash_attention == FlashAttention::kOff) {

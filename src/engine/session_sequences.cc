@@ -42,6 +42,12 @@ void Session::detach(std::int64_t n_reserve) {
 
 void Session::trim(std::int64_t n_tokens) {
   if (n_tokens == impl_->record.map().n_seen()) return;
+  if (impl_->model->info().has_state && n_tokens != 0) {
+    throw Error(ErrorCode::kUnsupported,
+                impl_->model->info().name +
+                    " keeps a state that cannot go back to an earlier token: go back to a snapshot that was "
+                    "taken there, or clear the session and append the tokens again");
+  }
   impl_->change([&] { return impl_->record.trim(n_tokens); });
   impl_->logits.clear();
 }

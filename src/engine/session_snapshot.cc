@@ -128,7 +128,8 @@ Session Session::restore(std::shared_ptr<const Model> model, std::shared_ptr<con
   std::vector<PositionShift> shifts;
   for (const SavedShift& s : snapshot.waiting_shifts) shifts.push_back({{s.begin, s.end}, s.delta});
   impl.context->put_into(impl.sequence, snapshot.cells, snapshot.occupied, shifts);
-  if (impl.context->count_occupied() != n_held) {
+  const bool has_cells = !impl.model->info().cache_layers.empty();
+  if (has_cells && impl.context->count_occupied() != n_held) {
     throw Error(ErrorCode::kBadData,
                 fmt::format("the saved session's record says {} tokens, its cells hold {}", n_held,
                             impl.context->count_occupied()));

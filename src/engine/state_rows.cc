@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/key_rotator.h"
+#include "engine/model_metadata.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -68,10 +69,32 @@ void add(std::vector<std::uint8_t>& out, T value) {
 constexpr std::uint32_t kMark = 0xaf143cd8;
 constexpr std::size_t kHeadBytes = 3 * sizeof(std::uint32_t);  // mark, sequence, streams
 constexpr std::uint32_t kMostLayers = 4096;
+constexpr std::size_t kCoordinateBytes = 3 * sizeof(std::int32_t);  // x, y, token
+
+/// A cell's position; `coordinates`: where its own lie. Errors: of cells that several sequences share.
+std::int32_t read_cell(StateReader& in, StateForm form, std::size_t* coordinates = nullptr) {
+  const auto position = in.read<std::int32_t>();
+  if (in.read<std::uint32_t>() != 1) refuse_state("has cells of several sequences, or of several positions");
+  const std::size_t at = in.skip(form.has_coordinates ? kCoordinateBytes : 0);
+  if (coordinates != nullptr) *coordinates = at;
+  in.read<std::int32_t>();
+  return position;
+}
 
 }  // namespace
 
-StateRows::StateRows(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes)) {
+StateForm state_form_of(const llama_model* model) {
+  const llama_rope_type rope = llama_model_rope_type(model);
+  const std::string architecture = metadata_of(model, "general.architecture").value_or("");
+  const auto latent = metadata_of(model, architecture + ".attention.key_length_mla");
+  return {.has_cells = !llama_model_is_recurrent(model),
+          .has_values = !latent || *latent == "0",
+          .has_coordinates = rope == LLAMA_ROPE_TYPE_MROPE || rope == LLAMA_ROPE_TYPE_IMROPE,
+          .has_tail = llama_model_is_hybrid(model)};
+}
+
+StateRows::StateRows(std::vector<std::uint8_t> bytes, StateForm form)
+    : bytes_(std::move(bytes)), form_(form) {
   StateReader in(bytes_);
   if (in.read<std::uint32_t>() != kMark) refuse_state("begins with an unknown mark");
   in.read<std::int32_t>();
@@ -79,10 +102,9 @@ StateRows::StateRows(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes))
   const auto n_cells = in.read<std::uint32_t>();
   if (n_cells > bytes_.size()) refuse_state("ends too early");  // before room is made for so many
   for (std::size_t place = 0; place < n_cells; ++place) {
-    cells_.push_back({in.read<std::int32_t>(), place});
-    if (in.read<std::uint32_t>() != 1)
-      refuse_state("has cells of several sequences, or of several positions");
-    in.read<std::int32_t>();
+    std::size_t coordinates = 0;
+    const std::int32_t position = read_cell(in, form, &coordinates);
+    cells_.push_back({position, place, coordinates});
   }
   // Slots ascend in positions, cells need not: freed cells are filled with newer tokens.
   std::sort(cells_.begin(), cells_.end(),
@@ -108,8 +130,15 @@ StateRows::StateRows(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes))
     return rows;
   };
   for (std::uint32_t l = 0; l < n_layers; ++l) keys_.push_back(read_rows());
-  for (std::uint32_t l = 0; l < n_layers; ++l)
+  for (std::uint32_t l = 0; l < n_layers && form.has_values; ++l)
     values_.push_back(is_transposed ? read_transposed() : read_rows());
+  tail_ = in.at();
+  if (form.has_tail) {
+    if (in.read<std::uint32_t>() != 1) refuse_state("has not one fixed state behind its cells");
+    in.read<std::int32_t>();
+    if (in.read<std::uint32_t>() != 0) refuse_state("has a fixed state of several sequences");
+    return;  // the rest is llama.cpp's own, and stays
+  }
   // Another version may add something behind: a state that is understood in part would be put back in part.
   if (!in.is_at_end()) refuse_state("goes on behind its last layer");
 }
@@ -154,17 +183,38 @@ void StateRows::add_rows(std::vector<std::uint8_t>& out, const Rows& rows,
   }
 }
 
-void StateRows::add_head(std::vector<std::uint8_t>& out, std::span<const std::int64_t> positions) const {
+void StateRows::add_head(std::vector<std::uint8_t>& out, std::span<const std::int64_t> positions,
+                         std::span<const std::int32_t> source_slots) const {
   add_bytes(out, std::span(bytes_).first(kHeadBytes));
   add(out, static_cast<std::uint32_t>(positions.size()));
   std::int32_t sequence = 0;
   std::memcpy(&sequence, bytes_.data() + sizeof(std::uint32_t), sizeof sequence);
-  for (const std::int64_t position : positions) {
-    add(out, static_cast<std::int32_t>(position));
+  for (std::size_t k = 0; k < positions.size(); ++k) {
+    const auto position = static_cast<std::int32_t>(positions[k]);
+    add(out, position);
     add(out, std::uint32_t{1});
+    if (form_.has_coordinates) {
+      const std::int32_t slot = source_slots[k];
+      const std::size_t token =
+          (slot < 0 ? 0 : cells_[static_cast<std::size_t>(slot)].coordinates) + 2 * sizeof(std::int32_t);
+      add(out, position);  // of text, all coordinates are the position
+      add(out, position);
+      if (slot < 0) {
+        add(out, std::int32_t{0});
+      } else {
+        add_bytes(out, std::span(bytes_).subspan(token, sizeof(std::int32_t)));
+      }
+    }
     add(out, sequence);
   }
   add_bytes(out, std::span(bytes_).subspan(layers_head_, 2 * sizeof(std::uint32_t)));
+}
+
+void StateRows::add_tail(std::vector<std::uint8_t>& out, std::int64_t position) const {
+  if (!form_.has_tail) return;
+  add(out, std::uint32_t{1});
+  add(out, static_cast<std::int32_t>(position));  // llama.cpp takes the next token only right behind it
+  add_bytes(out, std::span(bytes_).subspan(tail_ + 2 * sizeof(std::uint32_t)));
 }
 
 std::vector<std::uint8_t> StateRows::arranged(const CellArrangement& arrangement,
@@ -184,43 +234,43 @@ std::vector<std::uint8_t> StateRows::arranged(const CellArrangement& arrangement
   }
   std::vector<std::uint8_t> out;
   out.reserve(bytes_.size() / std::max<std::size_t>(1, n_cells()) * (arrangement.positions.size() + 1));
-  add_head(out, arrangement.positions);
+  add_head(out, arrangement.positions, arrangement.rows.front().source_slots);
   for (std::size_t l = 0; l < n_layers(); ++l) {
     const LayerRows& rows = arrangement.rows[arrangement.rows_of_layer[l]];
     add_rows(out, keys_[l], rows.source_slots);
     // Keys are never transposed, so the layer's rows are the last bytes; values hold no position.
     const std::size_t n_bytes = rows.source_slots.size() * keys_[l].row_bytes;
     if (rotator != nullptr && !rows.rotations.empty())
-      rotator->rotate(std::span(out).last(n_bytes), rows.rotations);
+      rotator->rotate(l, std::span(out).last(n_bytes), rows.rotations);
   }
-  for (std::size_t l = 0; l < n_layers(); ++l) {
+  for (std::size_t l = 0; l < values_.size(); ++l) {
     add_rows(out, values_[l], arrangement.rows[arrangement.rows_of_layer[l]].source_slots);
   }
+  add_tail(out, arrangement.positions.empty() ? -1 : arrangement.positions.back());
   return out;
 }
 
-std::optional<std::vector<std::int64_t>> positions_of_rows(std::span<const std::uint8_t> rows) {
+std::optional<std::vector<std::int64_t>> positions_of_rows(std::span<const std::uint8_t> rows,
+                                                           StateForm form) {
   std::vector<std::int64_t> positions;
   if (rows.empty()) return positions;
+  if (!form.has_cells) return std::nullopt;
   try {
     StateReader in(rows);
     if (in.read<std::uint32_t>() != kMark) return std::nullopt;
     in.read<std::int32_t>();
     if (in.read<std::uint32_t>() != 1) return std::nullopt;
     const auto n_cells = in.read<std::uint32_t>();
-    for (std::uint32_t i = 0; i < n_cells; ++i) {
-      positions.push_back(in.read<std::int32_t>());
-      if (in.read<std::uint32_t>() != 1) return std::nullopt;
-      in.read<std::int32_t>();
-    }
-  } catch (const Error&) {  // it ends too early
+    for (std::uint32_t i = 0; i < n_cells; ++i) positions.push_back(read_cell(in, form));
+  } catch (const Error&) {  // it ends too early, or cells are shared
     return std::nullopt;
   }
   return positions;
 }
 
-StateWithHoles with_holes(std::span<const std::uint8_t> rows, std::span<const TokenRange> occupied) {
-  const StateRows state({rows.begin(), rows.end()});
+StateWithHoles with_holes(std::span<const std::uint8_t> rows, StateForm form,
+                          std::span<const TokenRange> occupied) {
+  const StateRows state({rows.begin(), rows.end()}, form);
   // Rows by their places in the state: `slot_at[i]` is the slot of the i-th.
   std::vector<std::int32_t> slot_at(state.n_cells());
   for (std::size_t slot = 0; slot < state.n_cells(); ++slot)
@@ -245,11 +295,11 @@ StateWithHoles with_holes(std::span<const std::uint8_t> rows, std::span<const To
   if (next != slot_at.size() || static_cast<std::int64_t>(source_slots.size()) != occupied.back().end)
     throw Error(ErrorCode::kBadData, "the saved places of the cells do not fit their rows");
   result.bytes.reserve(rows.size() / std::max<std::size_t>(1, state.n_cells()) * (source_slots.size() + 1));
-  state.add_head(result.bytes, result.positions);
+  state.add_head(result.bytes, result.positions, source_slots);
   for (std::size_t l = 0; l < state.n_layers(); ++l)
     state.add_rows(result.bytes, state.keys_[l], source_slots);
-  for (std::size_t l = 0; l < state.n_layers(); ++l)
-    state.add_rows(result.bytes, state.values_[l], source_slots);
+  for (const auto& values : state.values_) state.add_rows(result.bytes, values, source_slots);
+  if (state.n_cells() > 0) state.add_tail(result.bytes, state.cells_.back().position);
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/layered_map.h"
+#include "engine/llama_handles.h"
 
 namespace kvevict {
 
@@ -19,18 +20,29 @@ struct StateWithHoles {
   PositionRange stand_ins;              ///< Positions of the rows that stand in for holes; behind all others.
 };
 
+/// What the session state of a model has beside the cells' positions, keys and values.
+struct StateForm {
+  bool has_cells = true;         ///< Of tokens; a recurrent model has none.
+  bool has_values = true;        ///< V rows; a latent K (MLA) needs none.
+  bool has_coordinates = false;  ///< Of each cell, for models with several positions for each token (M-RoPE).
+  bool has_tail = false;         ///< A state of fixed size behind the cells (hybrid models).
+};
+[[nodiscard]] StateForm state_form_of(const llama_model* model);
+
 /// The cells of one sequence as llama.cpp's session state holds them, taken apart. Strict: it refuses what is
-/// not exactly the known form (several streams, positions of several dimensions, a length that does not add
-/// up), so that it never takes one row for another.
+/// not exactly the known form (several streams, an index of the keys, a length that does not add up), so that
+/// it never takes one row for another.
 ///
 /// Form, little-endian (llama.cpp, `llama_kv_cache::state_write`): u32 mark, i32 sequence, u32 streams (1),
-/// u32 cells; for each cell i32 position, u32 sequences (1), i32 sequence; u32 whether V is transposed, u32
+/// u32 cells; for each cell i32 position, u32 sequences (1), the coordinates (i32 x, i32 y, i32 token), i32
+/// sequence; u32 whether V is transposed, u32
 /// layers; for each layer i32 K type, u64 row bytes, the rows; for each layer V alike, or, transposed, i32
-/// type, u32 element bytes, u32 rows, and for each row one element of every cell.
+/// type, u32 element bytes, u32 rows, and for each row one element of every cell. The tail
+/// (`llama_memory_recurrent::state_write`): u32 cells (1), i32 position, u32 0, and what stays as it is.
 class StateRows {
  public:
   /// Errors: kUnsupported with what is not as it should be.
-  explicit StateRows(std::vector<std::uint8_t> bytes);
+  explicit StateRows(std::vector<std::uint8_t> bytes, StateForm form = {});
 
   /// The state as it was given.
   [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept { return bytes_; }
@@ -53,7 +65,8 @@ class StateRows {
  private:
   struct Cell {
     std::int32_t position;
-    std::size_t place;  // in the state
+    std::size_t place;        // in the state
+    std::size_t coordinates;  // where they lie
   };
   struct Rows {
     std::size_t head = 0;       // where the layer's description begins
@@ -62,26 +75,33 @@ class StateRows {
     std::size_t row_bytes = 0;  // of a cell; transposed: of an element
   };
 
-  friend StateWithHoles with_holes(std::span<const std::uint8_t> rows, std::span<const TokenRange> occupied);
+  friend StateWithHoles with_holes(std::span<const std::uint8_t> rows, StateForm form,
+                                   std::span<const TokenRange> occupied);
 
   [[nodiscard]] std::vector<std::uint8_t> row(const Rows& rows, std::size_t slot) const;
-  void add_head(std::vector<std::uint8_t>& out, std::span<const std::int64_t> positions) const;
+  /// `source_slots`: whose coordinates the cells get; below 0 for a stand-in.
+  void add_head(std::vector<std::uint8_t>& out, std::span<const std::int64_t> positions,
+                std::span<const std::int32_t> source_slots) const;
+  void add_tail(std::vector<std::uint8_t>& out, std::int64_t position) const;
   void add_rows(std::vector<std::uint8_t>& out, const Rows& rows,
                 const std::vector<std::int32_t>& source_slots) const;
 
   std::vector<std::uint8_t> bytes_;
   std::vector<Cell> cells_;  // by slot
+  StateForm form_;
   std::size_t layers_head_ = 0;
+  std::size_t tail_ = 0;  // where it begins; the end if there is none
   std::vector<Rows> keys_, values_;
 };
 
 /// The positions of a state's cells in the order of the cells; nothing for a state that this build does not
 /// know, or of cells that several sequences share. An empty state has none. O(cells).
-[[nodiscard]] std::optional<std::vector<std::int64_t>> positions_of_rows(std::span<const std::uint8_t> rows);
+[[nodiscard]] std::optional<std::vector<std::int64_t>> positions_of_rows(std::span<const std::uint8_t> rows,
+                                                                         StateForm form);
 
 /// `rows` in the cells `occupied`, with rows of zeros in the cells between them. Errors: kUnsupported as
 /// StateRows; kBadData if there are not as many cells as rows.
-[[nodiscard]] StateWithHoles with_holes(std::span<const std::uint8_t> rows,
+[[nodiscard]] StateWithHoles with_holes(std::span<const std::uint8_t> rows, StateForm form,
                                         std::span<const TokenRange> occupied);
 
 }  // namespace kvevict

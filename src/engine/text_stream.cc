@@ -26,6 +26,7 @@ std::size_t unfinished_bytes(const std::string& text) {
 
 std::string piece_of(const Model& model, Token token) {
   const llama_vocab* vocab = llama_model_get_vocab(model.handle());
+  if (llama_vocab_type(vocab) == LLAMA_VOCAB_TYPE_NONE) return {};
   std::string piece(32, '\0');
   std::int32_t n = 0;
   for (int attempt = 0; attempt < 2; ++attempt) {

@@ -6,8 +6,12 @@
 
 namespace kvevict {
 
+std::int64_t context_limit(const Model& model) {
+  return model.info().cache_layers.empty() ? 0 : model.info().n_context_trained;
+}
+
 void require_trained_positions(const Model& model, const SessionOptions& options, std::int64_t n_tokens) {
-  const std::int64_t n_trained = model.info().n_context_trained;
+  const std::int64_t n_trained = context_limit(model);
   if (options.positions != PositionMode::kAbsolute || options.past_trained_context) return;
   if (n_trained == 0 || n_tokens <= n_trained) return;
   throw Error(ErrorCode::kInvalidArgument,

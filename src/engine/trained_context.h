@@ -6,6 +6,10 @@
 
 namespace kvevict {
 
+/// Tokens that a cache of `model` may hold: its trained context. 0: nothing limits it, for the model does not
+/// say, or no layer holds a cache.
+[[nodiscard]] std::int64_t context_limit(const Model& model);
+
 /// Refuses a text of `n_tokens` tokens, the answer included, whose positions would pass the context that the
 /// model was trained on: absolute ones, which no eviction lowers. `options`: resolved.
 /// Errors: kInvalidArgument (field "positions").

@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 #include "engine/cell_needs.h"
+#include "engine/trained_context.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 
@@ -18,8 +19,8 @@ class RunPlan {
   RunPlan(const Model& model, const Policy& policy, const SessionOptions& options, const RunSize& size)
       : policy_(policy),
         options_(options),
-        n_layers_(model.info().n_layers),
-        n_trained_(model.info().n_context_trained),
+        n_layers_(model.info().n_cache_layers()),
+        n_trained_(context_limit(model)),
         bytes_per_token_(model.kv_bytes_per_token(options.type_k, options.type_v)),
         n_slack_(decode_slack(policy, *options.positions, options.n_decode_slack)),
         is_arranged_(policy.is_per_layer() || policy.score_request()),
@@ -119,7 +120,7 @@ void RunPlan::prefill_in_full() {
 }
 
 void RunPlan::prefill_bounded() {
-  require_bound(policy_, n_layers_);
+  if (n_layers_ > 0) require_bound(policy_, n_layers_);
   const auto budget = policy_.budget_tokens({.schedule = Schedule::kStreaming, .n_layers = n_layers_});
   if (budget) {
     stream_chunks(*budget, cells_in_stream(*budget, options_.n_chunk, n_slack_));

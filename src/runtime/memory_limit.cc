@@ -84,7 +84,7 @@ std::int64_t BudgetSearch::least_budget() const {
   const bool has_middle = policy_info(spec_.name).uses("budget");
   const std::int64_t n_fixed = spec_.config.sink_tokens + (has_middle ? spec_.config.recent_tokens : 1);
   const auto plans = [&](std::int64_t n_tokens) {
-    PolicyState state{.n_layers = model_.info().n_layers};
+    PolicyState state{.n_layers = model_.info().n_cache_layers()};
     static_cast<void>(make_policy(with_budget(n_tokens))->plan(1, state));
   };
   const auto can_plan = [&](std::int64_t n_tokens) {

@@ -16,7 +16,7 @@ namespace {
 
 /// Whether `policy` keeps all of a prompt of `n_tokens` tokens.
 bool keeps_all(const Policy& policy, const Model& model, std::int64_t n_tokens) {
-  PolicyState state{.n_layers = model.info().n_layers};
+  PolicyState state{.n_layers = model.info().n_cache_layers()};
   return count_kept_at_once(policy, state, n_tokens) == n_tokens;
 }
 
@@ -27,13 +27,13 @@ std::int64_t room_if_all_stay(const Session& session, std::int64_t n_prompt, std
   if (stats.n_tokens_held < stats.n_tokens_seen) return n_prompt + n_new;
   const SessionOptions& options = session.options();
   const std::int64_t n_slack = decode_slack(session.policy(), *options.positions, options.n_decode_slack);
-  return cells_before_eviction(session.policy(), session.model().info().n_layers, n_slack,
+  return cells_before_eviction(session.policy(), session.model().info().n_cache_layers(), n_slack,
                                stats.n_tokens_held + n_prompt, n_new) -
          stats.n_tokens_held;
 }
 
 void require_trained_context(const Model& model, std::int64_t n_needed) {
-  const std::int64_t n_trained = model.info().n_context_trained;
+  const std::int64_t n_trained = context_limit(model);
   if (n_trained == 0 || n_needed <= n_trained) return;
   throw Error(ErrorCode::kInvalidArgument,
               "a full prefill would hold " + std::to_string(n_needed) + " tokens, but " + model.info().name +

@@ -191,7 +191,7 @@ TEST(AttentionScores, GoingBackForgetsTheQueriesThatAreGone) {
 }
 
 TEST(AttentionScores, AModelThatShowsNoneIsRefused) {
-  const AttentionScores scores({.n_last_queries = 1}, 2);
+  const AttentionScores scores({.n_last_queries = 1}, {0, 1});
   try {
     scores.require_sound(4);
     FAIL() << "attention was never shown";

@@ -193,14 +193,14 @@ TEST(Layered, RefusesToTurnKeysThatGgmlCannot) {
 TEST(Layered, RefusesToTurnKeysWhereLlamaTurnsThemOtherwise) {
   expect_keys_are_not_turned(test::load_model(test::yarn_rope_model_path()),
                              options_of(KvType::kF16, FlashAttention::kOff, PositionMode::kPacked),
-                             "differs from llama.cpp's own shift");
+                             "differs from the model's own");
 }
 
 TEST(Layered, TurnsKeysWhosePositionsAreAllScaledAlike) {
   const auto model = test::load_model(test::linear_rope_model_path());
   Session session(model, stair(4), options_of(KvType::kF16, FlashAttention::kOff, PositionMode::kPacked));
   session.append(test::prose_tokens(*model, kTokens));
-  session.evict();  // held against llama.cpp's shift by itself
+  session.evict();  // the rotation is held against the model's own by itself
   EXPECT_EQ(session.stats().n_tokens_held, 54);
 }
 

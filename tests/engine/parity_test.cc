@@ -40,7 +40,7 @@ class Parity : public testing::TestWithParam<std::string> {
   /// more.
   [[nodiscard]] double tolerance() const {
     constexpr double kEpsilon = 6e-8;
-    const double n_sums = 2.0 * model_->info().n_layers;
+    const double n_sums = 2.0 * model_->info().n_cache_layers();
     return std::sqrt(n_sums) * std::sqrt(1536.0) * kEpsilon * golden_.at("largest_logit").get<double>();
   }
 

@@ -74,7 +74,7 @@ TEST(Threads, ARotatorAndItsCopyInTwoThreadsRotateWhatTheyDoAlone) {
     std::vector<float> keys(n_floats);
     for (std::size_t i = 0; i < n_floats; ++i) keys[i] = static_cast<float>(i % 97) / 97;
     const std::vector<std::int32_t> rotations(kRows, by);
-    rotator.rotate({reinterpret_cast<std::uint8_t*>(keys.data()), n_floats * sizeof(float)}, rotations);
+    rotator.rotate(0, {reinterpret_cast<std::uint8_t*>(keys.data()), n_floats * sizeof(float)}, rotations);
     return keys;
   };
   const std::vector<float> by_first = rotated(first, -3);

@@ -148,6 +148,7 @@ void fill_with_small_numbers(ggml_tensor* tensor, void* /*user_data*/) {
 namespace {
 
 using Numbers = std::vector<std::pair<const char*, std::uint32_t>>;
+using Lists = std::vector<std::pair<const char*, std::vector<std::int32_t>>>;
 
 void add_no_vocabulary(gguf_context* gguf) {
   gguf_set_val_str(gguf, "tokenizer.ggml.model", "no_vocab");
@@ -155,7 +156,8 @@ void add_no_vocabulary(gguf_context* gguf) {
 
 /// A model of `architecture` with `numbers` in its metadata and made-up weights, once, in the build folder.
 fs::path random_model_path(const std::string& architecture, const Numbers& numbers,
-                           void (*add_vocabulary)(gguf_context*) = add_no_vocabulary) {
+                           void (*add_vocabulary)(gguf_context*) = add_no_vocabulary,
+                           const Lists& lists = {}) {
   const fs::path path = fs::path(KVEVICT_TEST_WORK_DIR) / ("random-" + architecture + ".gguf");
   if (fs::exists(path)) return path;
   fs::create_directories(path.parent_path());
@@ -164,6 +166,10 @@ fs::path random_model_path(const std::string& architecture, const Numbers& numbe
   add_vocabulary(gguf.get());
   for (const auto& [key, value] : numbers)
     gguf_set_val_u32(gguf.get(), (architecture + "." + key).c_str(), value);
+  for (const auto& [key, values] : lists) {
+    gguf_set_arr_data(gguf.get(), (architecture + "." + key).c_str(), GGUF_TYPE_INT32, values.data(),
+                      values.size());
+  }
   for (const char* key : {".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon"})
     gguf_set_val_f32(gguf.get(), (architecture + key).c_str(), 1e-5F);
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
@@ -280,6 +286,34 @@ fs::path sliding_window_model_path() {
                                       {"attention.key_length", 32},
                                       {"attention.value_length", 32},
                                       {"attention.sliding_window", 32}});
+}
+
+fs::path hybrid_model_path() {
+  return random_model_path("lfm2",
+                           {{"vocab_size", 128},
+                            {"context_length", 512},
+                            {"embedding_length", 64},
+                            {"block_count", 5},
+                            {"feed_forward_length", 64},
+                            {"attention.head_count", 2},
+                            {"shortconv.l_cache", 3},
+                            {"rope.dimension_count", 32}},
+                           add_no_vocabulary, {{"attention.head_count_kv", {0, 1, 0, 1, 1}}});
+}
+
+fs::path many_positions_model_path() {
+  return random_model_path("qwen2vl",
+                           {{"vocab_size", 128},
+                            {"context_length", 512},
+                            {"embedding_length", 64},
+                            {"block_count", 6},
+                            {"feed_forward_length", 64},
+                            {"attention.head_count", 2},
+                            {"attention.head_count_kv", 1},
+                            {"attention.key_length", 32},
+                            {"attention.value_length", 32},
+                            {"rope.dimension_count", 32}},
+                           add_no_vocabulary, {{"rope.dimension_sections", {4, 6, 6, 0}}});
 }
 
 fs::path tiny_model_path() {

@@ -58,6 +58,14 @@ inline constexpr std::size_t kShallowLayers = 4;
 /// trained on 256 tokens.
 [[nodiscard]] std::filesystem::path sentence_piece_model_path();
 
+/// A tiny random hybrid model (LFM2) of 5 layers, of which those of the numbers 1, 3 and 4 hold a cache and
+/// the others keep a state; the trained context is 512.
+[[nodiscard]] std::filesystem::path hybrid_model_path();
+
+/// A tiny random model with several positions for each token (Qwen2-VL, M-RoPE), of the shape and weights of
+/// `tiny_model_path`.
+[[nodiscard]] std::filesystem::path many_positions_model_path();
+
 /// A tiny random model (Qwen2) of 6 layers, 128 tokens and a trained context of 512: for what does not depend
 /// on what a model says. It has no vocabulary.
 [[nodiscard]] std::filesystem::path tiny_model_path();
