@@ -1,16 +1,20 @@
 #include "archs/columns.h"
 
+#include <unistd.h>
+
 #include <array>
+#include <filesystem>
 #include <string>
 
 #include "archs/layers.h"
 #include "archs/reference.h"
 #include "archs/scores.h"
-#include "engine/session_snapshot.h"
 #include "kvevict/error.h"
 #include "kvevict/session.h"
+#include "kvevict/session_file.h"
 
 namespace kvevict::test {
+namespace fs = std::filesystem;
 namespace {
 
 using ModelPtr = std::shared_ptr<const Model>;
@@ -123,29 +127,49 @@ void check_fork(const ModelPtr& model, LargestDifference& difference) {
   }
 }
 
-/// Goes on from a snapshot, with or without an eviction before it.
-void check_restored(const ModelPtr& model, bool evicts, LargestDifference& difference) {
+/// A file for this process alone, gone at the end.
+class OwnFile {
+ public:
+  ~OwnFile() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  OwnFile() = default;
+  OwnFile(const OwnFile&) = delete;
+  OwnFile& operator=(const OwnFile&) = delete;
+  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
+
+ private:
+  fs::path path_ = fs::temp_directory_path() / ("kvevict-architecture-" + std::to_string(getpid()));
+};
+
+/// Goes on from a file that `session` was saved to once it had seen the prompt.
+void check_loaded(const ModelPtr& model, Session& session, PlainLlama& plain, LargestDifference& difference,
+                  const char* when) {
   const std::vector<Token> text = made_up_tokens(*model, kPrompt + 8);
-  SessionOptions options = exact_options();
-  options.positions = PositionMode::kAbsolute;
-  const auto policy = make_policy(evicts ? kScattered : "full");
-  Session session(model, policy, options);
-  PlainLlama plain(*model, options, kCells);
-  session.append(std::span(text).first(kPrompt));
-  plain.decode(std::span(text).first(kPrompt), 0);
-  if (evicts) remove_all_but(plain, session.evict().kept.layer(0), kPrompt);
-  Session again = Session::restore(model, policy, options, session.snapshot());
+  const OwnFile file;
+  save_session(session, file.path());
+  Session again = load_session(model, file.path(), session.options()).session;
   expect_count(again);
-  go_on(again, plain, std::span(text).subspan(kPrompt), kPrompt, difference,
-        evicts ? "in the session restored after an eviction" : "in the restored session");
+  go_on(again, plain, std::span(text).subspan(kPrompt), kPrompt, difference, when);
 }
 
 void check_snapshot(const ModelPtr& model, LargestDifference& difference) {
-  check_restored(model, false, difference);
-  try {
-    check_restored(model, true, difference);
-  } catch (const Error& error) {  // that is the column one_shot's to say
-    if (error.code() != ErrorCode::kUnsupported) throw;
+  const std::vector<Token> text = made_up_tokens(*model, kPrompt);
+  SessionOptions options = exact_options();
+  options.positions = PositionMode::kAbsolute;
+  for (const char* strategy : {"full", kScattered}) {
+    PlainLlama plain(*model, options, kCells);
+    plain.decode(text, 0);
+    Session session(model, make_policy(strategy), options);
+    session.append(text);
+    try {
+      remove_all_but(plain, session.evict().kept.layer(0), kPrompt);
+    } catch (const Error& error) {  // a refusal is the column one_shot's to say
+      if (error.code() != ErrorCode::kUnsupported) throw;
+      return;
+    }
+    check_loaded(model, session, plain, difference, "in the session that was saved and loaded");
   }
 }
 
