@@ -133,7 +133,7 @@ case "$mode" in
     run_tests release unsanitized -LE sanitized -j "$JOBS"
     ;;
   --full)
-    n_steps=19
+    n_steps=20
     scripts/setup.sh || exit 1
     step "packages"
     install_packages clang clang-tidy clang-format
@@ -147,6 +147,7 @@ case "$mode" in
     stage shared run_tests shared all -R '^(install|examples|architecture)|_tests.(CInterface|CLlamaCache)'
     stage fuzz run_fuzzers
     stage dev run_tests dev all -L quick
+    stage architectures long_check scripts/long/architectures.sh
     stage parity long_check scripts/long/parity.sh
     stage long-document long_check scripts/long/long_document.py
     stage chat-200 long_check scripts/long/chat_200.py

@@ -1,9 +1,12 @@
-// kvevict models: what --model can name.
+// kvevict models: what --model can name, and which architectures work.
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <memory>
 
 #include "base/folder.h"
+#include "cli/architectures.h"
+#include "cli/flags.h"
 #include "cli/subcommands.h"
 #include "hub/gguf_choice.h"
 #include "hub/locations.h"
@@ -31,7 +34,12 @@ void print_hub_models() {
   }
 }
 
-void run_models() {
+struct ModelsFlags {
+  bool architectures = false;
+  bool json = false;
+};
+
+void list_models() {
   fmt::print("--model takes the path of a GGUF file, or a name:\n");
   std::error_code ignored;
   for (const std::filesystem::path& place : default_model_places()) {
@@ -52,7 +60,19 @@ void run_models() {
 }  // namespace
 
 void add_models(CLI::App& app) {
-  app.add_subcommand("models", "List what --model can name")->callback(run_models);
+  CLI::App* const command =
+      app.add_subcommand("models", "List what --model can name, or which architectures work");
+  const auto flags = std::make_shared<ModelsFlags>();
+  CLI::Option* const architectures =
+      add_flag(*command, "architectures", flags->architectures,
+               "What works with which architecture of llama.cpp, by measurement");
+  add_flag(*command, "json", flags->json, "The table of architectures as JSON")->needs(architectures);
+  command->callback([flags] {
+    if (flags->architectures)
+      fmt::print("{}", architectures_text(flags->json));
+    else
+      list_models();
+  });
 }
 
 }  // namespace kvevict::cli

@@ -19,7 +19,7 @@ PlainLlama::PlainLlama(const Model& model, const SessionOptions& options, std::u
   params.n_ctx = n_cells;
   params.n_batch = static_cast<std::uint32_t>(options.n_batch);
   params.n_ubatch = static_cast<std::uint32_t>(options.n_ubatch);
-  params.n_threads = params.n_threads_batch = usable_processors();
+  params.n_threads = params.n_threads_batch = options.n_threads > 0 ? options.n_threads : usable_processors();
   params.flash_attn_type = options.flash_attention == FlashAttention::kOff  ? LLAMA_FLASH_ATTN_TYPE_DISABLED
                            : options.flash_attention == FlashAttention::kOn ? LLAMA_FLASH_ATTN_TYPE_ENABLED
                                                                             : LLAMA_FLASH_ATTN_TYPE_AUTO;
@@ -50,14 +50,18 @@ void PlainLlama::decode(std::span<const Token> tokens, std::int64_t first_positi
   }
 }
 
-void PlainLlama::remove(std::int64_t begin, std::int64_t end) {
-  llama_memory_seq_rm(llama_get_memory(context_.get()), 0, static_cast<llama_pos>(begin),
-                      static_cast<llama_pos>(end));
+bool PlainLlama::remove(std::int64_t begin, std::int64_t end) {
+  return llama_memory_seq_rm(llama_get_memory(context_.get()), 0, static_cast<llama_pos>(begin),
+                             static_cast<llama_pos>(end));
 }
 
 void PlainLlama::shift(std::int64_t begin, std::int64_t end, std::int64_t delta) {
   llama_memory_seq_add(llama_get_memory(context_.get()), 0, static_cast<llama_pos>(begin),
                        static_cast<llama_pos>(end), static_cast<llama_pos>(delta));
+}
+
+bool PlainLlama::can_shift() const {
+  return llama_memory_can_shift(llama_get_memory(context_.get()));
 }
 
 std::span<const float> PlainLlama::logits() const {

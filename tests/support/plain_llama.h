@@ -17,8 +17,10 @@ class PlainLlama {
              ggml_backend_sched_eval_callback on_tensor = nullptr, void* data = nullptr);
 
   void decode(std::span<const Token> tokens, std::int64_t first_position);
-  void remove(std::int64_t begin, std::int64_t end);
+  /// Whether llama.cpp took the tokens away: a recurrent state keeps its newest one.
+  bool remove(std::int64_t begin, std::int64_t end);
   void shift(std::int64_t begin, std::int64_t end, std::int64_t delta);
+  [[nodiscard]] bool can_shift() const;
   [[nodiscard]] Token greedy() const;
   [[nodiscard]] std::span<const float> logits() const;
   [[nodiscard]] std::size_t state_bytes() const;

@@ -1,0 +1,83 @@
+#include "archs/reference.h"
+
+#include <algorithm>
+
+#include "kvevict/bounded_schedule.h"
+
+namespace kvevict::test {
+
+std::vector<Token> made_up_tokens(const Model& model, std::int64_t n) {
+  const std::int64_t n_vocab = std::min(model.info().n_vocab, 128);
+  std::vector<Token> tokens;
+  for (std::int64_t i = 0; i < n; ++i) tokens.push_back(static_cast<Token>((i * 37 + i / 7 + 1) % n_vocab));
+  return tokens;
+}
+
+SessionOptions exact_options() {
+  SessionOptions options;
+  options.flash_attention = FlashAttention::kOff;
+  options.type_k = options.type_v = KvType::kF32;
+  options.n_chunk = 32;
+  options.n_threads = options.n_threads_batch = 1;
+  return options;
+}
+
+void remove_all_but(PlainLlama& plain, const KeepSet& kept, std::int64_t n_tokens) {
+  kept.for_each_removed(n_tokens, [&](TokenRange range) {
+    if (!plain.remove(range.begin, range.end))
+      throw WrongResult("llama.cpp alone does not remove these tokens from its memory");
+  });
+}
+
+void pack(PlainLlama& plain, const KeepSet& kept, std::int64_t n_tokens) {
+  remove_all_but(plain, kept, n_tokens);
+  std::int64_t place = 0;
+  for (const TokenRange& range : kept.ranges()) {
+    if (range.begin != place) plain.shift(range.begin, range.end, place - range.begin);
+    place += range.count();
+  }
+}
+
+std::int64_t replay(PlainLlama& plain, const Policy& policy, std::span<const Token> text,
+                    const SessionOptions& options) {
+  const bool is_packed = options.positions == PositionMode::kPacked;
+  KeepSet before;  // original indices in the cache
+  std::int64_t next = 0;
+  for_each_bounded_chunk(policy, static_cast<std::int64_t>(text.size()), options.n_chunk, 0,
+                         [&](const BoundedChunk& chunk) {
+                           const KeepSet& kept = chunk.cached.layer(0);
+                           if (is_packed) {
+                             std::vector<std::int64_t> places;  // of those that stay, among those held
+                             const std::vector<std::int64_t> held = before.to_indices();
+                             for (std::size_t i = 0; i < held.size(); ++i) {
+                               if (kept.contains(held[i])) places.push_back(static_cast<std::int64_t>(i));
+                             }
+                             pack(plain, KeepSet::from_indices(places), before.count());
+                             next = kept.count();
+                           } else {
+                             const KeepSet gone = before.subtract(kept);
+                             remove_all_but(plain, KeepSet::all(before.end()).subtract(gone), before.end());
+                             next = chunk.tokens.begin;
+                           }
+                           const auto n = static_cast<std::size_t>(chunk.tokens.count());
+                           plain.decode(text.subspan(static_cast<std::size_t>(chunk.tokens.begin), n), next);
+                           next += chunk.tokens.count();
+                           before = kept;
+                           before.append(chunk.tokens.begin, chunk.tokens.end);
+                         });
+  return next;
+}
+
+void go_on(Session& session, PlainLlama& plain, std::span<const Token> tokens, std::int64_t position,
+           LargestDifference& difference, const char* when) {
+  std::size_t from = 0;
+  while (from < tokens.size()) {
+    const auto part = tokens.subspan(from, from == 0 ? std::min<std::size_t>(3, tokens.size()) : 1);
+    session.append(part);
+    plain.decode(part, position + static_cast<std::int64_t>(from));
+    difference.compare(session.logits(), plain.logits(), when);
+    from += part.size();
+  }
+}
+
+}  // namespace kvevict::test
