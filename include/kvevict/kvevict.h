@@ -26,6 +26,7 @@
 #include "kvevict/session.h"
 #include "kvevict/session_file.h"
 #include "kvevict/session_options.h"
+#include "kvevict/session_stats.h"
 #include "kvevict/simple_evict.h"
 #include "kvevict/strategy_spec.h"
 #include "kvevict/token_stream.h"
