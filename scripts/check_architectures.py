@@ -42,7 +42,7 @@ def build_program() -> pathlib.Path:
 
 def plain_reason(verdict: str, model: pathlib.Path) -> str:
     """The sentence about any model: without the name of this one and of the strategy that was tried."""
-    verdict = verdict.replace(str(model), "the model").replace(" of n/a ", " of the model ")
+    verdict = verdict.replace(str(model), "the model").replace("n/a", "the model")
     verdict = re.sub(r"cannot load \S*kvevict-architecture-\d+", "a session that was saved after an eviction cannot be loaded", verdict)
     return re.sub(r"^no: \w+ arranges", "no: the strategy arranges", verdict)
 

@@ -47,6 +47,11 @@ struct MemoryNeeded {
                                                                const SessionOptions& options,
                                                                std::int64_t n_cells);
 
+/// Bytes of the state of fixed size that `model` keeps for a sequence beside K and V, or in place of them;
+/// nothing for a model without one. Makes a small context. Errors: as above.
+[[nodiscard]] std::optional<std::int64_t> state_bytes_needed(const Model& model,
+                                                             const SessionOptions& options);
+
 /// "512MiB", "1.5 GiB", "200MB", "1048576" -> bytes; units B, KB, kB, MB, GB of 1000 and KiB, MiB, GiB of
 /// 1024. Errors: kInvalidArgument (field "kv_memory") for another text, and for less than one byte or more
 /// than 10^15.

@@ -69,7 +69,7 @@ void print_stats(const Session& session, const PrefillReport& prefill, std::int6
              "prompt tokens     {} ({} kept when the answer began)\n"
              "answer tokens     {}\n"
              "cache             {} tokens in {} cells, most {} tokens; positions {}\n"
-             "K and V           {:.1f} MiB now, {:.1f} MiB at the peak\n"
+             "K and V           {:.1f} MiB now, {:.1f} MiB at the peak{}\n"
              "resident memory   {:.1f} MiB at the peak\n"
              "evictions         {} ({} packs)\n"
              "prefill           {:.2f} s ({:.1f} tokens/s), eviction {:.3f} s\n"
@@ -77,9 +77,11 @@ void print_stats(const Session& session, const PrefillReport& prefill, std::int6
              "threads           {} for a token, {} for a batch at the end\n",
              n_prompt, prefill.kept.count(), n_new, stats.n_tokens_held, stats.n_cells,
              stats.n_tokens_held_peak, to_string(*session.options().positions), mib(stats.kv_bytes),
-             mib(stats.kv_bytes_peak), mib(peak_resident_bytes()), stats.n_evictions, stats.n_packs,
-             prefill.seconds_prefill, per_second(n_prompt, prefill.seconds_prefill), prefill.seconds_eviction,
-             seconds_decode, per_second(n_new, seconds_decode), stats.n_threads, stats.n_threads_batch);
+             mib(stats.kv_bytes_peak),
+             stats.state_bytes > 0 ? fmt::format(", and a state of {:.1f} MiB", mib(stats.state_bytes)) : "",
+             mib(peak_resident_bytes()), stats.n_evictions, stats.n_packs, prefill.seconds_prefill,
+             per_second(n_prompt, prefill.seconds_prefill), prefill.seconds_eviction, seconds_decode,
+             per_second(n_new, seconds_decode), stats.n_threads, stats.n_threads_batch);
 }
 
 void run_generate(const GenerateFlags& flags) {
@@ -95,8 +97,9 @@ void run_generate(const GenerateFlags& flags) {
         "--special on is for a prompt in the model's own format: a user's message (--chat) is never read "
         "for control tokens");
   }
-  const StrategySpec spec = flags.strategy.specs("sink_recent").front();
+  std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
   const std::shared_ptr<const Model> model = flags.engine.load_model();
+  const StrategySpec spec = specs_for(*model, std::move(specs), flags.strategy.is_named()).front();
   const std::vector<Token> prompt = prompt_tokens(flags, *model);
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
   const RunSize size{.n_prompt = n_prompt, .n_new = flags.generation.max_new_tokens};

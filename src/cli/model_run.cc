@@ -26,13 +26,24 @@ std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, Strateg
       spec = fit_to_memory(std::move(spec), limit, model, engine.session_options(), size);
       policy = make_policy(spec);
       spdlog::info("--kv_memory {}: the strategy is {}", engine.kv_memory, to_string(spec));
+      if (const auto bytes = state_bytes_needed(model, engine.session_options()))
+        spdlog::info("{} keeps a state of {:.1f} MiB beside K and V", model.info().name, to_mib(*bytes));
     }
   }
-  if (engine.is_bounded()) {
+  if (engine.is_bounded() && !model.info().cache_layers.empty()) {
     require_bound(*policy, model.info().n_cache_layers());
     note_streaming_middle(spec);
   }
   return policy;
+}
+
+std::vector<StrategySpec> specs_for(const Model& model, std::vector<StrategySpec> specs, bool is_named) {
+  const ModelInfo& info = model.info();
+  if (info.reason_not_evictable.empty() || is_named) return specs;
+  const auto bytes = state_bytes_needed(model, {});
+  spdlog::warn("nothing to evict from {}: {}{}", info.name, info.reason_not_evictable,
+               bytes ? fmt::format(" ({:.1f} MiB)", to_mib(*bytes)) : "");
+  return {parse_strategy("full")};
 }
 
 ModelRun make_run(const EngineFlags& engine, StrategySpec spec, std::shared_ptr<const Model> model,
@@ -62,17 +73,23 @@ void require_savable(const ModelRun& run, const std::string& file) {
 
 std::string dry_run_text(const ModelRun& run, const RunSize& size) {
   const MemoryNeeded needed = memory_needed(*run.model, *run.policy, run.options, size);
+  const ModelInfo& info = run.model->info();
+  const auto state = state_bytes_needed(*run.model, run.options);
   const auto compute = compute_bytes_needed(*run.model, run.options, needed.n_cells);
   const auto mib = [](std::int64_t bytes) { return fmt::format("{:.1f} MiB", to_mib(bytes)); };
   return fmt::format(
       "dry run: {} holds at most {} tokens with a {} prefill\n"
       "weights          {}\n"
-      "KV cache         {} ({} cells), {} once the prompt is in\n"
+      "KV cache         {} ({} cells{}), {} once the prompt is in\n"
       "KV at the peak   {}, copies in flight included\n"
+      "{}"
       "compute buffers  {}\n",
       to_string(run.policy->spec()), needed.n_tokens_held, to_string(run.options.prefill),
-      mib(run.model->info().weight_bytes), mib(needed.kv_bytes), needed.n_cells, mib(needed.kv_bytes_after),
-      mib(needed.kv_bytes_peak), compute ? mib(*compute) : "unknown");
+      mib(info.weight_bytes), mib(needed.kv_bytes), needed.n_cells,
+      info.has_state ? fmt::format(" in {} of {} layers", info.n_cache_layers(), info.n_layers) : "",
+      mib(needed.kv_bytes_after), mib(needed.kv_bytes_peak),
+      state ? fmt::format("fixed state      {}, for each sequence\n", mib(*state)) : "",
+      compute ? mib(*compute) : "unknown");
 }
 
 std::ifstream open_text(const std::string& file) {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/engine_flags.h"
 #include "cli/strategy_flags.h"
@@ -20,6 +21,11 @@ namespace kvevict::cli {
 /// stride with a bounded prefill.
 [[nodiscard]] std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec,
                                                             const Model& model, const RunSize& size = {});
+
+/// `specs` as `model` can have them: if there is nothing to evict from it and no strategy was named, `full`
+/// alone; said once on stderr.
+[[nodiscard]] std::vector<StrategySpec> specs_for(const Model& model, std::vector<StrategySpec> specs,
+                                                  bool is_named);
 
 /// Refuses a `file` to save to (empty: none) if the run records attention, which a saved session does not
 /// hold: kInvalidArgument.

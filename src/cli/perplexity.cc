@@ -146,11 +146,12 @@ void run_perplexity_command(const PerplexityFlags& flags) {
   }
   StrategyFlags strategy = flags.strategy;
   if (strategy.strategy.empty() && strategy.strategies.empty()) strategy.strategies = kDefaultStrategies;
-  const std::vector<StrategySpec> specs = strategy.specs("full");
+  std::vector<StrategySpec> specs = strategy.specs("full");
   const fs::path output = flags.output.empty() ? fs::path("results") / ("perplexity-" + utc_now() + ".json")
                                                : fs::path(flags.output);
   if (!flags.engine.dry_run) require_writable(output);
   const auto model = flags.engine.load_model();
+  specs = specs_for(*model, std::move(specs), flags.strategy.is_named());
   for (const StrategySpec& spec : specs) {  // refuses what cannot run before anything does
     const ModelRun run = make_run(flags.engine, spec, model);
     if (flags.engine.dry_run) fmt::print("{}", dry_run_text(run));

@@ -46,6 +46,9 @@ struct StrategyFlags {
   std::optional<std::int64_t> budget;  ///< Tokens in all.
   bool has_auto_sink = false;          ///< `--sink_tokens auto`: the command itself counts the tokens.
 
+  /// Whether the user names a strategy, or leaves it to the command.
+  [[nodiscard]] bool is_named() const { return !strategy.empty() || !strategies.empty(); }
+
   /// The value of a single flag.
   [[nodiscard]] std::optional<std::int64_t> given(const std::string& key) const;
 

@@ -152,8 +152,10 @@ void run_stream(StreamFlags flags) {
   }
   std::ifstream file;
   if (flags.file != "-") file = open_text(flags.file);
-  const StrategySpec spec = flags.strategy.specs("sink_recent").front();
-  const ModelRun run = make_run(flags.engine, spec, flags.engine.load_model());
+  std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
+  const std::shared_ptr<const Model> model = flags.engine.load_model();
+  specs = specs_for(*model, std::move(specs), flags.strategy.is_named());
+  const ModelRun run = make_run(flags.engine, specs.front(), model);
   require_savable(run, flags.checkpoint);
   if (flags.engine.dry_run) {
     fmt::print("{}", dry_run_text(run));

@@ -100,7 +100,8 @@ void CellExecutor::put(llama_seq_id sequence, std::span<const std::uint8_t> rows
 
 void CellExecutor::put_into(llama_seq_id sequence, std::span<const std::uint8_t> rows,
                             std::span<const TokenRange> occupied, std::span<const PositionShift> waiting) {
-  if (!places_.is_known() || occupied.size() < 1 || (occupied.size() == 1 && occupied.front().begin == 0)) {
+  if (!places_.is_known() || form_.has_index || occupied.size() < 1 ||
+      (occupied.size() == 1 && occupied.front().begin == 0)) {
     put(sequence, rows, waiting);
     return;
   }

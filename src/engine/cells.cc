@@ -4,50 +4,10 @@
 #include <cstring>
 
 #include "engine/llama_log.h"
-#include "engine/model_metadata.h"
+#include "engine/model_traits.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
-
-std::string reason_not_decodable(const llama_model* model) {
-  if (llama_model_is_diffusion(model)) return "it is a diffusion model and does not generate token by token";
-  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model))
-    return "it is not a decoder-only model";
-  return {};
-}
-
-std::string reason_not_evictable(const llama_model* model) {
-  if (llama_model_is_recurrent(model))
-    return "it is a recurrent model and keeps a state of fixed size, not a cache of tokens";
-  if (metadata_of(model, "general.architecture") == "deepseek4")
-    return "its cache holds compressed groups of tokens, of which single ones cannot be dropped";
-  return {};
-}
-
-bool has_state(const llama_model* model) {
-  return llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
-}
-
-bool moves_by_rows(const llama_model* model) {
-  const llama_rope_type rope = llama_model_rope_type(model);
-  return rope == LLAMA_ROPE_TYPE_MROPE || rope == LLAMA_ROPE_TYPE_IMROPE;
-}
-
-std::string reason_not_shiftable(const llama_model* model) {
-  switch (llama_model_rope_type(model)) {
-    case LLAMA_ROPE_TYPE_NORM:
-    case LLAMA_ROPE_TYPE_NEOX:
-    case LLAMA_ROPE_TYPE_MROPE:
-    case LLAMA_ROPE_TYPE_IMROPE:
-      break;
-    case LLAMA_ROPE_TYPE_NONE:
-      return "its keys are not rotated: positions are learned, or in the attention (ALiBi), or there are "
-             "none";
-    default:
-      return "its positions are those of pictures";
-  }
-  return llama_model_n_swa(model) == 0 ? "" : "layers of it see a sliding window";
-}
 
 void remove_positions(llama_context* context, llama_seq_id sequence,
                       std::span<const PositionRange> positions) {
@@ -70,20 +30,20 @@ void shift_positions(llama_context* context, llama_seq_id sequence, std::span<co
 
 namespace {
 
-/// Of a recurrent model: one for each sequence that has a state.
-std::int64_t count_states(llama_context* context, llama_seq_id sequence) {
+/// Of a memory that never drops a token: as many as the sequence has, or all sequences.
+std::int64_t count_tokens(llama_context* context, llama_seq_id sequence) {
   llama_memory_t memory = llama_get_memory(context);
-  if (sequence != kAllSequences) return llama_memory_seq_pos_max(memory, sequence) >= 0 ? 1 : 0;
+  if (sequence != kAllSequences) return llama_memory_seq_pos_max(memory, sequence) + 1;
   std::int64_t n = 0;
   for (std::uint32_t s = 0; s < llama_n_seq_max(context); ++s)
-    n += count_states(context, static_cast<llama_seq_id>(s));
+    n += count_tokens(context, static_cast<llama_seq_id>(s));
   return n;
 }
 
 }  // namespace
 
 std::int64_t count_cells(llama_context* context, llama_seq_id sequence) {
-  if (llama_model_is_recurrent(llama_get_model(context))) return count_states(context, sequence);
+  if (!reason_not_evictable(llama_get_model(context)).empty()) return count_tokens(context, sequence);
   // The state begins with a mark, the sequence, the number of streams (1: forks share one) and the
   // number of cells. A buffer of just that length makes llama.cpp stop there, before any row.
   std::array<std::uint32_t, 4> head{};

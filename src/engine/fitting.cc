@@ -1,6 +1,6 @@
 #include "engine/fitting.h"
 
-#include "engine/cells.h"
+#include "engine/model_traits.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -11,6 +11,14 @@ void require_fitting(const llama_model* model, const std::string& name, const Po
     throw Error(ErrorCode::kUnsupported,
                 "there is nothing to evict from " + name + ": " + why + "; use it with the strategy full",
                 "strategy");
+  }
+  if (policy.is_per_layer() && positions != PositionMode::kPacked && has_distances_in_attention(model)) {
+    throw Error(
+        ErrorCode::kUnsupported,
+        policy.spec().name + " keeps other tokens in each layer, and the attention of " + name +
+            " goes by the distance of cells (ALiBi): use packed positions with it, or a strategy that "
+            "keeps the same tokens in all layers",
+        "strategy");
   }
   const std::string reason = reason_not_shiftable(model);
   if (reason.empty()) return;

@@ -194,9 +194,12 @@ std::int64_t attention_interval(const GgufFile& file) {
   return file.number("full_attention_interval").value_or(has_default ? 4 : 0);
 }
 
-/// Whether `layer` keeps a state in place of K and V: it is in a list of such layers, or no attention is due.
-/// (A third way to say so is a layer without KV heads.)
-bool has_only_state(const GgufFile& file, int layer) {
+/// Whether `layer` has no attention, but a state: it is in a list of such layers, or no attention is due; or
+/// a feed-forward network alone. (Another way to say so is a layer without KV heads.)
+bool has_no_attention(const GgufFile& file, int layer) {
+  if (file.architecture().starts_with("nemotron_h") &&
+      file.number_of_layer("feed_forward_length", layer).value_or(0) > 0)
+    return true;
   if (file.architecture() == "falcon-h1") return false;  // its layers have both, side by side
   if (const auto listed = file.number_of_layer("attention.recurrent_layers", layer)) return *listed != 0;
   const std::int64_t interval = attention_interval(file);
@@ -219,7 +222,7 @@ std::vector<KvWidth> kv_widths(const GgufFile& file) {
     const std::int64_t n_head_kv = file.number_of_layer("attention.head_count_kv", layer).value_or(n_head);
     const std::int64_t head_dim = n_head > 0 ? n_embd / n_head : 0;
     KvWidth width;
-    if (layer < n_layers - n_without && !has_only_state(file, layer)) {
+    if (layer < n_layers - n_without && !has_no_attention(file, layer)) {
       width.k = n_head_kv * file.number_of_layer("attention.key_length", layer).value_or(head_dim);
       width.v =
           is_mla ? 0 : n_head_kv * file.number_of_layer("attention.value_length", layer).value_or(head_dim);

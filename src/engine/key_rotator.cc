@@ -44,6 +44,7 @@ KeyRotator::KeyRotator(const KeyRotator& other)
       type_(other.type_),
       n_threads_(other.n_threads_),
       rope_mode_(other.rope_mode_),
+      rotates_none_(other.rotates_none_),
       left_(other.left_),
       head_dim_(other.head_dim_),
       n_rotated_(other.n_rotated_),
@@ -53,9 +54,12 @@ KeyRotator::KeyRotator(const KeyRotator& other)
 
 KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads)
     : backend_(make_backend(n_threads)), type_(type), n_threads_(n_threads) {
-  if (type != GGML_TYPE_F32 && type != GGML_TYPE_F16)
+  if (type != GGML_TYPE_F32 && type != GGML_TYPE_F16 && llama_model_rope_type(model) != LLAMA_ROPE_TYPE_NONE)
     refuse_rotation(std::string("they are ") + ggml_type_name(type) + ", f32 or f16 is needed");
   switch (llama_model_rope_type(model)) {
+    case LLAMA_ROPE_TYPE_NONE:
+      rotates_none_ = true;
+      return;
     case LLAMA_ROPE_TYPE_NORM:
       rope_mode_ = 0;
       break;
@@ -84,7 +88,7 @@ KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads)
 
 void KeyRotator::rotate(std::size_t layer, std::span<std::uint8_t> rows,
                         std::span<const std::int32_t> rotations) const {
-  if (rotations.empty() || left_.contains(layer)) return;
+  if (rotations.empty() || rotates_none_ || left_.contains(layer)) return;
   const auto n_rows = static_cast<std::int64_t>(rotations.size());
   const auto n_heads = static_cast<std::int64_t>(rows.size() / ggml_type_size(type_)) / (n_rows * head_dim_);
   if (n_heads < 1 ||

@@ -32,6 +32,9 @@ class KeyRotator {
   /// The keys of `layer`, by its place among those with a cache, are not rotated in this model.
   void leave(std::size_t layer) { left_.insert(layer); }
 
+  /// Whether the model's keys are rotated at all.
+  [[nodiscard]] bool rotates_any() const noexcept { return !rotates_none_; }
+
  private:
   struct FreeBackend {
     void operator()(ggml_backend* backend) const noexcept { ggml_backend_free(backend); }
@@ -41,6 +44,7 @@ class KeyRotator {
   ggml_type type_;
   int n_threads_;
   int rope_mode_ = 0;
+  bool rotates_none_ = false;   // positions are elsewhere than in the keys of this model
   std::set<std::size_t> left_;  // layers without rotation
   int head_dim_ = 0;
   int n_rotated_ = 0;  // of a head's dimensions …

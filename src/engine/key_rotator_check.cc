@@ -90,6 +90,10 @@ std::unique_ptr<KeyRotator> checked_key_rotator(const std::shared_ptr<const Mode
   const ggml_type type = to_ggml(options.type_k);
   auto rotator = std::make_unique<KeyRotator>(model->handle(), type, options.n_threads);
   LoneToken lone(model, options);
+  if (!rotator->rotates_any()) {  // learned positions change the keys of a token otherwise
+    static_cast<void>(lone.decoded(0, 0));
+    return rotator;
+  }
   const std::size_t n_layers = model->info().cache_layers.size();
   std::vector<bool> is_rotated(n_layers, true);  // layer by layer, as far as was seen: by this rotation …
   std::vector<bool> is_left(n_layers, true);     // … or not at all

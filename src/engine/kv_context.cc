@@ -12,6 +12,7 @@
 #include "engine/batch.h"
 #include "engine/ggml_types.h"
 #include "engine/llama_log.h"
+#include "engine/model_traits.h"
 #include "engine/state_rows.h"
 #include "kvevict/error.h"
 

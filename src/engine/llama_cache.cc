@@ -7,6 +7,7 @@
 #include "engine/cell_executor.h"
 #include "engine/cells.h"
 #include "engine/fitting.h"
+#include "engine/model_traits.h"
 #include "engine/sequence_record.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"

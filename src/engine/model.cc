@@ -10,6 +10,7 @@
 #include "engine/gpu_fit.h"
 #include "engine/llama_handles.h"
 #include "engine/llama_log.h"
+#include "engine/model_traits.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/error.h"
 #include "text/hashes.h"

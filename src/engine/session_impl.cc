@@ -5,9 +5,9 @@
 
 #include "base/scope_guard.h"
 #include "engine/cell_needs.h"
-#include "engine/cells.h"
 #include "engine/key_rotator_check.h"
 #include "engine/log_probability.h"
+#include "engine/model_traits.h"
 #include "engine/trained_context.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"

@@ -7,6 +7,7 @@
 
 #include "engine/cells.h"
 #include "engine/fitting.h"
+#include "engine/model_traits.h"
 #include "kvevict/error.h"
 
 namespace kvevict {

@@ -6,6 +6,7 @@
 
 #include "engine/key_rotator.h"
 #include "engine/model_metadata.h"
+#include "engine/model_traits.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -87,14 +88,16 @@ StateForm state_form_of(const llama_model* model) {
   const llama_rope_type rope = llama_model_rope_type(model);
   const std::string architecture = metadata_of(model, "general.architecture").value_or("");
   const auto latent = metadata_of(model, architecture + ".attention.key_length_mla");
-  return {.has_cells = !llama_model_is_recurrent(model),
+  return {.has_cells = reason_not_evictable(model).empty(),
           .has_values = !latent || *latent == "0",
           .has_coordinates = rope == LLAMA_ROPE_TYPE_MROPE || rope == LLAMA_ROPE_TYPE_IMROPE,
-          .has_tail = llama_model_is_hybrid(model)};
+          .has_tail = llama_model_is_hybrid(model),
+          .has_index = has_index(model)};
 }
 
 StateRows::StateRows(std::vector<std::uint8_t> bytes, StateForm form)
     : bytes_(std::move(bytes)), form_(form) {
+  if (form.has_index) refuse_state("has an index of its keys");
   StateReader in(bytes_);
   if (in.read<std::uint32_t>() != kMark) refuse_state("begins with an unknown mark");
   in.read<std::int32_t>();
@@ -135,7 +138,8 @@ StateRows::StateRows(std::vector<std::uint8_t> bytes, StateForm form)
   tail_ = in.at();
   if (form.has_tail) {
     if (in.read<std::uint32_t>() != 1) refuse_state("has not one fixed state behind its cells");
-    in.read<std::int32_t>();
+    if (cells_.empty() || in.read<std::int32_t>() != cells_.back().position)
+      refuse_state("has a fixed state of another token than the newest");
     if (in.read<std::uint32_t>() != 0) refuse_state("has a fixed state of several sequences");
     return;  // the rest is llama.cpp's own, and stays
   }
@@ -163,6 +167,7 @@ std::vector<std::uint8_t> StateRows::key(std::size_t layer, std::size_t slot) co
 }
 
 std::vector<std::uint8_t> StateRows::value(std::size_t layer, std::size_t slot) const {
+  if (values_.empty()) return {};
   return row(values_[layer], slot);
 }
 
@@ -254,7 +259,7 @@ std::optional<std::vector<std::int64_t>> positions_of_rows(std::span<const std::
                                                            StateForm form) {
   std::vector<std::int64_t> positions;
   if (rows.empty()) return positions;
-  if (!form.has_cells) return std::nullopt;
+  if (!form.has_cells || form.has_index) return std::nullopt;
   try {
     StateReader in(rows);
     if (in.read<std::uint32_t>() != kMark) return std::nullopt;

@@ -26,6 +26,7 @@ struct StateForm {
   bool has_values = true;        ///< V rows; a latent K (MLA) needs none.
   bool has_coordinates = false;  ///< Of each cell, for models with several positions for each token (M-RoPE).
   bool has_tail = false;         ///< A state of fixed size behind the cells (hybrid models).
+  bool has_index = false;        ///< A second key of each token: such a state is not taken apart.
 };
 [[nodiscard]] StateForm state_form_of(const llama_model* model);
 
@@ -53,7 +54,7 @@ class StateRows {
   /// Positions by slot: ascending.
   [[nodiscard]] std::vector<std::int64_t> positions() const;
 
-  /// The K or V row of a layer and slot, gathered from where it lies. Bytes.
+  /// The K or V row of a layer and slot, gathered from where it lies. Bytes; none if there is no V.
   [[nodiscard]] std::vector<std::uint8_t> key(std::size_t layer, std::size_t slot) const;
   [[nodiscard]] std::vector<std::uint8_t> value(std::size_t layer, std::size_t slot) const;
 

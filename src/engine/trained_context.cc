@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "engine/cells.h"
+#include "engine/model_traits.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -12,7 +14,8 @@ std::int64_t context_limit(const Model& model) {
 
 void require_trained_positions(const Model& model, const SessionOptions& options, std::int64_t n_tokens) {
   const std::int64_t n_trained = context_limit(model);
-  if (options.positions != PositionMode::kAbsolute || options.past_trained_context) return;
+  const bool may_pass = options.past_trained_context && !has_learned_positions(model.handle());
+  if (options.positions != PositionMode::kAbsolute || may_pass) return;
   if (n_trained == 0 || n_tokens <= n_trained) return;
   throw Error(ErrorCode::kInvalidArgument,
               "absolute positions would run to " + std::to_string(n_tokens - 1) + ", but " +

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/stopwatch.h"
+#include "engine/trained_context.h"
 #include "experiments/pass_key.h"
 #include "kvevict/error.h"
 #include "kvevict/memory.h"
@@ -50,7 +51,7 @@ LongDocument make_long_document(const Model& model, std::span<const std::string>
 
 std::optional<std::string> refusal_in_full(std::shared_ptr<const Model> model, const SessionOptions& options,
                                            const LongDocument& document) {
-  const std::int64_t n_trained = model->info().n_context_trained;
+  const std::int64_t n_trained = context_limit(*model);
   const auto n_needed = static_cast<std::int64_t>(document.tokens.size()) + kAnswerTokens;
   if (n_trained == 0 || n_needed <= n_trained) return std::nullopt;
   Session session(std::move(model), make_policy("full"), in_full(options));

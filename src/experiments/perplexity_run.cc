@@ -5,6 +5,7 @@
 
 #include "base/atomic_file.h"
 #include "base/stopwatch.h"
+#include "engine/trained_context.h"
 #include "results/run_json.h"
 
 namespace kvevict::eval {
@@ -46,7 +47,7 @@ void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& op
                     std::shared_ptr<const Policy> policy, TokenStream& tokens,
                     const PerplexitySettings& settings, PerplexityRun& run) {
   std::int64_t n_total = settings.n_total;
-  const std::int64_t n_trained = model->info().n_context_trained;
+  const std::int64_t n_trained = context_limit(*model);
   const bool may_pass =
       !policy->keeps_all() && (options.positions != PositionMode::kAbsolute || options.past_trained_context);
   const bool is_limited = !may_pass && n_trained > 0 && n_total > n_trained;

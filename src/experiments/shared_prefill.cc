@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/trained_context.h"
 #include "kvevict/policy.h"
 
 namespace kvevict::eval {
@@ -37,7 +38,7 @@ std::int64_t SharedPrefill::prefill(std::span<const Token> tokens, std::int64_t 
     trunk_.trim(n_reused);
   }
   tokens_.clear();  // an error may leave a part of the prompt in the cache: the next one then begins anew
-  const std::int64_t n_trained = model_->info().n_context_trained;
+  const std::int64_t n_trained = context_limit(*model_);
   const std::int64_t n_wanted = n - n_reused + n_reserve;
   // Room for the answers is wished for, not needed. All answers together may pass the trained context, which
   // `reserve` refuses, while each session stays within it.

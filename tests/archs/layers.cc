@@ -57,7 +57,7 @@ void check_same_in_each_layer(const ModelPtr& model, LargestDifference& differen
 /// The session's K and V rows; nothing if its state has another form than that of a plain cache.
 std::optional<StateRows> rows_of(Session& session) {
   try {
-    return StateRows(session.snapshot().cells);
+    return StateRows(session.snapshot().cells, state_form_of(session.model().handle()));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kUnsupported) return std::nullopt;
     throw;
@@ -101,6 +101,8 @@ void check_ladder(const ModelPtr& model) {
 }  // namespace
 
 void check_layers(const std::shared_ptr<const Model>& model, LargestDifference& difference) {
+  if (model->info().n_cache_layers() == 1)
+    throw Error(ErrorCode::kUnsupported, "a ladder needs two layers with a cache, and this model has one");
   check_ladder(model);  // first: it is what a user asks for, and its refusal the one to quote
   check_same_in_each_layer(model, difference);
 }

@@ -15,7 +15,7 @@ namespace kvevict::test {
 /// Tokens of a prompt, and of a text that does not fit the cells of a bounded session; both below the trained
 /// context of the made-up models, 256.
 inline constexpr std::int64_t kPrompt = 120;
-inline constexpr std::int64_t kText = 200;
+inline constexpr std::int64_t kText = 400;
 
 /// Made-up tokens, one vocabulary's worth after the other in no order.
 [[nodiscard]] std::vector<Token> made_up_tokens(const Model& model, std::int64_t n);

@@ -68,7 +68,8 @@ void check_sums(const ModelPtr& model) {
   PlainLlama plain(*model, exact_options(), 256, ColumnSums::on_tensor, &sums);
   plain.decode(text, 0);
   for (std::size_t l = 0; l < policy->scores.by_layer.size(); ++l) {
-    const std::vector<double>& theirs = sums.of["kq_soft_max-" + std::to_string(l)];
+    const std::vector<double>& theirs =
+        sums.of["kq_soft_max-" + std::to_string(model->info().cache_layers[l])];
     const std::vector<float>& ours = policy->scores.by_layer[l];
     for (std::size_t i = 0; i < ours.size(); ++i) {
       if (i < theirs.size() && std::abs(static_cast<double>(ours[i]) - theirs[i]) <= 1e-3) continue;

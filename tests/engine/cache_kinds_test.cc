@@ -100,17 +100,43 @@ TEST(CacheKinds, ADefaultGoesOnPastTheTrainedContextWherePositionsCannotBeShifte
   EXPECT_THROW(by_name.append(text), Error);
 }
 
-TEST(CacheKinds, ModelsWithoutRotationAreToldSo) {
+TEST(CacheKinds, KeysWithoutRotationPackByTheirCells) {
   const auto model = test::load_model(test::alibi_model_path());
+  const std::vector<Token> text = made_up_tokens(120);
   SessionOptions options = exact();
   options.positions = PositionMode::kPacked;
+  Session session(model, make_policy("sink_recent:4:20"), options);
+  session.append(std::span(text).first(100));
+  session.evict();
+  session.append(std::span(text).subspan(100));
+
+  test::PlainLlama plain(*model, exact(), 256);
+  plain.decode(std::span(text).first(100), 0);
+  plain.remove(4, 80);
+  plain.shift(80, 100, -76);
+  plain.decode(std::span(text).subspan(100), 24);
+  double most = 0;
+  for (std::size_t i = 0; i < session.logits().size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - plain.logits()[i]));
+  }
+  EXPECT_LE(most, 1e-5);
+}
+
+TEST(CacheKinds, DistancesInTheAttentionWantOnePositionOfACell) {
+  const auto model = test::load_model(test::alibi_model_path());
+  SessionOptions options = exact();
   try {
-    const Session session(model, make_policy("sink_recent:4:20"), options);
+    const Session session(model, make_policy("ladder:4:20:20"), options);
     FAIL();
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("not rotated"), std::string::npos) << error.what();
-    EXPECT_EQ(std::string(error.what()).find("sliding"), std::string::npos) << error.what();
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_NE(std::string(error.what()).find("ALiBi"), std::string::npos) << error.what();
   }
+  options.positions = PositionMode::kPacked;
+  Session packed(model, make_policy("ladder:4:20:20"), options);
+  packed.append(made_up_tokens(100));
+  packed.evict();
+  EXPECT_EQ(packed.count_occupied_cells(), packed.stats().n_tokens_held);
 }
 
 TEST(CacheKinds, AModelWithoutVocabularyTakesTokensAndNoText) {
