@@ -150,7 +150,7 @@ void run_chat(ChatFlags flags) {
   const TemplateOptions prompt_template = flags.messages.options();
   std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
   const std::shared_ptr<const Model> model = flags.engine.load_model();
-  StrategySpec spec = specs_for(*model, std::move(specs), flags.strategy.is_named()).front();
+  StrategySpec spec = specs_for(*model, std::move(specs), flags.strategy).front();
   if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
     const std::int64_t n_system = count_system_tokens(*model, flags.messages.system, prompt_template);
     const std::int64_t n_own = names_sink(flags.strategy.strategy) ? spec.config.sink_tokens : 0;

@@ -16,13 +16,6 @@
 namespace kvevict::cli {
 namespace {
 
-/// The default strategy of kvevict generate; for a model of short contexts one that leaves room for a chunk.
-StrategySpec strategy_for(const Model& model) {
-  const std::int64_t n_trained = model.info().n_context_trained;
-  if (n_trained == 0 || n_trained >= 2048) return parse_strategy("sink_recent:256:512");
-  return parse_strategy(fmt::format("sink_recent:{}:{}", n_trained / 8, n_trained / 4));
-}
-
 /// The documents of the demo set, each once.
 std::vector<std::string> demo_texts(const std::filesystem::path& folder) {
   std::vector<std::string> texts;
@@ -39,9 +32,7 @@ std::vector<std::string> demo_texts(const std::filesystem::path& folder) {
 ModelRun run_of(const Demo& demo, PrefillMode prefill) {
   EngineFlags engine = demo.flags.engine;
   engine.prefill = to_string(prefill);
-  const std::int64_t n_trained = demo.model->info().n_context_trained;
-  if (n_trained > 0) engine.chunk = static_cast<int>(std::min<std::int64_t>(engine.ubatch, n_trained / 4));
-  ModelRun run = make_run(engine, strategy_for(*demo.model), demo.model);
+  ModelRun run = make_run(engine, default_strategy_for(*demo.model), demo.model);
   run.options.cancel = demo.session.cancel;
   return run;
 }
@@ -65,7 +56,7 @@ void read_long_document(const Demo& demo) {
   const eval::LongDocument document =
       eval::make_long_document(model, demo_texts(demo.data), demo.flags.document_tokens);
   const auto n_tokens = static_cast<std::int64_t>(document.tokens.size());
-  const StrategySpec spec = strategy_for(model);
+  const StrategySpec spec = default_strategy_for(model);
   print_heading(
       demo, "2. A document that is longer than the model's context",
       fmt::format(

@@ -147,7 +147,7 @@ eval::LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrat
   job.shares_prefill = flags.share_prefill == "on";
   job.model = flags.engine.load_model();
   if (!flags.strategy.is_named() && !strategies.empty() && !job.model->info().reason_not_evictable.empty())
-    strategies = {{specs_for(*job.model, {}, false).front(), strategies.front().prefill}};
+    strategies = {{specs_for(*job.model, {}, flags.strategy).front(), strategies.front().prefill}};
   for (const ChosenStrategy& strategy : strategies) {
     job.strategies.push_back(make_strategy(flags.engine, strategy, *job.model));
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "engine/trained_context.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 #include "text/utf8.h"
@@ -37,18 +39,35 @@ std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, Strateg
   return policy;
 }
 
-std::vector<StrategySpec> specs_for(const Model& model, std::vector<StrategySpec> specs, bool is_named) {
+StrategySpec default_strategy_for(const Model& model) {
+  const std::int64_t n_trained = context_limit(model);
+  if (n_trained == 0 || n_trained >= 2048) return parse_strategy("sink_recent");
+  return parse_strategy(fmt::format("sink_recent:{}:{}", n_trained / 8, n_trained / 4));
+}
+
+std::vector<StrategySpec> specs_for(const Model& model, std::vector<StrategySpec> specs,
+                                    const StrategyFlags& flags) {
   const ModelInfo& info = model.info();
-  if (info.reason_not_evictable.empty() || is_named) return specs;
-  const auto bytes = state_bytes_needed(model, {});
-  spdlog::warn("nothing to evict from {}: {}{}", info.name, info.reason_not_evictable,
-               bytes ? fmt::format(" ({:.1f} MiB)", to_mib(*bytes)) : "");
-  return {parse_strategy("full")};
+  if (!info.reason_not_evictable.empty() && !flags.is_named()) {
+    const auto bytes = state_bytes_needed(model, {});
+    spdlog::warn("nothing to evict from {}: {}{}", info.name, info.reason_not_evictable,
+                 bytes ? fmt::format(" ({:.1f} MiB)", to_mib(*bytes)) : "");
+    return {parse_strategy("full")};
+  }
+  const bool is_default = flags.is_untouched() && specs == std::vector{parse_strategy("sink_recent")};
+  if (is_default) specs = {default_strategy_for(model)};
+  return specs;
 }
 
 ModelRun make_run(const EngineFlags& engine, StrategySpec spec, std::shared_ptr<const Model> model,
                   const RunSize& size) {
   ModelRun run{.model = std::move(model), .policy = nullptr, .options = engine.session_options()};
+  // So that a chunk fits beside a budget, if the user leaves it to us.
+  const std::int64_t n_trained = context_limit(*run.model);
+  if (!engine.chunk && n_trained > 0) {
+    run.options.n_chunk = static_cast<int>(
+        std::min<std::int64_t>(run.options.n_chunk, std::max<std::int64_t>(1, n_trained / 4)));
+  }
   run.policy = make_run_policy(engine, std::move(spec), *run.model, size);
   run.options = resolved_options(*run.model, *run.policy, run.options);
   const ModelInfo& info = run.model->info();

@@ -22,10 +22,14 @@ namespace kvevict::cli {
 [[nodiscard]] std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec,
                                                             const Model& model, const RunSize& size = {});
 
-/// `specs` as `model` can have them: if there is nothing to evict from it and no strategy was named, `full`
-/// alone; said once on stderr.
+/// sink_recent; for a model of short contexts with values that leave room for a chunk.
+[[nodiscard]] StrategySpec default_strategy_for(const Model& model);
+
+/// `specs`, which `flags` gave, as `model` can have them. If there is nothing to evict from it and no
+/// strategy was named, `full` alone, said once on stderr; the default strategy is
+/// `default_strategy_for(model)`.
 [[nodiscard]] std::vector<StrategySpec> specs_for(const Model& model, std::vector<StrategySpec> specs,
-                                                  bool is_named);
+                                                  const StrategyFlags& flags);
 
 /// Refuses a `file` to save to (empty: none) if the run records attention, which a saved session does not
 /// hold: kInvalidArgument.

@@ -151,7 +151,7 @@ void run_perplexity_command(const PerplexityFlags& flags) {
                                                : fs::path(flags.output);
   if (!flags.engine.dry_run) require_writable(output);
   const auto model = flags.engine.load_model();
-  specs = specs_for(*model, std::move(specs), flags.strategy.is_named());
+  specs = specs_for(*model, std::move(specs), flags.strategy);
   for (const StrategySpec& spec : specs) {  // refuses what cannot run before anything does
     const ModelRun run = make_run(flags.engine, spec, model);
     if (flags.engine.dry_run) fmt::print("{}", dry_run_text(run));

@@ -196,6 +196,11 @@ std::optional<PrefillMode> take_prefill(std::string& text) {
 
 }  // namespace
 
+bool StrategyFlags::is_untouched() const {
+  const auto is_given = [](const auto& value) { return value.second.has_value(); };
+  return !is_named() && !budget && std::none_of(values.begin(), values.end(), is_given);
+}
+
 std::vector<ChosenStrategy> StrategyFlags::chosen(const std::string& default_strategy) const {
   std::vector<StrategySpec> specs;
   std::vector<std::optional<PrefillMode>> prefills;

@@ -49,6 +49,9 @@ struct StrategyFlags {
   /// Whether the user names a strategy, or leaves it to the command.
   [[nodiscard]] bool is_named() const { return !strategy.empty() || !strategies.empty(); }
 
+  /// Whether the user says nothing about strategies at all.
+  [[nodiscard]] bool is_untouched() const;
+
   /// The value of a single flag.
   [[nodiscard]] std::optional<std::int64_t> given(const std::string& key) const;
 

@@ -154,7 +154,7 @@ void run_stream(StreamFlags flags) {
   if (flags.file != "-") file = open_text(flags.file);
   std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
   const std::shared_ptr<const Model> model = flags.engine.load_model();
-  specs = specs_for(*model, std::move(specs), flags.strategy.is_named());
+  specs = specs_for(*model, std::move(specs), flags.strategy);
   const ModelRun run = make_run(flags.engine, specs.front(), model);
   require_savable(run, flags.checkpoint);
   if (flags.engine.dry_run) {
