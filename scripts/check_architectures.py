@@ -36,7 +36,9 @@ def make_models(names: list[str]) -> pathlib.Path:
 
 def build_program() -> pathlib.Path:
     build = ROOT / "build" / "release"
-    subprocess.run(["cmake", "--build", build, "--target", "check_architecture"], check=True, stdout=subprocess.DEVNULL)
+    built = subprocess.run(["cmake", "--build", build, "--target", "check_architecture"], check=False, stdout=subprocess.PIPE, text=True)
+    if built.returncode != 0:
+        sys.exit(f"{built.stdout[-3000:]}\nkvevict: the checking program does not build")
     return build / "bin" / "check_architecture"
 
 
