@@ -44,7 +44,7 @@ def build_program() -> pathlib.Path:
 
 def plain_reason(verdict: str, model: pathlib.Path) -> str:
     """The sentence about any model: without the name of this one and of the strategy that was tried."""
-    verdict = verdict.replace(str(model), "the model").replace(" of n/a ", " of the model ")
+    verdict = verdict.replace(str(model), "the model").replace("n/a", "the model")
     verdict = re.sub(r"cannot load \S*kvevict-architecture-\d+", "a session that was saved after an eviction cannot be loaded", verdict)
     return re.sub(r"^no: \w+ arranges", "no: the strategy arranges", verdict)
 
@@ -83,7 +83,8 @@ def complaints(rows: list[Row]) -> list[str]:
 
 def differences(rows: list[Row], known: list[Row], with_sentences: bool) -> list[str]:
     def judged(row: Row) -> dict[str, str]:
-        return {c: row[c] if with_sentences else row[c].split(":")[0] for c in ("memory", "positions", *models_page.COLUMNS)}
+        kept = {c: row[c] for c in ("memory", "positions", *models_page.COLUMNS)}
+        return {c: text if with_sentences and not text.startswith("WRONG") else text.split(":")[0] for c, text in kept.items()}
 
     table = {(row["architecture"], row["experts"]): judged(row) for row in known}
     found = []
