@@ -36,7 +36,9 @@ def make_models(names: list[str]) -> pathlib.Path:
 
 def build_program() -> pathlib.Path:
     build = ROOT / "build" / "release"
-    subprocess.run(["cmake", "--build", build, "--target", "check_architecture"], check=True, stdout=subprocess.DEVNULL)
+    built = subprocess.run(["cmake", "--build", build, "--target", "check_architecture"], check=False, stdout=subprocess.PIPE, text=True)
+    if built.returncode != 0:
+        sys.exit(f"{built.stdout[-3000:]}\nkvevict: the checking program does not build")
     return build / "bin" / "check_architecture"
 
 
@@ -81,7 +83,8 @@ def complaints(rows: list[Row]) -> list[str]:
 
 def differences(rows: list[Row], known: list[Row], with_sentences: bool) -> list[str]:
     def judged(row: Row) -> dict[str, str]:
-        return {c: row[c] if with_sentences else row[c].split(":")[0] for c in ("memory", "positions", *models_page.COLUMNS)}
+        kept = {c: row[c] for c in ("memory", "positions", *models_page.COLUMNS)}
+        return {c: text if with_sentences and not text.startswith("WRONG") else text.split(":")[0] for c, text in kept.items()}
 
     table = {(row["architecture"], row["experts"]): judged(row) for row in known}
     found = []

@@ -12,8 +12,9 @@ COLUMNS = {
                              "the same tokens; absolute positions")),
     "bounded": ("bounded", ("`--prefill bounded` with absolute positions: a text through a cache that is smaller than it, with the "
                            "same cells taken away before each chunk")),
-    "packed": ("packed", ("positions packed after an eviction, once and before each chunk: llama.cpp's own shift of the same cells. If "
-                         "llama.cpp has no shift for the model, everything kept moves by as much, which must change nothing")),
+    "packed": ("packed", ("positions packed after an eviction, once and before each chunk, against llama.cpp's own shift of the same "
+                         "cells; and, since that shift is wrong for some models, the keys of the first layer against those of the same "
+                         "tokens decoded where they moved to, and that nothing changes if everything kept moves by as much")),
     "ladder": ("ladder", ("other tokens in each layer: each layer holds the K and V rows of its plan bit for bit, and a plan that "
                          "names the same tokens for each layer gives the logits of llama.cpp without the others")),
     "scores": ("scores", ("H2O and TOVA: the scores are the column sums of llama.cpp's own attention, and what is kept gives its logits "

@@ -59,7 +59,7 @@ std::string architectures_text(bool is_json) {
   return table.text() + "\n" +
          paragraph(fmt::format(
              "\"yes\": the same logits as {}'s llama.cpp alone with the same tokens taken away, in runs of a "
-             "tiny model of the architecture. What the columns mean is in docs/models.md. A number: refused, "
+             "tiny model of the architecture. What the columns mean is in docs/models.md. A number: not so, "
              "since",
              root.member("llama_cpp").text())) +
          reasons.text();

@@ -98,7 +98,7 @@ void time_decoding(const Demo& demo) {
       demo, "3. Decoding behind a long prompt",
       fmt::format("One prefill of {} tokens, then {} tokens decoded with the whole cache. Then {} evicts "
                   "in place, and {} tokens are decoded again.",
-                  with_commas(n_prompt), n_new, to_string(strategy_for(*demo.model)), n_new));
+                  with_commas(n_prompt), n_new, to_string(default_strategy_for(*demo.model)), n_new));
   const eval::DecodeSpeeds speeds = eval::compare_decode_speed(
       run_of(demo, PrefillMode::kFull), document.tokens, n_new, tokens_read(demo, n_prompt));
   demo.status.clear();

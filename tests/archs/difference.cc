@@ -28,7 +28,7 @@ void LargestDifference::compare(std::span<const float> ours, std::span<const flo
   const double difference = relative_difference(ours, theirs);
   if (!std::isfinite(difference)) throw WrongResult(std::string(when) + ": logits that are not finite");
   value_ = std::max(value_, difference);
-  if (difference > kMost) {
+  if (difference > most_) {
     char text[32];
     std::snprintf(text, sizeof text, "%.1e", difference);
     throw WrongResult(std::string(when) + ": the logits differ from llama.cpp's own by " + text +

@@ -16,13 +16,17 @@ class LargestDifference {
  public:
   static constexpr double kMost = 1e-4;
 
-  /// Throws `WrongResult` for a row of another length, a number that is not finite and a difference above
-  /// kMost; `when` says what was compared.
+  /// `most`: a larger difference is a wrong result.
+  explicit LargestDifference(double most = kMost) noexcept : most_(most) {}
+
+  /// Throws `WrongResult` for a row of another length, a number that is not finite and a difference that is
+  /// too large; `when` says what was compared.
   void compare(std::span<const float> ours, std::span<const float> theirs, const char* when);
 
   [[nodiscard]] double value() const noexcept { return value_; }
 
  private:
+  double most_;
   double value_ = 0;
 };
 

@@ -6,9 +6,7 @@
 #include <string>
 
 #include "archs/reference.h"
-#include "engine/session_snapshot.h"
-#include "engine/state_rows.h"
-#include "kvevict/error.h"
+#include "archs/rows.h"
 
 namespace kvevict::test {
 namespace {
@@ -45,23 +43,13 @@ SessionOptions absolute_options() {
 void check_same_in_each_layer(const ModelPtr& model, LargestDifference& difference) {
   const std::vector<Token> text = made_up_tokens(*model, kPrompt + 8);
   Session session(model, std::make_shared<const SameInEachLayer>(), absolute_options());
-  PlainLlama plain(*model, exact_options(), 256);
+  PlainLlama plain(*model, exact_options(), kCells);
   session.append(std::span(text).first(kPrompt));
   plain.decode(std::span(text).first(kPrompt), 0);
   const EvictionReport report = session.evict({.n_reserve = 8});
   remove_all_but(plain, report.kept.layer(0), kPrompt);
   go_on(session, plain, std::span(text).subspan(kPrompt), kPrompt, difference,
         "after the same eviction in each layer");
-}
-
-/// The session's K and V rows; nothing if its state has another form than that of a plain cache.
-std::optional<StateRows> rows_of(Session& session) {
-  try {
-    return StateRows(session.snapshot().cells, state_form_of(session.model().handle()));
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::kUnsupported) return std::nullopt;
-    throw;
-  }
 }
 
 void expect_rows(const StateRows& before, const StateRows& after, const KeepPlan& plan) {
@@ -101,8 +89,6 @@ void check_ladder(const ModelPtr& model) {
 }  // namespace
 
 void check_layers(const std::shared_ptr<const Model>& model, LargestDifference& difference) {
-  if (model->info().n_cache_layers() == 1)
-    throw Error(ErrorCode::kUnsupported, "a ladder needs two layers with a cache, and this model has one");
   check_ladder(model);  // first: it is what a user asks for, and its refusal the one to quote
   check_same_in_each_layer(model, difference);
 }

@@ -1,6 +1,7 @@
 #include "archs/reference.h"
 
 #include <algorithm>
+#include <string>
 
 #include "kvevict/bounded_schedule.h"
 
@@ -66,6 +67,28 @@ std::int64_t replay(PlainLlama& plain, const Policy& policy, std::span<const Tok
                            before.append(chunk.tokens.begin, chunk.tokens.end);
                          });
   return next;
+}
+
+void expect_count(const Session& session) {
+  if (session.count_occupied_cells() == session.stats().n_tokens_held) return;
+  throw WrongResult("llama.cpp holds " + std::to_string(session.count_occupied_cells()) +
+                    " cells and the record says " + std::to_string(session.stats().n_tokens_held));
+}
+
+void check_stream(const std::shared_ptr<const Model>& model, const char* strategy, PositionMode positions,
+                  PositionMode reference, LargestDifference& difference) {
+  const std::vector<Token> text = made_up_tokens(*model, kText);
+  SessionOptions options = exact_options();
+  options.prefill = PrefillMode::kBounded;
+  options.positions = positions;
+  const auto policy = make_policy(strategy);
+  Session session(model, policy, options);
+  PlainLlama plain(*model, options, kCells);
+  session.append(text);
+  expect_count(session);
+  options.positions = reference;
+  replay(plain, *policy, text, options);
+  difference.compare(session.logits(), plain.logits(), "after the text");
 }
 
 void go_on(Session& session, PlainLlama& plain, std::span<const Token> tokens, std::int64_t position,

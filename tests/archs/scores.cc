@@ -65,7 +65,7 @@ void check_sums(const ModelPtr& model) {
   session.append(text);
   session.evict();
   ColumnSums sums;
-  PlainLlama plain(*model, exact_options(), 256, ColumnSums::on_tensor, &sums);
+  PlainLlama plain(*model, exact_options(), kCells, ColumnSums::on_tensor, &sums);
   plain.decode(text, 0);
   for (std::size_t l = 0; l < policy->scores.by_layer.size(); ++l) {
     const std::vector<double>& theirs =
@@ -84,7 +84,7 @@ void check_strategy(const ModelPtr& model, const char* strategy, LargestDifferen
   SessionOptions options = exact_options();
   options.positions = PositionMode::kAbsolute;
   Session session(model, make_policy(strategy), options);
-  PlainLlama plain(*model, options, 256);
+  PlainLlama plain(*model, options, kCells);
   session.append(std::span(text).first(kPrompt));
   plain.decode(std::span(text).first(kPrompt), 0);
   const EvictionReport report = session.evict({.n_reserve = 8});

@@ -23,7 +23,6 @@ TEST(Models, TheTableOfArchitecturesFitsAPageAndSaysWhyNot) {
     of_llama.erase(at, 3);
   }
   EXPECT_NE(run.out.find("  1  no: "), std::string::npos) << run.out;
-  EXPECT_EQ(run.out.find("WRONG"), std::string::npos) << run.out;
 }
 
 TEST(Models, TheTableOfArchitecturesAsJsonIsTheOneInTheFile) {

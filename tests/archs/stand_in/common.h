@@ -4,8 +4,8 @@
 
 #include "llama.h"
 
-// In place of llama.cpp's own common.h, whose library takes minutes to build. The program is only asked to write
-// models, and computes nothing: a batch need not work, only compile.
+// In place of llama.cpp's own common.h, whose library takes minutes to build. The program is only asked to
+// write models, and computes nothing: a batch need not work, only compile.
 inline void common_init() {}
 
 class common_batch {
