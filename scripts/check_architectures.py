@@ -123,7 +123,7 @@ def main() -> None:
     with concurrent.futures.ThreadPoolExecutor(n_jobs) as pool:
         rows = list(pool.map(lambda model: check(program, model), models))
     if arguments.write:
-        write(rows, folder.name)
+        write(rows, folder.name.rsplit("-", 1)[0])
     known = json.loads(TABLE.read_text(encoding="utf-8"))["architectures"] if TABLE.exists() else []
     found = complaints(rows) + differences(rows, known, with_sentences=not arguments.only)
     for column in models_page.COLUMNS:

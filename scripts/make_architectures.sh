@@ -17,7 +17,7 @@ exec 3>&1 >&2 # the folder alone goes to the output
   say "no models of architectures: llama.cpp is not the one that scripts/setup.sh builds into $DEPS/llama"
   exit 77
 }
-models=$DEPS/architectures/$LLAMA_PACKAGE_VERSION
+models=$DEPS/architectures/$LLAMA_PACKAGE_VERSION-$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-8) # made anew if they are made otherwise
 mkdir -p "$models"
 exec 9>"$DEPS/architectures/lock" # one at a time
 flock 9
