@@ -21,18 +21,18 @@ void require_fitting(const llama_model* model, const std::string& name, const Po
         "strategy");
   }
   const std::string reason = reason_not_shiftable(model);
-  if (reason.empty()) return;
-  if (positions != PositionMode::kAbsolute) {
+  if (!reason.empty() && positions != PositionMode::kAbsolute) {
     throw Error(
         ErrorCode::kUnsupported,
         "the positions of " + name + " cannot be shifted (" + reason + "): use absolute positions with it",
         "positions");
   }
-  if (policy.is_per_layer() || policy.score_request()) {
+  const bool has_windows = llama_model_n_swa(model) > 0;
+  if (has_windows && (policy.is_per_layer() || policy.score_request())) {
     throw Error(ErrorCode::kUnsupported,
                 policy.spec().name + " arranges the rows of each layer anew, which the cache of " + name +
-                    " does not allow (" + reason +
-                    "): choose a strategy that goes by position and keeps the same tokens in all layers",
+                    " does not allow (layers of it see a sliding window): choose a strategy that goes by "
+                    "position and keeps the same tokens in all layers",
                 "strategy");
   }
 }

@@ -8,6 +8,7 @@
 
 #include "base/processors.h"
 #include "engine/model_metadata.h"
+#include "engine/model_traits.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -54,12 +55,13 @@ KeyRotator::KeyRotator(const KeyRotator& other)
 
 KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads)
     : backend_(make_backend(n_threads)), type_(type), n_threads_(n_threads) {
-  if (type != GGML_TYPE_F32 && type != GGML_TYPE_F16 && llama_model_rope_type(model) != LLAMA_ROPE_TYPE_NONE)
+  if (!are_keys_rotated(model)) {
+    rotates_none_ = true;
+    return;
+  }
+  if (type != GGML_TYPE_F32 && type != GGML_TYPE_F16)
     refuse_rotation(std::string("they are ") + ggml_type_name(type) + ", f32 or f16 is needed");
   switch (llama_model_rope_type(model)) {
-    case LLAMA_ROPE_TYPE_NONE:
-      rotates_none_ = true;
-      return;
     case LLAMA_ROPE_TYPE_NORM:
       rope_mode_ = 0;
       break;

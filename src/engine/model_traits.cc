@@ -57,11 +57,6 @@ bool has_state(const llama_model* model) {
   return llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
 }
 
-bool moves_by_rows(const llama_model* model) {
-  const llama_rope_type rope = llama_model_rope_type(model);
-  return rope == LLAMA_ROPE_TYPE_MROPE || rope == LLAMA_ROPE_TYPE_IMROPE;
-}
-
 std::string reason_not_shiftable(const llama_model* model) {
   switch (llama_model_rope_type(model)) {
     case LLAMA_ROPE_TYPE_NORM:
@@ -73,7 +68,27 @@ std::string reason_not_shiftable(const llama_model* model) {
     default:
       return "its positions are those of pictures";
   }
+  const std::string architecture = metadata_of(model, "general.architecture").value_or("");
+  if (architecture.starts_with("hunyuan") || architecture == "maincoder")
+    return "its keys are normalised behind their rotation, and cannot be rotated on";
   return llama_model_n_swa(model) == 0 ? "" : "layers of it see a sliding window";
+}
+
+bool are_keys_rotated(const llama_model* model) {
+  const llama_rope_type rope = llama_model_rope_type(model);
+  const std::string architecture = metadata_of(model, "general.architecture").value_or("");
+  // llama.cpp names a rotation for these two, and does none.
+  const bool is_misnamed =
+      architecture == "starcoder" || (architecture == "baichuan" && llama_model_n_layer(model) != 32);
+  return rope != LLAMA_ROPE_TYPE_NONE && !is_misnamed;
+}
+
+bool moves_by_rows(const llama_model* model) {
+  const llama_rope_type rope = llama_model_rope_type(model);
+  if (rope == LLAMA_ROPE_TYPE_NONE) return false;
+  if (rope == LLAMA_ROPE_TYPE_MROPE || rope == LLAMA_ROPE_TYPE_IMROPE) return true;
+  // llama.cpp's shift would rotate what is not rotated: all keys, or those of every fourth layer.
+  return !are_keys_rotated(model) || metadata_of(model, "general.architecture") == "smollm3";
 }
 
 }  // namespace kvevict

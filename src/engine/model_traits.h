@@ -36,8 +36,12 @@ namespace kvevict {
 /// llama.cpp ends the process there.
 [[nodiscard]] bool has_learned_positions(const llama_model* model);
 
-/// Whether positions of `model`'s keys move by its rows alone: several positions for each token (M-RoPE), all
-/// the same for text. llama.cpp ends the process if it is asked to shift them; a KeyRotator can.
+/// Whether keys of `model` are rotated by their position in any layer.
+[[nodiscard]] bool are_keys_rotated(const llama_model* model);
+
+/// Whether positions of `model`'s keys move by its rows alone, which a KeyRotator rotates: several positions
+/// for each token (M-RoPE), all the same for text, which llama.cpp ends the process for if it is asked to
+/// shift them; and models that llama.cpp's shift would rotate in layers where the model itself does not.
 [[nodiscard]] bool moves_by_rows(const llama_model* model);
 
 }  // namespace kvevict

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "engine/model_traits.h"
 #include "kvevict/bounded_schedule.h"
 
 namespace kvevict::test {
@@ -77,9 +78,11 @@ void expect_count(const Session& session) {
 
 void check_stream(const std::shared_ptr<const Model>& model, const char* strategy, PositionMode positions,
                   PositionMode reference, LargestDifference& difference) {
-  const std::vector<Token> text = made_up_tokens(*model, kText);
+  const bool may_go_on = !has_learned_positions(model->handle());
+  const std::vector<Token> text = made_up_tokens(*model, may_go_on ? kText : model->info().n_context_trained);
   SessionOptions options = exact_options();
   options.prefill = PrefillMode::kBounded;
+  options.past_trained_context = may_go_on;
   options.positions = positions;
   const auto policy = make_policy(strategy);
   Session session(model, policy, options);

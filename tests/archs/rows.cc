@@ -7,9 +7,9 @@
 
 namespace kvevict::test {
 
-std::optional<StateRows> rows_of(std::vector<std::uint8_t> state) {
+std::optional<StateRows> rows_of(std::vector<std::uint8_t> state, const Model& model) {
   try {
-    return StateRows(std::move(state));
+    return StateRows(std::move(state), state_form_of(model.handle()));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kUnsupported) return std::nullopt;
     throw;
@@ -17,7 +17,7 @@ std::optional<StateRows> rows_of(std::vector<std::uint8_t> state) {
 }
 
 std::optional<StateRows> rows_of(Session& session) {
-  return rows_of(session.snapshot().cells);
+  return rows_of(session.snapshot().cells, session.model());
 }
 
 }  // namespace kvevict::test
