@@ -38,14 +38,15 @@ struct LlamaCacheStats {
 /// The context needs budget + the largest batch cells (padded to 256), n_seq_max 1 or kv_unified,
 /// `swa_full` if the model has sliding windows, and batches without positions of their own
 /// (`llama_batch_get_one`) or with those that follow llama_memory_seq_pos_max. What the program decodes or
-/// removes at the end of the sequence in between is seen at the next call.
+/// removes at the end of the sequence in between is seen at the next call. From a hybrid model nothing can be
+/// removed at the end: its state does not go back.
 ///
 /// Owner: borrows the context, which must outlive the object. Thread safety: as the context's.
 class LlamaCache {
  public:
   /// Binds to a sequence that is empty, or holds positions 0 … n − 1. Errors: kInvalidArgument
   /// (null, a sequence id beyond the context's, a sequence with holes, a stride in a stream),
-  /// kUnsupported (recurrent and hybrid models; positions that cannot shift with packed or
+  /// kUnsupported (models with nothing to evict; positions that llama.cpp cannot shift with packed or
   /// automatic positions, or with several sequences; sequences with cells of their own).
   [[nodiscard]] static LlamaCache bind(llama_context* context, std::shared_ptr<const Policy> policy,
                                        const LlamaCacheOptions& options = {});

@@ -111,6 +111,13 @@ void require_fitting(llama_context* context, const Policy& policy, const LlamaCa
   const llama_model* const model = llama_get_model(context);
   kvevict::require_fitting(model, "this model", policy, options.positions);
   const bool may_share = llama_n_seq_max(context) > 1;
+  if (options.positions != PositionMode::kAbsolute && moves_by_rows(model)) {
+    refuse(
+        ErrorCode::kUnsupported,
+        "llama.cpp cannot shift the positions of its model: use absolute positions, or a kvevict::Session, "
+        "which rotates the keys itself",
+        "positions");
+  }
   if (options.positions != PositionMode::kAbsolute &&
       (may_share || !llama_memory_can_shift(llama_get_memory(context)))) {
     refuse(ErrorCode::kUnsupported,
@@ -127,6 +134,11 @@ void require_fitting(llama_context* context, const Policy& policy, const LlamaCa
     refuse(ErrorCode::kUnsupported, policy.spec().name +
                                         " keeps other tokens in each layer: it needs absolute "
                                         "positions and a context with n_seq_max 1");
+  }
+  if (policy.is_per_layer() && has_state(model)) {
+    refuse(ErrorCode::kUnsupported,
+           "some layers of its model keep a state, and a context does not tell which: use a kvevict::Session "
+           "for a strategy that keeps other tokens in each layer");
   }
   if (options.schedule == Schedule::kStreaming) require_bound(policy, llama_model_n_layer(model));
 }
@@ -145,7 +157,8 @@ LlamaCache LlamaCache::bind(llama_context* context, std::shared_ptr<const Policy
            SequenceRecord(policy, {.positions = options.positions,
                                    .n_slack = options.n_slack,
                                    .n_context_trained = n_trained,
-                                   .n_layers = llama_model_n_layer(llama_get_model(context))}),
+                                   .n_layers = llama_model_n_layer(llama_get_model(context)),
+                                   .keeps_newest = has_state(llama_get_model(context))}),
            CellExecutor(context)}));
   cache.impl_->catch_up();
   return cache;

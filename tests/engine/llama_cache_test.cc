@@ -4,6 +4,7 @@
 #include <llama.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "engine/llama_handles.h"
 #include "kvevict/error.h"
@@ -43,19 +44,24 @@ struct Program {
   LlamaContextHandle context;
 };
 
-class OwnContext : public testing::TestWithParam<PositionMode> {};
+class OwnContext : public testing::TestWithParam<std::tuple<PositionMode, bool>> {};
 
 TEST_P(OwnContext, IsEvictedAsASessionIs) {
-  const auto model = test::load_model(test::shallow_f32_model_path());
-  const std::vector<Token> text = test::prose_tokens(*model, 420);
+  const auto [positions, is_hybrid] = GetParam();
+  const auto model = test::load_model(is_hybrid ? test::hybrid_model_path() : test::shallow_f32_model_path());
+  std::vector<Token> text;
+  if (is_hybrid) {
+    for (int i = 0; i < 420; ++i) text.push_back((i * 37 + i / 7) % 128);
+  } else {
+    text = test::prose_tokens(*model, 420);
+  }
   const auto uniform = policy("sink_recent_uniform:4:60:64:block=16");
   Program program(*model);
-  LlamaCache cache =
-      LlamaCache::bind(program.context.get(), uniform, {.positions = GetParam(), .n_slack = 0});
+  LlamaCache cache = LlamaCache::bind(program.context.get(), uniform, {.positions = positions, .n_slack = 0});
   SessionOptions options;
   options.flash_attention = FlashAttention::kOff;
   options.type_k = options.type_v = KvType::kF32;
-  options.positions = GetParam();
+  options.positions = positions;
   options.n_chunk = 64;
   options.prefill = PrefillMode::kBounded;
   Session session(model, uniform, options);
@@ -79,8 +85,12 @@ TEST_P(OwnContext, IsEvictedAsASessionIs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Positions, OwnContext,
-                         testing::Values(PositionMode::kAbsolute, PositionMode::kPacked),
-                         [](const auto& info) { return std::string(to_string(info.param)); });
+                         testing::Combine(testing::Values(PositionMode::kAbsolute, PositionMode::kPacked),
+                                          testing::Bool()),
+                         [](const auto& info) {
+                           return std::string(to_string(std::get<0>(info.param))) +
+                                  (std::get<1>(info.param) ? "_hybrid" : "");
+                         });
 
 TEST(LlamaCacheTest, SeesWhatTheProgramDidInBetween) {
   const auto model = test::load_model(test::shallow_model_path());
@@ -182,6 +192,15 @@ TEST(LlamaCacheTest, RefusesARecurrentModel) {
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
     EXPECT_NE(std::string(error.what()).find("recurrent"), std::string::npos) << error.what();
   }
+}
+
+TEST(LlamaCacheTest, RefusesWhatAContextDoesNotTell) {
+  const Program hybrid(*test::load_model(test::hybrid_model_path()));
+  EXPECT_THROW((void)LlamaCache::bind(hybrid.context.get(), policy("ladder:4:20:20")), Error);
+  const Program many(*test::load_model(test::many_positions_model_path()));
+  EXPECT_THROW((void)LlamaCache::bind(many.context.get(), policy("sink_recent:4:20"),
+                                      {.positions = PositionMode::kPacked}),
+               Error);
 }
 
 TEST(LlamaCacheTest, EvictsWithinTheSlackWhereTheCellsRunOut) {
