@@ -17,6 +17,7 @@
 #include "kvevict/llama_cache.h"
 #include "kvevict/memory.h"
 #include "kvevict/model.h"
+#include "kvevict/model_info.h"
 #include "kvevict/modes.h"
 #include "kvevict/policy.h"
 #include "kvevict/policy_state.h"

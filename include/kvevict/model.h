@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kvevict/export.h"
+#include "kvevict/model_info.h"
 
 struct llama_model;
 
@@ -47,30 +48,6 @@ struct ModelOptions {
   std::int64_t n_context_for_fit =
       0;  ///< Tokens of KV cache that "auto" leaves room for; 0: the trained context.
   std::function<bool(double)> on_progress{};  ///< Called with 0 … 1 while loading; false cancels.
-};
-
-/// What is known about a loaded model. Sizes in bytes.
-struct ModelInfo {
-  std::string name;             ///< general.name of the file; its stem if that is empty or a training label.
-  std::string architecture;     ///< "llama", "qwen2", …
-  std::string description;      ///< llama.cpp's one-line description: size and quantisation.
-  std::int64_t file_bytes = 0;  ///< Of all parts.
-  std::int64_t weight_bytes = 0;
-  std::int64_t n_parameters = 0;
-  int n_layers = 0;
-  /// Layers that hold K and V, ascending. Layers without keep a state of fixed size (hybrid and recurrent
-  /// models), use another layer's, or hold nothing.
-  std::vector<int> cache_layers;
-  bool has_state = false;            ///< Some layers keep a state: such a session cannot go back to a token.
-  std::string reason_not_evictable;  ///< Why there is nothing to evict by position; empty if there is.
-  [[nodiscard]] int n_cache_layers() const { return static_cast<int>(cache_layers.size()); }
-  int n_context_trained = 0;  ///< Tokens.
-  int n_vocab = 0;
-  int n_gpu_layers = 0;  ///< Layers offloaded; -1 if there is no device to offload to.
-  /// Whether packed and automatic positions are possible: one rotary position a token, no sliding window.
-  bool can_shift_positions = false;
-  std::string reason_not_shiftable;  ///< Why they are not; empty if they are.
-  bool has_chat_template = false;
 };
 
 /// One turn of a conversation.
@@ -112,6 +89,9 @@ class Model {
 
   /// Bytes of K and V that one token takes over all layers.
   [[nodiscard]] std::int64_t kv_bytes_per_token(KvType type_k, KvType type_v) const;
+
+  /// Of these, those of the layers with a sliding window, which a session holds at their window.
+  [[nodiscard]] std::int64_t window_bytes_per_token(KvType type_k, KvType type_v) const;
 
   /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token in front if it has one
   /// (once, also if the text brings it); never with an end token behind, for a text may go on.

@@ -147,9 +147,10 @@ bool names_sink(const std::string& strategy) {
 
 void run_chat(ChatFlags flags) {
   flags.generation.validate();
-  const TemplateOptions prompt_template = flags.messages.options();
+  TemplateOptions prompt_template = flags.messages.options();
   std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
   const std::shared_ptr<const Model> model = flags.engine.load_model();
+  prompt_template = template_for_chat(*model, std::move(prompt_template));
   StrategySpec spec = specs_for(*model, std::move(specs), flags.strategy).front();
   if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
     const std::int64_t n_system = count_system_tokens(*model, flags.messages.system, prompt_template);

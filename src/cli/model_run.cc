@@ -14,11 +14,28 @@
 #include "engine/trained_context.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
+#include "kvevict/registry.h"
 #include "text/utf8.h"
 
 namespace kvevict::cli {
+namespace {
+
+/// What a window sees must be there: the recent window is at least as long as the windows of the model's
+/// layers.
+void raise_to_window(StrategySpec& spec, const Model& model) {
+  const int n_window = model.info().n_window;
+  if (!policy_info(spec.name).uses("recent") || spec.config.recent_tokens >= n_window) return;
+  spdlog::warn(
+      "the recent window of {} is raised from {} to {} tokens: layers of {} have a window of so many",
+      spec.name, spec.config.recent_tokens, n_window, model.info().name);
+  spec.config.recent_tokens = n_window;
+}
+
+}  // namespace
+
 std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec,
                                               const Model& model, const RunSize& size) {
+  raise_to_window(spec, model);
   std::shared_ptr<const Policy> policy = make_policy(spec);
   if (!engine.kv_memory.empty()) {
     const std::int64_t limit = parse_bytes(engine.kv_memory);
@@ -26,6 +43,7 @@ std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, Strateg
       spdlog::warn("--kv_memory is not used by {}: it keeps every token", spec.name);
     } else {
       spec = fit_to_memory(std::move(spec), limit, model, engine.session_options(), size);
+      raise_to_window(spec, model);
       policy = make_policy(spec);
       spdlog::info("--kv_memory {}: the strategy is {}", engine.kv_memory, to_string(spec));
       if (const auto bytes = state_bytes_needed(model, engine.session_options()))

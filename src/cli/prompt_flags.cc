@@ -53,6 +53,17 @@ TemplateOptions PromptFlags::options() const {
   return {.source = read_text(chat_template), .values = template_kwargs};
 }
 
+TemplateOptions template_for_chat(const Model& model, TemplateOptions options) {
+  const ModelInfo& info = model.info();
+  if (!options.source.empty() || info.has_chat_template) return options;
+  options.source = info.architecture.starts_with("gemma") ? "gemma" : "chatml";
+  spdlog::warn(
+      "{} brings no chat template, as a model that was not trained to chat: messages are written in the form "
+      "{} (--chat_template names another)",
+      info.name, options.source);
+  return options;
+}
+
 std::vector<ChatMessage> PromptFlags::messages(const std::string& message) const {
   std::vector<ChatMessage> messages;
   if (!system.empty()) messages.push_back({"system", system});

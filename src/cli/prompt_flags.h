@@ -23,6 +23,10 @@ struct PromptFlags {
   [[nodiscard]] std::vector<ChatMessage> messages(const std::string& message) const;
 };
 
+/// `options` for a chat with `model`. If neither has a template, as a base model has none: that of the
+/// model's family, or ChatML, said once on stderr.
+[[nodiscard]] TemplateOptions template_for_chat(const Model& model, TemplateOptions options);
+
 /// Whether control tokens in a prompt without a template are read: "on" or "off".
 void add_special_option(CLI::App& app, std::string& special);
 

@@ -93,7 +93,8 @@ bool shorten(StrategySpec& spec, std::int64_t bytes, const Model& model, const S
 std::vector<ChosenStrategy> candidates(const TuneFlags& flags, const Model& model) {
   std::vector<ChosenStrategy> chosen;
   const SessionOptions options = flags.run.engine.session_options();
-  const std::int64_t bytes_per_token = model.kv_bytes_per_token(options.type_k, options.type_v);
+  const std::int64_t bytes_per_token =
+      std::max<std::int64_t>(1, model.kv_bytes_per_token(options.type_k, options.type_v));
   const std::int64_t limit = most_bytes(flags, bytes_per_token);
   for (const std::int64_t size : sizes_to_try(flags, limit / bytes_per_token / kCellPadding * kCellPadding)) {
     for (StrategySpec& spec : eval::tuning_grid(size)) {

@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "engine/batch.h"
 #include "engine/ggml_types.h"
+#include "engine/kv_size.h"
 #include "engine/llama_log.h"
 #include "engine/model_traits.h"
 #include "engine/state_rows.h"
@@ -74,7 +75,7 @@ LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& 
   params.flash_attn_type = to_llama(options.flash_attention);
   params.type_k = to_ggml(options.type_k);
   params.type_v = to_ggml(options.type_v);
-  params.swa_full = true;  // sliding-window layers too keep what the plan keeps
+  params.swa_full = !holds_windows(model, options);
   params.no_perf = true;
   if (options.cancel != nullptr && !model.info().has_state) {  // a state that was half changed is lost
     params.abort_callback = is_cancelled;
@@ -87,7 +88,7 @@ LlamaContextHandle make_llama_context(const Model& model, const SessionOptions& 
   const LlamaLogCapture log;  // llama.cpp returns a null pointer and says why in its log alone
   LlamaContextHandle context(llama_init_from_model(model.handle(), params));
   if (!context) {
-    const std::int64_t bytes = n_cells * model.kv_bytes_per_token(options.type_k, options.type_v);
+    const std::int64_t bytes = kv_bytes_of(model, options, n_cells);
     const bool is_memory = log.text().find("alloc") != std::string::npos;
     throw Error(is_memory ? ErrorCode::kOutOfMemory : ErrorCode::kEngine,
                 "llama.cpp cannot make a context of " + std::to_string(n_cells) + " cells (" +
@@ -126,7 +127,7 @@ void KvContext::install(LlamaContextHandle context, std::int64_t n_cells) {
 }
 
 std::int64_t KvContext::kv_bytes() const noexcept {
-  return n_cells_ * model_->kv_bytes_per_token(options_.type_k, options_.type_v);
+  return kv_bytes_of(*model_, options_, n_cells_);
 }
 
 std::int64_t KvContext::state_bytes() const {
@@ -160,6 +161,10 @@ void KvContext::release_sequence(llama_seq_id sequence) noexcept {
   // Shifts that wait belong to cells that are gone: they would move those of the next sequence of this
   // number.
   if (sequence == cells_.shifted_sequence()) cells_.shifts_done();
+}
+
+std::int64_t KvContext::lowest_position(llama_seq_id sequence) const {
+  return llama_memory_seq_pos_min(llama_get_memory(context()), sequence);
 }
 
 int KvContext::n_sequences_in_use() const noexcept {
@@ -230,7 +235,11 @@ void KvContext::ensure_outputs(int n_tokens) {
 }
 
 void KvContext::rebuild(std::int64_t n_cells) {
-  std::vector<std::uint8_t> rows = copy(kAllSequences);
+  // The state of all sequences has the cells of windows that slid on, for which a smaller context has no
+  // room.
+  const bool is_one = holds_windows(*model_, options_);
+  const llama_seq_id copied_sequence = is_one ? 0 : kAllSequences;
+  std::vector<std::uint8_t> rows = copy(copied_sequence);
   const std::vector<PositionShift> waiting(waiting_shifts().begin(), waiting_shifts().end());
   const llama_seq_id shifted = cells_.shifted_sequence();
   const std::int64_t n_old = n_cells_;
@@ -239,7 +248,7 @@ void KvContext::rebuild(std::int64_t n_cells) {
   was_shared_ = n_sequences_in_use() > 1;  // what is put back lies in known places if one sequence has it
   const auto refill = [&](std::int64_t n) {
     install(make_context(n), n);
-    cells_.put(kAllSequences, rows, {});
+    cells_.put(copied_sequence, rows, {});
     cells_.shift(shifted, waiting);
   };
   context_.reset();  // before the new one is made: the two together would be the peak

@@ -95,6 +95,9 @@ class KvContext {
   /// Cells that hold a token of any sequence, as llama.cpp says. O(cells).
   [[nodiscard]] std::int64_t count_occupied() const { return count_cells(context(), kAllSequences); }
 
+  /// The lowest position that all layers of `sequence` hold, but for what was evicted; -1 if there is none.
+  [[nodiscard]] std::int64_t lowest_position(llama_seq_id sequence) const;
+
   [[nodiscard]] std::int64_t n_cells() const noexcept { return n_cells_; }
   [[nodiscard]] int n_batch() const noexcept { return n_batch_; }
   [[nodiscard]] int n_outputs() const noexcept { return n_outputs_; }

@@ -11,6 +11,7 @@
 #include "engine/llama_handles.h"
 #include "engine/llama_log.h"
 #include "engine/model_traits.h"
+#include "engine/window_layers.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/error.h"
 #include "text/hashes.h"
@@ -140,6 +141,14 @@ ModelInfo make_info(const llama_model* model, const GgufFile& file, const std::f
           .has_chat_template = llama_model_chat_template(model, nullptr) != nullptr};
 }
 
+void add_windows(llama_model* model, ModelInfo& info) {
+  info.window_layers = layers_with_window(model);
+  std::erase_if(info.window_layers, [&](int layer) {
+    return !std::binary_search(info.cache_layers.begin(), info.cache_layers.end(), layer);
+  });
+  if (!info.window_layers.empty()) info.n_window = llama_model_n_swa(model);
+}
+
 }  // namespace
 
 std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
@@ -174,6 +183,7 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
   require_decodable(impl->handle.get(), options.path);
   if (llama_model_is_recurrent(impl->handle.get())) impl->widths.assign(impl->widths.size(), {});
   impl->info = make_info(impl->handle.get(), file, options.path, impl->widths, gpu_layers);
+  if (reason_not_evictable(impl->handle.get()).empty()) add_windows(impl->handle.get(), impl->info);
   struct Loaded : Model {  // the constructor is private
     explicit Loaded(std::unique_ptr<Impl> loaded) : Model(std::move(loaded)) {}
   };
@@ -202,6 +212,13 @@ ProcessorLoad& Model::processor_load() const noexcept {
 
 std::int64_t Model::kv_bytes_per_token(KvType type_k, KvType type_v) const {
   return kv_bytes(impl_->widths, type_k, type_v);
+}
+
+std::int64_t Model::window_bytes_per_token(KvType type_k, KvType type_v) const {
+  std::vector<KvWidth> widths;
+  for (const int layer : impl_->info.window_layers)
+    widths.push_back(impl_->widths[static_cast<std::size_t>(layer)]);
+  return kv_bytes(widths, type_k, type_v);
 }
 
 }  // namespace kvevict

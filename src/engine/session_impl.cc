@@ -6,6 +6,7 @@
 #include "base/scope_guard.h"
 #include "engine/cell_needs.h"
 #include "engine/key_rotator_check.h"
+#include "engine/kv_size.h"
 #include "engine/log_probability.h"
 #include "engine/model_traits.h"
 #include "engine/trained_context.h"
@@ -130,6 +131,17 @@ void Session::Impl::move_out(std::int64_t n_cells) {
 
 void Session::Impl::require_positions(std::int64_t n_tokens) const {
   require_trained_positions(*model, options, record.map().next_position() + n_tokens);
+}
+
+void Session::Impl::require_windows(std::int64_t n_tokens) const {
+  if (!context || n_tokens == 0 || !holds_windows(*model, options)) return;
+  const std::int64_t n_window = model->info().n_window;  // positions are absolute: those of the tokens
+  if (context->lowest_position(sequence) <= std::max<std::int64_t>(0, n_tokens - n_window + 1)) return;
+  throw Error(ErrorCode::kUnsupported,
+              model->info().name + " has layers with a window of " + std::to_string(n_window) +
+                  " tokens, which no longer hold those before token " + std::to_string(n_tokens) +
+                  ": go back to a snapshot that was taken there, or clear the session and append the tokens "
+                  "again");
 }
 
 void Session::Impl::throw_if_cancelled() const {

@@ -64,6 +64,10 @@ struct KVEVICT_PRIVATE Session::Impl {
   /// Errors: as `require_trained_positions`, for `n_tokens` more tokens.
   void require_positions(std::int64_t n_tokens) const;
 
+  /// Refuses to go back to `n_tokens` tokens if windows no longer hold what comes before. Errors:
+  /// kUnsupported.
+  void require_windows(std::int64_t n_tokens) const;
+
   void throw_if_cancelled() const;
 
   /// Decodes `tokens`, which fit, in batches; with `on_log_probability`, as `AppendOptions` says.

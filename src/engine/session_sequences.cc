@@ -48,6 +48,7 @@ void Session::trim(std::int64_t n_tokens) {
                     " keeps a state that cannot go back to an earlier token: go back to a snapshot that was "
                     "taken there, or clear the session and append the tokens again");
   }
+  impl_->require_windows(n_tokens);
   impl_->change([&] { return impl_->record.trim(n_tokens); });
   impl_->logits.clear();
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/stopwatch.h"
+#include "engine/kv_size.h"
 #include "engine/trained_context.h"
 #include "experiments/answer_decoding.h"
 #include "experiments/longbench_runner.h"
@@ -66,8 +67,7 @@ Begun begin(SharedPrefill& shared, const RunStrategy& strategy, ExampleResult re
   Session& session = begun.line.session;
   set_kept(begun.result, session.evict({.n_upcoming = n_after_eviction(settings), .n_reserve = n_new}).kept);
   const std::int64_t kv_bytes = own_kv_bytes(strategy, begun.result, settings, session.model());
-  const SessionOptions& options = settings.session;
-  const std::int64_t n_cells = kv_bytes / session.model().kv_bytes_per_token(options.type_k, options.type_v);
+  const std::int64_t n_cells = kv_bytes > 0 ? cells_within(session.model(), session.options(), kv_bytes) : 0;
   if (is_single) session.detach(std::max<std::int64_t>(n_cells - session.stats().n_tokens_held, 0));
   begun.result.seconds_eviction = watch.seconds();
   const bool is_own = is_single || strategy.positions == PositionMode::kPacked;

@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 #include "engine/cell_needs.h"
+#include "engine/kv_size.h"
 #include "engine/trained_context.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
@@ -17,11 +18,14 @@ class RunPlan {
  public:
   /// `options`: resolved.
   RunPlan(const Model& model, const Policy& policy, const SessionOptions& options, const RunSize& size)
-      : policy_(policy),
+      : model_(model),
+        policy_(policy),
         options_(options),
         n_layers_(model.info().n_cache_layers()),
         n_trained_(context_limit(model)),
         bytes_per_token_(model.kv_bytes_per_token(options.type_k, options.type_v)),
+        window_bytes_per_token_(model.window_bytes_per_token(options.type_k, options.type_v)),
+        n_window_(model.info().n_window),
         n_slack_(decode_slack(policy, *options.positions, options.n_decode_slack)),
         is_arranged_(policy.is_per_layer() || policy.score_request()),
         is_any_length_(size.n_prompt >= kAnyLength),
@@ -47,19 +51,22 @@ class RunPlan {
   void answer(std::int64_t n_held, std::optional<std::int64_t> budget);
 
   [[nodiscard]] std::int64_t cell_bytes(std::int64_t n_tokens) const {
-    return padded_cells(n_tokens) * bytes_per_token_;
+    return kv_bytes_of(model_, options_, padded_cells(n_tokens));
   }
 
   /// Bytes of a copy of the rows of `n` cells: llama.cpp's session state (`StateRows`).
   [[nodiscard]] std::int64_t row_bytes(std::int64_t n) const {
     constexpr std::int64_t kHead = 24, kOfCell = 12, kOfLayer = 24;
-    return n > 0 ? kHead + n_layers_ * kOfLayer + n * (kOfCell + bytes_per_token_) : 0;
+    const std::int64_t n_gone =
+        holds_windows(model_, options_) ? std::max<std::int64_t>(0, n - n_window_) : 0;
+    const std::int64_t rows = n * bytes_per_token_ - n_gone * window_bytes_per_token_;
+    return n > 0 ? 2 * kHead + n_layers_ * kOfLayer + 2 * n * kOfCell + rows : 0;
   }
 
   /// The cache has `n_tokens` cells from now on.
   void allocate(std::int64_t n_tokens) {
     needed_.n_cells = std::max(needed_.n_cells, padded_cells(n_tokens));
-    needed_.kv_bytes = needed_.n_cells * bytes_per_token_;
+    needed_.kv_bytes = kv_bytes_of(model_, options_, needed_.n_cells);
     needed_.kv_bytes_after = cell_bytes(n_tokens);
     hold_beside(0);
   }
@@ -83,9 +90,10 @@ class RunPlan {
     return is_any_length_ ? n_trained_ : std::min(n, std::max(n_prompt_, n_trained_));
   }
 
+  const Model& model_;
   const Policy& policy_;
   const SessionOptions& options_;
-  std::int64_t n_layers_, n_trained_, bytes_per_token_, n_slack_;
+  std::int64_t n_layers_, n_trained_, bytes_per_token_, window_bytes_per_token_, n_window_, n_slack_;
   bool is_arranged_;    // rows, at every eviction
   bool is_any_length_;  // of the prompt
   bool packs_late_;     // automatic positions reach the trained context

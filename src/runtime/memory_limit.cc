@@ -11,6 +11,7 @@
 
 #include "base/units.h"
 #include "engine/cell_needs.h"
+#include "engine/kv_size.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 #include "kvevict/memory.h"
@@ -45,7 +46,6 @@ class BudgetSearch {
     const std::int64_t n_slack = decode_slack(*policy, *resolved.positions, options.n_decode_slack);
     n_spare_ = is_bounded() ? cells_in_stream(0, options.n_chunk, n_slack) : n_slack;
     n_slack_ = n_slack;
-    bytes_per_token_ = model.kv_bytes_per_token(options.type_k, options.type_v);
   }
 
   [[nodiscard]] StrategySpec with_budget(std::int64_t n_tokens) const {
@@ -75,7 +75,6 @@ class BudgetSearch {
   const RunSize& size_;
   std::int64_t n_least_;                    // tokens that the strategy cannot do without
   std::int64_t n_spare_ = 0, n_slack_ = 0;  // cells beside the budget; those of the answer alone
-  std::int64_t bytes_per_token_ = 0;
   std::int64_t least_bytes_ = 0;
 };
 
@@ -131,7 +130,7 @@ std::set<std::int64_t, std::greater<>> BudgetSearch::budgets_to_try(std::int64_t
 }
 
 std::optional<std::int64_t> BudgetSearch::largest_within(std::int64_t bytes) {
-  const std::int64_t n_cells = bytes / bytes_per_token_ / kCellPadding * kCellPadding;
+  const std::int64_t n_cells = cells_within(model_, options_, bytes);
   std::int64_t n_most = std::max(n_cells - n_spare_, n_least_);
   const bool is_known = size_.n_prompt < kAnyLength && size_.n_new < kAnyLength;
   if (is_known) n_most = std::max(n_most, size_.n_prompt + size_.n_new);

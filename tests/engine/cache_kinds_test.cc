@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "engine/session_snapshot.h"
 #include "kvevict/error.h"
 #include "kvevict/session.h"
 #include "support/plain_llama.h"
@@ -46,6 +47,101 @@ TEST(CacheKinds, SlidingWindowsWorkWithAbsolutePositions) {
   double most = 0;
   for (std::size_t i = 0; i < session.logits().size(); ++i) {
     most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - plain.logits()[i]));
+  }
+  EXPECT_LE(most, 1e-4);
+}
+
+/// A session of the model with windows of 32 tokens, and llama.cpp alone, which holds them as it does by
+/// itself.
+double difference_over(std::int64_t n_tokens, const char* strategy, bool is_one_shot) {
+  const auto model = test::load_model(test::sliding_window_model_path());
+  const std::vector<Token> text = made_up_tokens(static_cast<int>(n_tokens) + 10);
+  SessionOptions options = exact();
+  options.n_ubatch = 64;
+  options.prefill = is_one_shot ? PrefillMode::kFull : PrefillMode::kBounded;
+  options.positions = PositionMode::kAbsolute;
+  const auto policy = make_policy(strategy);
+  Session session(model, policy, options);
+  session.append(std::span(text).first(static_cast<std::size_t>(n_tokens)));
+  if (is_one_shot) session.evict({.n_upcoming = 10});
+  session.append(std::span(text).last(10));
+
+  test::PlainLlama plain(*model, options, 1024);  // in full
+  for (std::int64_t from = 0; from < n_tokens; from += 64) {
+    if (!is_one_shot) plain.remove(4, std::max<std::int64_t>(4, from - 100));
+    plain.decode(
+        std::span(text).subspan(static_cast<std::size_t>(from),
+                                static_cast<std::size_t>(std::min<std::int64_t>(64, n_tokens - from))),
+        from);
+  }
+  const std::int64_t n_recent = is_one_shot ? 90 : 100;
+  plain.remove(4, n_tokens - n_recent);
+  plain.decode(std::span(text).last(10), n_tokens);
+  double most = 0;
+  for (std::size_t i = 0; i < session.logits().size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - plain.logits()[i]));
+  }
+  return most;
+}
+
+TEST(CacheKinds, WindowsSeeWhatTheySawWhetherHeldInFullOrNot) {
+  EXPECT_LE(difference_over(600, "sink_recent:4:100", false), 1e-4);
+  EXPECT_LE(difference_over(600, "sink_recent:4:100", true), 1e-4);
+}
+
+TEST(CacheKinds, LayersWithWindowsAreHeldAtTheirWindow) {
+  const auto model = test::load_model(test::sliding_window_model_path());
+  EXPECT_EQ(model->info().n_window, 32);
+  EXPECT_EQ(model->info().window_layers, (std::vector<int>{0, 1, 2, 3, 4}));  // one in six sees everything
+  SessionOptions options = exact();
+  options.n_ubatch = 64;
+  Session session(model, make_policy("full"), options);
+  session.append(made_up_tokens(900));
+  const std::int64_t row = 2 * 32 * 4;  // K and V of one KV head of 32 numbers
+  EXPECT_EQ(session.stats().n_cells, 1024);
+  EXPECT_EQ(session.stats().kv_bytes, row * (1024 + 5 * 256));
+  options.n_sequences = 2;  // a fork shares cells, which no window frees
+  Session forkable(model, make_policy("full"), options);
+  forkable.append(made_up_tokens(900));
+  EXPECT_EQ(forkable.stats().kv_bytes, row * 6 * 1024);
+}
+
+TEST(CacheKinds, WindowsGoBackAsFarAsTheyReach) {
+  const auto model = test::load_model(test::sliding_window_model_path());
+  const std::vector<Token> text = made_up_tokens(700);
+  SessionOptions options = exact();
+  options.n_ubatch = options.n_batch = 64;
+  Session session(model, make_policy("full"), options);
+  session.append(text);
+  EXPECT_THROW(session.trim(300), Error);
+  EXPECT_EQ(session.stats().n_tokens_held, 700);
+  session.trim(680);
+  session.append(std::span(text).subspan(680));
+  Session fresh(model, make_policy("full"), options);
+  fresh.append(text);
+  double most = 0;
+  for (std::size_t i = 0; i < session.logits().size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - fresh.logits()[i]));
+  }
+  EXPECT_LE(most, 1e-4);
+  session.trim(0);
+  EXPECT_EQ(session.stats().n_tokens_held, 0);
+}
+
+TEST(CacheKinds, ASnapshotOfWindowsGoesOnAsTheSessionDoes) {
+  const auto model = test::load_model(test::sliding_window_model_path());
+  const std::vector<Token> text = made_up_tokens(600);
+  SessionOptions options = exact();
+  options.n_ubatch = options.n_batch = 64;
+  Session session(model, make_policy("sink_recent:4:100"), options);
+  session.append(std::span(text).first(500));
+  session.evict();
+  Session restored = Session::restore(model, make_policy("sink_recent:4:100"), options, session.snapshot());
+  session.append(std::span(text).subspan(500));
+  restored.append(std::span(text).subspan(500));
+  double most = 0;
+  for (std::size_t i = 0; i < session.logits().size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - restored.logits()[i]));
   }
   EXPECT_LE(most, 1e-4);
 }

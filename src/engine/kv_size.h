@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kvevict/session_options.h"
+
+namespace kvevict {
+
+/// Whether a session of `options` holds the layers with a sliding window at that window, and not in full:
+/// always but for sessions that may be forked. llama.cpp fills the cells of a window that slid on with newer
+/// tokens, which it cannot do to cells that two sequences share.
+[[nodiscard]] bool holds_windows(const Model& model, const SessionOptions& options);
+
+/// Bytes of K and V of a context of `n_cells` cells, a multiple of 256.
+[[nodiscard]] std::int64_t kv_bytes_of(const Model& model, const SessionOptions& options,
+                                       std::int64_t n_cells);
+
+/// The most cells, a multiple of 256, whose K and V are within `bytes`; kMaxTokens if nothing bounds them.
+[[nodiscard]] std::int64_t cells_within(const Model& model, const SessionOptions& options,
+                                        std::int64_t bytes);
+
+}  // namespace kvevict
