@@ -59,7 +59,7 @@ MessagesAnswer Conversation::answer_messages(std::span<const ChatMessage> messag
   require_sound(messages);
   NextTurn turn = impl_->turn_of(messages);
   impl_->takes_lists = true;
-  return impl_->go_on(turn, on_text);
+  return impl_->go_on(std::move(turn), on_text);
 }
 
 std::string Conversation::kept_text(bool for_terminal) const {

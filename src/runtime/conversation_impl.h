@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,12 +18,17 @@ namespace kvevict {
 
 /// What a conversation shall have seen when the next answer begins.
 struct NextTurn {
-  std::vector<Token> tokens;  ///< All of them, from the first.
-  std::size_t n_same = 0;  ///< How many at the beginning the conversation has already, waiting ones included.
-  std::size_t n_settled =
-      0;  ///< How many the template will write alike from now on; 0: nobody goes back there.
-  std::vector<RecordedMessage> messages;  ///< The same as messages; empty if they are not known.
+  std::vector<Token> tokens;   ///< All of them, from the first; what was seen already in the tokens of then.
+  std::size_t n_same = 0;      ///< How many at the beginning were seen or wait.
+  std::vector<Token> given{};  ///< Of a list: as the tokenizer reads it.
+  /// How many at the end the template writes in another way later; nothing: nobody will go back there.
+  std::optional<std::size_t> n_unsettled{};
+  std::vector<RecordedMessage> messages{};  ///< The same as messages; empty if they are not known.
   std::int64_t n_turns = 0;
+
+  /// Once the conversation went back to its first `n_tokens` tokens: those behind them are read anew, as in a
+  /// conversation that never had them.
+  void read_anew(const Model& model, std::size_t n_tokens);
 };
 
 struct KVEVICT_PRIVATE Conversation::Impl {
@@ -49,7 +55,7 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   [[nodiscard]] NextTurn turn_of(std::span<const ChatMessage> list) const;
 
   /// Goes back as far as `turn` asks for, decodes the rest of it, and lets the model answer.
-  MessagesAnswer go_on(const NextTurn& turn, const OnText& on_text);
+  MessagesAnswer go_on(NextTurn turn, const OnText& on_text);
 
   [[nodiscard]] const std::string& checksum();
 

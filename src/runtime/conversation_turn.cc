@@ -27,6 +27,18 @@ bool holds_first(const Session& session, std::int64_t n_tokens) {
 
 }  // namespace
 
+void NextTurn::read_anew(const Model& model, std::size_t n_tokens) {
+  const TokenMatch match = match_tokens(model, std::span(tokens).first(n_tokens), given);
+  if (match.n_seen < n_tokens) return;  // it ends within a token
+  std::vector<Token> anew(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n_tokens));
+  anew.insert(anew.end(), given.begin() + static_cast<std::ptrdiff_t>(match.n_given), given.end());
+  if (anew == tokens) return;
+  tokens = std::move(anew);
+  for (RecordedMessage& one : messages) {
+    if (one.n_tokens && *one.n_tokens > static_cast<std::int64_t>(n_tokens)) one.n_tokens.reset();
+  }
+}
+
 bool Conversation::Impl::goes_by_list() const {
   const bool is_known = !messages.empty() || (seen.empty() && waiting.empty());
   return is_known && (takes_lists || (chat_template.rewrites_answers() && !options.keep_reasoning));
@@ -74,12 +86,13 @@ NextTurn Conversation::Impl::turn_of(std::string_view message) const {
 
 NextTurn Conversation::Impl::turn_of(std::span<const ChatMessage> list) const {
   const std::vector<Token> before = all_tokens();
-  const std::vector<Token> given = tokens_of(list);
+  std::vector<Token> given = tokens_of(list);
   const TokenMatch match = match_tokens(*model, before, given);
   NextTurn turn{.tokens = before, .n_same = match.n_seen, .messages = recorded(list)};
   turn.tokens.resize(match.n_seen);
   turn.tokens.insert(turn.tokens.end(), given.begin() + static_cast<std::ptrdiff_t>(match.n_given),
                      given.end());
+  turn.given = std::move(given);
   for (std::size_t i = 0; i < std::min(list.size(), messages.size()); ++i) {
     const std::optional<std::int64_t> n_tokens = messages[i].n_tokens;
     if (n_tokens && *n_tokens <= static_cast<std::int64_t>(match.n_seen) &&
@@ -87,8 +100,7 @@ NextTurn Conversation::Impl::turn_of(std::span<const ChatMessage> list) const {
       turn.messages[i].n_tokens = n_tokens;
   }
   turn.n_turns = std::ranges::count(list, "user", &ChatMessage::role);
-  if (wants_snapshot(turn.tokens.size()))
-    turn.n_settled = turn.tokens.size() - std::min(chat_template.count_unsettled(list), turn.tokens.size());
+  if (wants_snapshot(turn.tokens.size())) turn.n_unsettled = chat_template.count_unsettled(list);
   return turn;
 }
 
@@ -137,12 +149,12 @@ bool Conversation::Impl::wants_snapshot(std::size_t n_tokens) const {
 void Conversation::Impl::append(const NextTurn& turn) {
   const std::span<const Token> tokens = turn.tokens;
   auto n_done = static_cast<std::size_t>(session.stats().n_tokens_seen);
-  if (turn.n_settled > n_done) {
-    const auto n_left = static_cast<std::int64_t>(tokens.size() - turn.n_settled);
-    prefill_prompt(session, tokens.subspan(n_done, turn.n_settled - n_done),
-                   {.n_new_tokens = n_left + options.max_new_tokens});
+  if (turn.n_unsettled && n_done + *turn.n_unsettled < tokens.size()) {
+    const std::size_t n = tokens.size() - n_done - *turn.n_unsettled;
+    prefill_prompt(session, tokens.subspan(n_done, n),
+                   {.n_new_tokens = static_cast<std::int64_t>(*turn.n_unsettled) + options.max_new_tokens});
     snapshots.take(session);
-    n_done = turn.n_settled;
+    n_done += n;
   }
   if (n_done < tokens.size())
     prefill_prompt(session, tokens.subspan(n_done), {.n_new_tokens = options.max_new_tokens});
@@ -163,12 +175,12 @@ void Conversation::Impl::remember(const NextTurn& turn, bool is_set_back) {
   seen = std::move(all);
 }
 
-MessagesAnswer Conversation::Impl::go_on(const NextTurn& turn, const OnText& on_text) {
+MessagesAnswer Conversation::Impl::go_on(NextTurn turn, const OnText& on_text) {
   MessagesAnswer answer{.end = AnswerEnd::kStopped};
   const std::atomic<bool>* const cancel = options.session.cancel;
   if (cancel != nullptr && *cancel) return answer;
-  const std::size_t n_tokens = turn.tokens.size();
   const std::int64_t n_appended = std::max<std::int64_t>(options.max_new_tokens - 1, 0);
+  const std::size_t n_tokens = turn.tokens.size();
   require_trained_positions(*model, session.options(), static_cast<std::int64_t>(n_tokens) + n_appended);
 
   // Without logits an answer cannot begin: then the last token is decoded again.
@@ -176,7 +188,10 @@ MessagesAnswer Conversation::Impl::go_on(const NextTurn& turn, const OnText& on_
   const bool is_there = n_kept == n_tokens && n_kept == seen.size() && !session.logits().empty();
   const std::size_t n_back = n_kept == n_tokens && !is_there ? n_tokens - 1 : n_kept;
   const bool is_set_back = n_back < seen.size();
-  if (is_set_back) go_back(n_back, n_kept);
+  if (is_set_back) {
+    go_back(n_back, n_kept);
+    turn.read_anew(*model, seen.size());
+  }
   answer.n_cached = session.stats().n_tokens_seen;
   {
     const OnExit note([&] { remember(turn, is_set_back); });
