@@ -88,6 +88,9 @@ class Conversation {
   void load(const std::filesystem::path& path);
 
   [[nodiscard]] const Session& session() const noexcept;
+
+  /// As the session's, with what was done before it went back.
+  [[nodiscard]] SessionStats stats() const;
   [[nodiscard]] std::int64_t n_turns() const noexcept;
 
   /// The conversation as text. What was evicted stands between "[-" and "-]", or is dimmed for a terminal;

@@ -98,6 +98,7 @@ void Conversation::load(const std::filesystem::path& path) {
   ChatTemplate chat_template(*impl_->model, chat.system, impl_->options.prompt_template);
   std::shared_ptr<const Policy> policy = make_policy(loaded.session.policy().spec());
   impl_->policy = std::move(policy);
+  impl_->past = {};
   impl_->snapshots.clear();
   impl_->messages = std::move(chat.messages);
   impl_->chat_template = std::move(chat_template);
@@ -111,6 +112,9 @@ void Conversation::load(const std::filesystem::path& path) {
 
 const Session& Conversation::session() const noexcept {
   return impl_->session;
+}
+SessionStats Conversation::stats() const {
+  return impl_->stats();
 }
 std::int64_t Conversation::n_turns() const noexcept {
   return impl_->n_turns;

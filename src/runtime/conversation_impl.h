@@ -46,6 +46,7 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   bool takes_lists = false;                 // whether the program brought a list of messages
   bool can_trim = true;                     // until the session says otherwise
   std::int64_t n_turns = 0;
+  SessionStats past{};  // of what the session went back from
   std::string model_sha256{};
 
   /// A message behind what was said, in what the template adds to it.
@@ -58,6 +59,9 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   MessagesAnswer go_on(NextTurn turn, const OnText& on_text);
 
   [[nodiscard]] const std::string& checksum();
+
+  /// As the session's, with `past`.
+  [[nodiscard]] SessionStats stats() const;
 
  private:
   /// Whether a new message is a list of all of them: the template may have changed those before.
@@ -77,7 +81,7 @@ struct KVEVICT_PRIVATE Conversation::Impl {
 
   /// Takes note of what of `turn` was appended. What of a begun turn was not appended waits for the next one;
   /// a turn that was not begun is dropped.
-  void remember(const NextTurn& turn, bool is_set_back);
+  void remember(NextTurn&& turn, bool is_set_back);
 
   void generate(MessagesAnswer& answer, const OnText& on_text);
 };

@@ -104,11 +104,30 @@ NextTurn Conversation::Impl::turn_of(std::span<const ChatMessage> list) const {
   return turn;
 }
 
+SessionStats Conversation::Impl::stats() const {
+  SessionStats stats = session.stats();
+  stats.n_tokens_held_peak = std::max(stats.n_tokens_held_peak, past.n_tokens_held_peak);
+  stats.kv_bytes_peak = std::max(stats.kv_bytes_peak, past.kv_bytes_peak);
+  stats.n_evictions += past.n_evictions;
+  stats.n_packs += past.n_packs;
+  stats.n_decode_calls += past.n_decode_calls;
+  stats.n_decoded_tokens += past.n_decoded_tokens;
+  return stats;
+}
+
 void Conversation::Impl::go_back(std::size_t n_tokens, std::size_t n_tokens_of_a_copy) {
+  const SessionStats before = stats();
   if (!is_trimmed(static_cast<std::int64_t>(n_tokens)) &&
       !is_restored(static_cast<std::int64_t>(n_tokens_of_a_copy)))
     session.clear();
-  const std::int64_t n_left = session.stats().n_tokens_seen;
+  const SessionStats after = session.stats();
+  past.n_tokens_held_peak = before.n_tokens_held_peak;
+  past.kv_bytes_peak = before.kv_bytes_peak;
+  past.n_evictions = before.n_evictions - after.n_evictions;
+  past.n_packs = before.n_packs - after.n_packs;
+  past.n_decode_calls = before.n_decode_calls - after.n_decode_calls;
+  past.n_decoded_tokens = before.n_decoded_tokens - after.n_decoded_tokens;
+  const std::int64_t n_left = after.n_tokens_seen;
   seen.resize(static_cast<std::size_t>(n_left));
   snapshots.forget_behind(n_left);
 }
@@ -160,19 +179,20 @@ void Conversation::Impl::append(const NextTurn& turn) {
     prefill_prompt(session, tokens.subspan(n_done), {.n_new_tokens = options.max_new_tokens});
 }
 
-void Conversation::Impl::remember(const NextTurn& turn, bool is_set_back) {
+void Conversation::Impl::remember(NextTurn&& turn, bool is_set_back) {
   const auto n_done = static_cast<std::size_t>(session.stats().n_tokens_seen);
-  const bool is_begun = is_set_back || n_done > turn.n_same || n_done == turn.tokens.size();
-  std::vector<Token> all = is_begun ? turn.tokens : all_tokens();
-  waiting.assign(all.begin() + static_cast<std::ptrdiff_t>(n_done), all.end());
-  if (is_begun) {
-    messages = turn.messages;
-    if (!messages.empty())
-      messages.push_back({{"assistant", ""}, static_cast<std::int64_t>(turn.tokens.size())});
+  const auto done = static_cast<std::ptrdiff_t>(n_done);
+  if (is_set_back || n_done > turn.n_same || n_done == turn.tokens.size()) {
+    waiting.assign(turn.tokens.begin() + done, turn.tokens.end());
+    turn.tokens.resize(n_done);
+    seen = std::move(turn.tokens);
+    messages = std::move(turn.messages);
     n_turns = turn.n_turns;
+    return;
   }
-  all.resize(n_done);
-  seen = std::move(all);
+  const auto written = waiting.begin() + (done - static_cast<std::ptrdiff_t>(seen.size()));
+  seen.insert(seen.end(), waiting.begin(), written);
+  waiting.erase(waiting.begin(), written);
 }
 
 MessagesAnswer Conversation::Impl::go_on(NextTurn turn, const OnText& on_text) {
@@ -194,7 +214,9 @@ MessagesAnswer Conversation::Impl::go_on(NextTurn turn, const OnText& on_text) {
   }
   answer.n_cached = session.stats().n_tokens_seen;
   {
-    const OnExit note([&] { remember(turn, is_set_back); });
+    if (!turn.messages.empty())
+      turn.messages.push_back({{"assistant", ""}, static_cast<std::int64_t>(turn.tokens.size())});
+    const OnExit note([&] { remember(std::move(turn), is_set_back); });
     try {
       append(turn);
     } catch (const Error& error) {

@@ -4,80 +4,11 @@
 #include <atomic>
 #include <stdexcept>
 
-#include "kvevict/conversation.h"
 #include "kvevict/error.h"
-#include "support/program.h"
-#include "support/test_models.h"
+#include "runtime/message_lists.h"
 
-namespace kvevict {
+namespace kvevict::test {
 namespace {
-
-using Messages = std::vector<ChatMessage>;
-
-// The thoughts of an answer are opened where it begins, and left out of the history.
-constexpr const char* kThinking =
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
-    "{{ m.content.split('</think>')[-1].lstrip() }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\nHm.\n</think>\n\n{% endif %}";
-
-// Of an earlier answer the first letters are left.
-constexpr const char* kShortening =
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
-    "{% if m.role == 'assistant' %}{{ m.content[:9] }}kvevict-answer-1{% else %}{{ m.content }}{% endif %}"
-    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
-
-ConversationOptions options_for(const std::atomic<bool>* cancel = nullptr) {
-  ConversationOptions options;
-  options.max_new_tokens = 12;
-  options.session.n_chunk = 64;
-  options.session.type_k = options.session.type_v = KvType::kF32;
-  options.session.flash_attention = FlashAttention::kOff;
-  options.session.cancel = cancel;
-  return options;
-}
-
-Conversation make_chat(const std::string& strategy, ConversationOptions options = options_for()) {
-  return {test::load_model(test::shallow_f32_model_path()), make_policy(strategy), std::move(options)};
-}
-
-ConversationOptions with_template(const char* source) {
-  ConversationOptions options = options_for();
-  options.prompt_template.source = source;
-  return options;
-}
-
-MessagesAnswer answer(Conversation& chat, const Messages& messages) {
-  return chat.answer_messages(messages, [](std::string_view) {});
-}
-
-/// Lets `chat` answer `messages` and adds its answer to them.
-MessagesAnswer take_turn(Conversation& chat, Messages& messages, const std::string& message) {
-  messages.push_back({"user", message});
-  const MessagesAnswer result = answer(chat, messages);
-  messages.push_back({"assistant", result.text});
-  return result;
-}
-
-Messages opening() {
-  return {{"system", "You are a terse lighthouse keeper."}};
-}
-
-/// A talk of `n_turns` turns.
-Messages talk(Conversation& chat, int n_turns) {
-  Messages messages = opening();
-  for (int turn = 0; turn < n_turns; ++turn)
-    take_turn(chat, messages, "Tell me about storm number " + std::to_string(turn) + " of that winter.");
-  return messages;
-}
-
-std::string prompt_of(const Messages& messages, const TemplateOptions& options = {}) {
-  const auto model = test::load_model(test::shallow_f32_model_path());
-  return text_of(PromptTemplate(*model, options).render(messages));
-}
-
-std::string text_seen(const Conversation& chat) {
-  return chat.session().model().detokenize(chat.seen(), true);
-}
 
 void expect_same_logits(const Conversation& a, const Conversation& b, float tolerance) {
   const std::span<const float> x = a.session().logits(), y = b.session().logits();
@@ -232,85 +163,6 @@ TEST(MessagesTest, AStrategyThatChoosesByAttentionBeginsAnew) {
   EXPECT_EQ(chat.seen(), fresh.seen());
 }
 
-TEST(MessagesTest, ATemplateThatDropsThoughtsIsFollowed) {
-  if (!reads_jinja()) GTEST_SKIP();
-  for (const char* strategy : {"full", "sink_recent:16:64"}) {
-    Conversation chat = make_chat(strategy, with_template(kThinking));
-    Messages messages = opening();
-    for (int turn = 0; turn < 5; ++turn) {
-      const auto n_before = static_cast<std::int64_t>(chat.seen().size());
-      const MessagesAnswer result =
-          take_turn(chat, messages, "Describe wave " + std::to_string(turn) + ", please, in a few words.");
-      const Messages asked(messages.begin(), messages.end() - 1);
-      EXPECT_TRUE(text_seen(chat).starts_with(prompt_of(asked, {.source = kThinking}))) << text_seen(chat);
-      if (turn == 0) continue;
-      EXPECT_GT(result.n_cached, n_before - 40)
-          << strategy << turn;  // the thoughts and the answer behind them
-      EXPECT_LT(result.n_cached, n_before);
-    }
-  }
-}
-
-TEST(MessagesTest, SingleMessagesFollowATemplateThatDropsThoughts) {
-  if (!reads_jinja()) GTEST_SKIP();
-  const std::string file = test::make_work_folder() + "/chat.kvevict";
-  Conversation chat = make_chat("sink_recent:16:64", with_template(kThinking));
-  Messages messages;
-  for (int turn = 0; turn < 5; ++turn) {
-    if (turn == 3) {
-      chat.save(file);
-      chat = make_chat("sink_recent:16:64", with_template(kThinking));
-      chat.load(file);
-    }
-    messages.push_back({"user", "Describe wave " + std::to_string(turn) + "."});
-    messages.push_back({"assistant", ""});
-    chat.answer(messages[messages.size() - 2].content,
-                [&](std::string_view text) { messages.back().content += text; });
-    const Messages asked(messages.begin(), messages.end() - 1);
-    EXPECT_TRUE(text_seen(chat).starts_with(prompt_of(asked, {.source = kThinking}))) << text_seen(chat);
-    EXPECT_EQ(chat.n_turns(), turn + 1);
-  }
-}
-
-TEST(MessagesTest, ThoughtsAreKeptIfTheyShall) {
-  if (!reads_jinja()) GTEST_SKIP();
-  ConversationOptions options = with_template(kThinking);
-  options.keep_reasoning = true;
-  Conversation chat = make_chat("sink_recent:16:64", options),
-               single = make_chat("sink_recent:16:64", options);
-  Messages messages;
-  for (int turn = 0; turn < 5; ++turn) {
-    const auto n_before = static_cast<std::int64_t>(chat.seen().size());
-    const std::string message = "Describe wave " + std::to_string(turn) + ".";
-    const MessagesAnswer result = take_turn(chat, messages, message);
-    EXPECT_EQ(result.n_cached, n_before);
-    EXPECT_EQ(chat.session().stats().n_decoded_tokens, static_cast<std::int64_t>(chat.seen().size()));
-    std::string text;
-    single.answer(message, [&](std::string_view piece) { text += piece; });
-    EXPECT_EQ(result.text, text);
-    messages.back().content = "<think>left out</think>" + messages.back().content + "\n";
-  }
-  EXPECT_EQ(chat.seen(), single.seen());
-
-  messages.pop_back();  // back to the last message, with the thoughts before it
-  messages.back().content = "Describe wave 44.";
-  const MessagesAnswer edited = answer(chat, messages);
-  EXPECT_GT(edited.n_cached, 0);
-  const std::string seen = text_seen(chat);
-  EXPECT_NE(seen.find("Hm."), seen.rfind("Hm."));
-}
-
-TEST(MessagesTest, AnswersThatATemplateShortensAreDecodedAgain) {
-  if (!reads_jinja()) GTEST_SKIP();
-  Conversation chat = make_chat("sink_recent:16:64", with_template(kShortening));
-  Messages messages = opening();
-  for (int turn = 0; turn < 5; ++turn) {
-    take_turn(chat, messages, "Describe wave " + std::to_string(turn) + ", please, in a few words.");
-    const Messages asked(messages.begin(), messages.end() - 1);
-    EXPECT_TRUE(text_seen(chat).starts_with(prompt_of(asked, {.source = kShortening}))) << text_seen(chat);
-  }
-}
-
 TEST(MessagesTest, ACallbackThatFailsLeavesWhatWasSaid) {
   Conversation chat = make_chat("sink_recent:16:64");
   Messages messages = talk(chat, 3);
@@ -355,8 +207,7 @@ TEST(MessagesTest, StoppingEndsTheAnswerAndNotTheChat) {
 TEST(MessagesTest, AListThatIsTooLongIsRefusedBeforeAnythingIsGoneBackFor) {
   ConversationOptions options = options_for();
   options.session.positions = PositionMode::kAbsolute;
-  Conversation chat(test::load_model(test::short_context_model_path()), make_policy("sink_recent:16:64"),
-                    options);
+  Conversation chat(load_model(short_context_model_path()), make_policy("sink_recent:16:64"), options);
   Messages messages = talk(chat, 3);
   const std::vector<Token> seen = chat.seen();
   Messages longer = messages;
@@ -398,4 +249,4 @@ TEST(MessagesTest, RefusesWhatIsNoList) {
 }
 
 }  // namespace
-}  // namespace kvevict
+}  // namespace kvevict::test
