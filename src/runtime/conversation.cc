@@ -76,6 +76,7 @@ void Conversation::reset() {
   impl_->waiting.clear();
   impl_->messages.clear();
   impl_->snapshots.clear();
+  impl_->past = {};
   impl_->n_turns = 0;
 }
 

@@ -71,11 +71,7 @@ NextTurn Conversation::Impl::turn_of(std::string_view message) const {
   NextTurn turn{.tokens = {}, .messages = messages, .n_turns = n_turns + 1};
   if (is_first) turn.messages = recorded(chat_template.opening());
   if (is_first || !messages.empty()) turn.messages.push_back({{"user", std::string(message)}});
-  if (goes_by_list()) {
-    NextTurn listed = turn_of(messages_of(turn.messages));
-    listed.messages = std::move(turn.messages);
-    return listed;
-  }
+  if (goes_by_list()) return turn_of(messages_of(turn.messages));
   turn.tokens = all_tokens();
   turn.n_same = turn.tokens.size();
   const std::vector<Token> added =
@@ -89,15 +85,17 @@ NextTurn Conversation::Impl::turn_of(std::span<const ChatMessage> list) const {
   std::vector<Token> given = tokens_of(list);
   const TokenMatch match = match_tokens(*model, before, given);
   NextTurn turn{.tokens = before, .n_same = match.n_seen, .messages = recorded(list)};
+  if (given.empty())
+    throw Error(ErrorCode::kUnsupported, "the chat template makes no text of these messages",
+                "chat_template");
   turn.tokens.resize(match.n_seen);
   turn.tokens.insert(turn.tokens.end(), given.begin() + static_cast<std::ptrdiff_t>(match.n_given),
                      given.end());
   turn.given = std::move(given);
-  for (std::size_t i = 0; i < std::min(list.size(), messages.size()); ++i) {
-    const std::optional<std::int64_t> n_tokens = messages[i].n_tokens;
-    if (n_tokens && *n_tokens <= static_cast<std::int64_t>(match.n_seen) &&
-        count_same(list.first(i + 1), messages) == i + 1)
-      turn.messages[i].n_tokens = n_tokens;
+  const std::size_t n_known = count_same(list, messages);
+  for (std::size_t i = 0; i < n_known; ++i) {
+    if (messages[i].n_tokens.value_or(0) <= static_cast<std::int64_t>(match.n_seen))
+      turn.messages[i].n_tokens = messages[i].n_tokens;
   }
   turn.n_turns = std::ranges::count(list, "user", &ChatMessage::role);
   if (wants_snapshot(turn.tokens.size())) turn.n_unsettled = chat_template.count_unsettled(list);
@@ -129,6 +127,7 @@ void Conversation::Impl::go_back(std::size_t n_tokens, std::size_t n_tokens_of_a
   past.n_decoded_tokens = before.n_decoded_tokens - after.n_decoded_tokens;
   const std::int64_t n_left = after.n_tokens_seen;
   seen.resize(static_cast<std::size_t>(n_left));
+  waiting.clear();
   snapshots.forget_behind(n_left);
 }
 
@@ -149,6 +148,8 @@ bool Conversation::Impl::is_restored(std::int64_t n_tokens) {
   const SessionSnapshot* const snapshot = snapshots.latest(n_tokens);
   if (snapshot == nullptr) return false;
   try {
+    session =
+        Session(model, policy, session.options());  // so that its cells go before those of the copy come
     session = Session::restore(model, policy, session.options(), *snapshot);
     return true;
   } catch (const Error&) {

@@ -53,6 +53,7 @@ TEST(RewrittenAnswersTest, SingleMessagesFollowATemplateThatDropsThoughts) {
   for (int turn = 0; turn < 5; ++turn) {
     if (turn == 3) {
       chat.save(file);
+      EXPECT_GT(chat.stats().n_evictions, 0);
       chat = make_chat("sink_recent:16:64", with_template(kThinking));
       chat.load(file);
     }
