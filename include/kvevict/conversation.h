@@ -31,6 +31,7 @@ struct ConversationOptions {
   TemplateOptions prompt_template{};  ///< How messages are written; the model's own way by default.
   std::int64_t max_new_tokens = 256;  ///< Of an answer.
   SamplingOptions sampling{};
+  std::string grammar{};            ///< The form of every answer (`grammar.h`); empty: any.
   std::vector<std::string> stop{};  ///< Texts that end an answer where one begins; not empty.
   /// Earlier answers stay in the cache as the model gave them, with their thoughts (<think>…</think>), even
   /// if the template leaves those out of the history. Else the template is followed: the cache goes back to
@@ -51,8 +52,8 @@ struct ConversationOptions {
 /// Owner: shares the model. Thread safety: one thread at a time.
 class Conversation {
  public:
-  /// Errors: those of Session and of PromptTemplate; kUnsupported for a template that leaves messages or
-  /// answers out; kBadData for a system prompt that is not UTF-8.
+  /// Errors: those of Session, PromptTemplate and `require_grammar`; kUnsupported for a template that leaves
+  /// messages or answers out; kBadData for a system prompt that is not UTF-8.
   Conversation(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                ConversationOptions options = {});
   ~Conversation();

@@ -151,6 +151,7 @@ void run_chat(ChatFlags flags) {
   const TemplateOptions prompt_template = flags.messages.options();
   StrategySpec spec = flags.strategy.specs("sink_recent").front();
   const std::shared_ptr<const Model> model = flags.engine.load_model();
+  const std::string grammar = flags.generation.grammar(*model);
   if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
     const std::int64_t n_system = count_system_tokens(*model, flags.messages.system, prompt_template);
     const std::int64_t n_own = names_sink(flags.strategy.strategy) ? spec.config.sink_tokens : 0;
@@ -170,6 +171,7 @@ void run_chat(ChatFlags flags) {
                              .prompt_template = prompt_template,
                              .max_new_tokens = flags.generation.max_new_tokens,
                              .sampling = flags.generation.sampling,
+                             .grammar = grammar,
                              .stop = flags.generation.stop,
                              .keep_reasoning = flags.keep_reasoning == "on",
                              .session = run.options});

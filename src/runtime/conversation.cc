@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kvevict/error.h"
+#include "kvevict/grammar.h"
 #include "kvevict/session_file.h"
 #include "runtime/conversation_impl.h"
 #include "runtime/kept_text.h"
@@ -34,6 +35,7 @@ Conversation::Conversation(std::shared_ptr<const Model> model, std::shared_ptr<c
                            ConversationOptions options) {
   require_utf8(options.system, "the system prompt");
   Session session(model, policy, options.session);
+  if (!options.grammar.empty()) require_grammar(*model, options.grammar);
   ChatTemplate chat_template(*model, options.system, options.prompt_template);
   TurnSnapshots snapshots(options.n_snapshots, options.snapshot_bytes);
   impl_ = std::make_unique<Impl>(Impl{.model = std::move(model),

@@ -251,6 +251,7 @@ void Conversation::Impl::generate(MessagesAnswer& answer, const OnText& on_text)
     const std::atomic<bool>* const cancel = options.session.cancel;
     const Generation generation = session.generate({.max_new_tokens = options.max_new_tokens,
                                                     .sampling = options.sampling,
+                                                    .grammar = options.grammar,
                                                     .stop = options.stop,
                                                     .recent = seen,
                                                     .on_token =
