@@ -1,5 +1,5 @@
-// Read before llama.cpp's src/llama-grammar.cpp. That says what is wrong with a grammar on standard error, which
-// belongs to the program, and not to a library: here it goes where llama.cpp's other sentences go.
+// Read before llama.cpp's src/llama-grammar.cpp. That says what is wrong with a grammar on standard error,
+// which belongs to the program, and not to a library: here it goes where llama.cpp's other sentences go.
 #pragma once
 
 #include <cstdio>

@@ -1,5 +1,5 @@
-// Read before llama.cpp's common/json-schema-to-grammar.cpp. That warns on standard error if it had to leave a part of
-// a schema out, and goes on: here such a schema is refused, since answers would not have its form.
+// Read before llama.cpp's common/json-schema-to-grammar.cpp. That warns on standard error if it had to leave
+// a part of a schema out, and goes on: here such a schema is refused, since answers would not have its form.
 #pragma once
 
 #include <cstdio>

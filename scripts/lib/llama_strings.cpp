@@ -1,5 +1,10 @@
-// What json-schema-to-grammar.cpp of llama.cpp's common library needs of common.cpp, which needs all the rest.
+// What json-schema-to-grammar.cpp of llama.cpp's common library needs of common.cpp, which needs all the
+// rest. Weak, so that a program may link the whole common library as well.
 #include "common.h"
+
+[[gnu::weak]] std::string string_join(const std::vector<std::string>& values, const std::string& separator);
+[[gnu::weak]] std::vector<std::string> string_split(const std::string& text, const std::string& delimiter);
+[[gnu::weak]] std::string string_repeat(const std::string& text, size_t n);
 
 std::string string_join(const std::vector<std::string>& values, const std::string& separator) {
   std::string joined;

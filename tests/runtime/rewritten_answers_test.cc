@@ -45,6 +45,36 @@ TEST(RewrittenAnswersTest, ATemplateThatDropsThoughtsIsFollowed) {
   }
 }
 
+TEST(RewrittenAnswersTest, ThoughtsOfTheModelLeaveTheHistory) {
+  if (!reads_jinja()) GTEST_SKIP();
+  ConversationOptions options = with_template(kTrimming);
+  options.prompt_template.source.replace(options.prompt_template.source.find("m.content"), 9,
+                                         "m.content.split('</think>')[-1]");
+  options.grammar = "root ::= \"<think>\" [a-z]{4,8} \"</think>\" [a-z]{4,8}";
+  options.max_new_tokens = 40;
+  Conversation dropped = make_chat("sink_recent:16:64", options);
+  options.keep_reasoning = true;
+  Conversation kept = make_chat("sink_recent:16:64", options);
+  for (int turn = 0; turn < 4; ++turn) {
+    const std::string message = "Describe wave " + std::to_string(turn) + ", please, in a few words.";
+    for (Conversation* const chat : {&dropped, &kept}) {
+      std::string text;
+      EXPECT_EQ(chat->answer(message, [&](std::string_view piece) { text += piece; }), AnswerEnd::kByModel);
+      EXPECT_TRUE(text.starts_with("<think>")) << text;
+    }
+  }
+  const auto count_thoughts = [](const std::string& text) {
+    int n = 0;
+    for (std::size_t at = text.find("<think>"); at != std::string::npos; at = text.find("<think>", at + 1))
+      ++n;
+    return n;
+  };
+  EXPECT_EQ(count_thoughts(text_seen(dropped)), 1);
+  EXPECT_EQ(count_thoughts(text_seen(kept)), 4);
+  EXPECT_GT(dropped.stats().n_decoded_tokens, static_cast<std::int64_t>(dropped.seen().size()));
+  EXPECT_EQ(kept.stats().n_decoded_tokens, static_cast<std::int64_t>(kept.seen().size()));
+}
+
 TEST(RewrittenAnswersTest, SingleMessagesFollowATemplateThatDropsThoughts) {
   if (!reads_jinja()) GTEST_SKIP();
   const std::string file = make_work_folder() + "/chat.kvevict";
