@@ -32,7 +32,7 @@ ARROWS = {
 }
 # public headers of the engine, which the rooms that build without llama.cpp must not see
 ENGINE_HEADERS = {"model", "session", "sampling", "engine_info", "memory", "llama_cache", "kv_type",
-                  "session_options", "session_file"}
+                  "session_options", "session_file", "grammar"}
 SEES_ENGINE = {"engine", "runtime", "experiments", "cli"}
 SEES_ENGINE_TOO = {"src/c/llama_cache.cc"}  # a library of its own
 # public headers that kvevict.h leaves out

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,23 +18,42 @@ namespace KVEVICT_PUBLIC kvevict {
 /// How an answer ended.
 enum class AnswerEnd { kByModel, kAtLength, kStopped };
 
+/// What came of a list of messages.
+struct MessagesAnswer {
+  AnswerEnd end = AnswerEnd::kByModel;
+  std::string text{};         ///< As it was streamed: the content of the assistant's message.
+  std::int64_t n_cached = 0;  ///< Tokens of the list that were there already.
+  std::int64_t n_new = 0;     ///< Tokens of the list that were decoded.
+};
+
 struct ConversationOptions {
   std::string system{};               ///< System prompt; may be empty.
   TemplateOptions prompt_template{};  ///< How messages are written; the model's own way by default.
   std::int64_t max_new_tokens = 256;  ///< Of an answer.
   SamplingOptions sampling{};
+  std::string grammar{};            ///< The form of every answer (`grammar.h`); empty: any.
   std::vector<std::string> stop{};  ///< Texts that end an answer where one begins; not empty.
+  /// Earlier answers stay in the cache as the model gave them, with their thoughts (<think>…</think>), even
+  /// if the template leaves those out of the history. Else the template is followed: the cache goes back to
+  /// where the answer began, and takes in what the template makes of it.
+  bool keep_reasoning = false;
+  /// Copies of the session where the latest answers began, to go back to once tokens were evicted: most of
+  /// them, and most bytes of all together. Made only if the template rewrites answers or lists of messages
+  /// come.
+  int n_snapshots = 2;
+  std::int64_t snapshot_bytes = std::int64_t{256} << 20;
   /// Of the session. Bounded: a message of any length goes in by chunks. `cancel` stops an answer.
   SessionOptions session{.prefill = PrefillMode::kBounded};
 };
 
-/// A chat of any number of turns in a cache of fixed size: every token is decoded once, when it is new.
+/// A chat of any number of turns in a cache of fixed size: every token is decoded once, when it is new. A
+/// template that rewrites earlier answers is followed; what it changes is decoded again.
 ///
 /// Owner: shares the model. Thread safety: one thread at a time.
 class Conversation {
  public:
-  /// Errors: those of Session and of PromptTemplate; kUnsupported for a template that leaves messages or
-  /// answers out; kBadData for a system prompt that is not UTF-8.
+  /// Errors: those of Session, PromptTemplate and `require_grammar`; kUnsupported for a template that leaves
+  /// messages or answers out; kBadData for a system prompt that is not UTF-8.
   Conversation(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                ConversationOptions options = {});
   ~Conversation();
@@ -46,10 +66,21 @@ class Conversation {
   /// throws; the conversation can go on.
   AnswerEnd answer(std::string_view message, const std::function<void(std::string_view)>& on_text);
 
+  /// Takes a whole conversation, as a program has it that keeps its own history, and answers its last
+  /// message. Its beginning is compared with what was seen: only what is new is decoded. Where the list
+  /// departs from that (an earlier message was changed, answers were rewritten, messages are gone), the
+  /// session goes back: it is trimmed if nothing was evicted before that point, else set back to the latest
+  /// copy of a turn that fits, else cleared. `options.system` is not added. Afterwards `answer` goes on from
+  /// the list. If it is stopped, or fails once the session went back or tokens went in, the conversation is
+  /// the list, with what there is of its answer. Errors: as `answer`; kInvalidArgument for an empty list.
+  MessagesAnswer answer_messages(std::span<const ChatMessage> messages,
+                                 const std::function<void(std::string_view)>& on_text);
+
   /// Forgets all turns. The system prompt comes again with the next message.
   void reset();
 
-  /// Writes everything to a file in one step: the session, and 4 bytes for each token of the conversation.
+  /// Writes everything to a file in one step: the session, the messages, and 4 bytes for each token of the
+  /// conversation; not the copies of turns.
   /// Errors: kIo; kUnsupported for a policy that chooses by attention.
   void save(const std::filesystem::path& path);
 
@@ -58,6 +89,9 @@ class Conversation {
   void load(const std::filesystem::path& path);
 
   [[nodiscard]] const Session& session() const noexcept;
+
+  /// As the session's, with what was done before it went back.
+  [[nodiscard]] SessionStats stats() const;
   [[nodiscard]] std::int64_t n_turns() const noexcept;
 
   /// The conversation as text. What was evicted stands between "[-" and "-]", or is dimmed for a terminal;

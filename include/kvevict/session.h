@@ -66,9 +66,10 @@ class Session {
 
   /// Samples from the logits of the last appended token and goes on from there. The last new
   /// token is returned but not appended. What is drawn depends on the seed, the token's index, the logits and
-  /// `recent` alone, so stopping, saving and going on gives the same tokens. Errors: those of `append`;
-  /// kInvalidArgument for an option out of its range.
-  /// REQUIRES: something was appended.
+  /// `recent` alone, so stopping, saving and going on gives the same tokens; not within a grammar, which
+  /// begins anew with each call. Errors: those of `append` and `require_grammar`; kInvalidArgument for an
+  /// option out of its range, and for a grammar with `ignores_end`; kUnsupported if a grammar allows no token
+  /// to come next. REQUIRES: something was appended.
   Generation generate(const GenerateOptions& options = {});
 
   /// Another session with the same tokens, record and logits, in the same context: no cell is copied. Both

@@ -14,6 +14,7 @@
 #include "kvevict/model.h"
 #include "kvevict/modes.h"
 #include "kvevict/policy.h"
+#include "kvevict/sampling.h"
 #include "kvevict/session_stats.h"
 
 namespace KVEVICT_PUBLIC kvevict {
@@ -24,17 +25,6 @@ struct HeldRun {
   TokenRange indices;
   std::int64_t first_position = 0;
   friend bool operator==(const HeldRun&, const HeldRun&) = default;
-};
-
-/// How the next token is drawn; the defaults are greedy. llama.cpp's samplers do the work.
-struct SamplingOptions {
-  double temperature = 0.0;  ///< 0: greedy, and only the last two below are used; >= 0.
-  int top_k = 40;            ///< Best tokens considered; 0: all.
-  double top_p = 0.95;       ///< Share of probability considered; 0 < p <= 1.
-  double min_p = 0.05;       ///< Least probability, relative to the best token's; 0 <= p <= 1.
-  std::uint32_t seed = 1;
-  double repeat_penalty = 1.0;  ///< Above 1: the last 64 tokens are less likely to come again; > 0.
-  bool ignores_end = false;     ///< Never draws a token that ends a generation.
 };
 
 enum class FlashAttention { kAuto, kOn, kOff };
@@ -109,6 +99,8 @@ struct EvictOptions {
 struct GenerateOptions {
   std::int64_t max_new_tokens = 128;
   SamplingOptions sampling{};
+  /// The form of the answer from its first token to its end, in llama.cpp's GBNF (`grammar.h`); empty: any.
+  std::string grammar{};
   bool stop_at_end_of_generation = true;
   std::vector<std::string> stop{};  ///< Texts that end the generation where one begins; not empty.
   std::span<const Token> recent{};  ///< Tokens before it that the repeat penalty counts: the last 64.

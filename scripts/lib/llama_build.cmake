@@ -4,9 +4,11 @@ function(kvevict_compile_faster)
   foreach(target llama ggml ggml-base ggml-rpc)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-O2>)
   endforeach()
-  foreach(file llama-model-loader llama-model-saver llama-grammar)  # once for each model, or not at all
+  foreach(file llama-model-loader llama-model-saver)  # once for each model, or not at all
     set_source_files_properties(${PROJECT_SOURCE_DIR}/src/${file}.cpp TARGET_DIRECTORY llama PROPERTIES COMPILE_OPTIONS -O1)
   endforeach()
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/llama-grammar.cpp TARGET_DIRECTORY llama PROPERTIES
+    COMPILE_OPTIONS "-O1;-include;${CMAKE_CURRENT_FUNCTION_LIST_DIR}/llama_grammar_log.h" SKIP_PRECOMPILE_HEADERS ON)
   target_precompile_headers(llama PRIVATE
     <algorithm> <array> <cmath> <cstring> <functional> <map> <memory> <set> <sstream> <string> <unordered_map> <vector>
     ${PROJECT_SOURCE_DIR}/src/llama-model.h ${PROJECT_SOURCE_DIR}/src/llama-graph.h
@@ -22,18 +24,21 @@ function(kvevict_compile_faster)
   set_target_properties(llama PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
 endfunction()
 
-# Chat templates as the authors of models write them are Jinja. Of llama.cpp's common library only its Jinja is built, and
-# installed beside llama.cpp: the whole library takes minutes more, and needs HTTP.
+# Chat templates as the authors of models write them are Jinja, and a JSON schema becomes a grammar. Of llama.cpp's common
+# library only these two are built, and installed beside llama.cpp: the whole library takes minutes more, and needs HTTP.
 function(kvevict_add_jinja)
   set(common ${PROJECT_SOURCE_DIR}/common)
   file(GLOB sources ${common}/jinja/*.cpp)
-  add_library(llama-jinja STATIC ${sources} ${common}/json.cpp ${common}/unicode.cpp)
-  target_include_directories(llama-jinja PRIVATE ${common})
+  add_library(llama-jinja STATIC ${sources} ${common}/json.cpp ${common}/unicode.cpp ${common}/json-schema.cpp
+    ${common}/json-schema-to-grammar.cpp ${common}/trie.cpp ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/llama_strings.cpp)
+  set_source_files_properties(${common}/json-schema-to-grammar.cpp TARGET_DIRECTORY llama-jinja PROPERTIES
+    COMPILE_OPTIONS "-include;${CMAKE_CURRENT_FUNCTION_LIST_DIR}/llama_schema_errors.h")
+  target_include_directories(llama-jinja PRIVATE ${common} ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(llama-jinja PRIVATE vendor::nlohmann ggml)
   target_compile_options(llama-jinja PRIVATE -O1)
   set_target_properties(llama-jinja PROPERTIES POSITION_INDEPENDENT_CODE ON)
   install(TARGETS llama-jinja ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-  install(FILES ${common}/json.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/llama-common)
+  install(FILES ${common}/json.h ${common}/json-schema.h ${common}/json-schema-to-grammar.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/llama-common)
   install(DIRECTORY ${common}/jinja DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/llama-common FILES_MATCHING PATTERN *.h)
 endfunction()
 cmake_language(DEFER CALL kvevict_compile_faster)

@@ -29,6 +29,7 @@ struct ChatFlags {
   GenerationFlags generation;
   PromptFlags messages;
   std::string load, save;
+  std::string keep_reasoning = "off";
 };
 
 constexpr const char* kHelp =
@@ -42,7 +43,7 @@ constexpr const char* kHelp =
     "/quit         leave (Ctrl-D too); Ctrl-C stops an answer\n";
 
 std::string stats_text(const Conversation& chat) {
-  const SessionStats stats = chat.session().stats();
+  const SessionStats stats = chat.stats();
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   return fmt::format(
       "strategy         {}\nturns            {}\ntokens seen      {}\ntokens held      {} (most {})\ncells   "
@@ -152,6 +153,7 @@ void run_chat(ChatFlags flags) {
   const std::shared_ptr<const Model> model = flags.engine.load_model();
   prompt_template = template_for_chat(*model, std::move(prompt_template));
   StrategySpec spec = specs_for(*model, std::move(specs), flags.strategy).front();
+  const std::string grammar = flags.generation.grammar(*model);
   if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
     const std::int64_t n_system = count_system_tokens(*model, flags.messages.system, prompt_template);
     const std::int64_t n_own = names_sink(flags.strategy.strategy) ? spec.config.sink_tokens : 0;
@@ -171,7 +173,9 @@ void run_chat(ChatFlags flags) {
                              .prompt_template = prompt_template,
                              .max_new_tokens = flags.generation.max_new_tokens,
                              .sampling = flags.generation.sampling,
+                             .grammar = grammar,
                              .stop = flags.generation.stop,
+                             .keep_reasoning = flags.keep_reasoning == "on",
                              .session = run.options});
   if (!flags.load.empty()) conversation.load(flags.load);
   Chat(conversation, interrupt, flags.save).run();
@@ -187,6 +191,12 @@ void add_chat(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("chat", "Talk with the model; the history may be longer than any window");
   flags->messages.add_to(*command);
+  add_option(
+      *command, "keep_reasoning", flags->keep_reasoning,
+      "Thoughts (<think>) of earlier answers: on (they stay in the cache) or off (as the model's template "
+      "has it, which mostly leaves them out)")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
   add_option(*command, "load", flags->load,
              "Go on with a saved conversation: its system prompt, strategy, positions and sampler")
       ->option_text("FILE");

@@ -100,6 +100,7 @@ void run_generate(const GenerateFlags& flags) {
   std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
   const std::shared_ptr<const Model> model = flags.engine.load_model();
   const StrategySpec spec = specs_for(*model, std::move(specs), flags.strategy).front();
+  const std::string grammar = flags.generation.grammar(*model);
   const std::vector<Token> prompt = prompt_tokens(flags, *model);
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
   const RunSize size{.n_prompt = n_prompt, .n_new = flags.generation.max_new_tokens};
@@ -117,6 +118,7 @@ void run_generate(const GenerateFlags& flags) {
   const Generation answer =
       session.generate({.max_new_tokens = flags.generation.max_new_tokens,
                         .sampling = flags.generation.sampling,
+                        .grammar = grammar,
                         .stop = flags.generation.stop,
                         .recent = prompt,
                         .on_token =

@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "cli/flags.h"
+#include "cli/model_run.h"
 #include "kvevict/error.h"
+#include "kvevict/grammar.h"
 #include "text/utf8.h"
 
 namespace kvevict::cli {
@@ -25,6 +27,11 @@ void GenerationFlags::add_to(CLI::App& app) {
   add_option(app, "stop", stop, "A text that ends an answer where it begins; may be given several times")
       ->allow_extra_args(false)
       ->option_text("TEXT");
+  add_option(app, "grammar", grammar_file,
+             "Every answer has the form that this file says, in llama.cpp's GBNF: root ::= \"yes\" | \"no\"")
+      ->option_text("FILE");
+  add_option(app, "json_schema", json_schema_file, "Every answer is JSON that this JSON schema describes")
+      ->option_text("FILE");
   add_count(app, "seed", sampling.seed, "Seed of the sampler, where the temperature is above 0");
 }
 
@@ -32,9 +39,27 @@ void GenerationFlags::validate() const {
   if (std::find(stop.begin(), stop.end(), "") != stop.end())
     throw Error(ErrorCode::kInvalidArgument, "--stop is empty: a text of one or more characters is needed");
   for (const std::string& text : stop) require_utf8(text, "--stop");
+  if (!grammar_file.empty() && !json_schema_file.empty())
+    throw Error(ErrorCode::kInvalidArgument, "--grammar and --json_schema are both given: give one of them");
+  if (sampling.ignores_end && !(grammar_file + json_schema_file).empty())
+    throw Error(ErrorCode::kInvalidArgument,
+                "--ignore_eos is given with --grammar or --json_schema: an answer ends where its form does");
   if (max_new_tokens >= 1) return;
   throw Error(ErrorCode::kInvalidArgument,
               fmt::format("--max_new_tokens is {}: 1 or more is needed", max_new_tokens));
+}
+
+std::string GenerationFlags::grammar(const Model& model) const {
+  const std::string& file = grammar_file.empty() ? json_schema_file : grammar_file;
+  if (file.empty()) return {};
+  const std::string text = read_text(file);
+  try {
+    const std::string grammar = grammar_file.empty() ? grammar_of_json_schema(text) : text;
+    require_grammar(model, grammar);
+    return grammar;
+  } catch (const Error& error) {
+    throw Error(error.code(), file + ": " + error.what(), error.field());
+  }
 }
 
 }  // namespace kvevict::cli

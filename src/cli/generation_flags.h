@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "kvevict/session_options.h"
+#include "kvevict/model.h"
+#include "kvevict/sampling.h"
 
 namespace kvevict::cli {
 
@@ -14,11 +15,16 @@ struct GenerationFlags {
   std::int64_t max_new_tokens = 256;
   SamplingOptions sampling;
   std::vector<std::string> stop;
+  std::string grammar_file, json_schema_file;
 
   void add_to(CLI::App& app);
 
   /// Errors: kInvalidArgument.
   void validate() const;
+
+  /// What answers must look like; empty if nothing was asked for. Errors: of read_text; those of
+  /// require_grammar and grammar_of_json_schema, with the file's name.
+  [[nodiscard]] std::string grammar(const Model& model) const;
 };
 
 }  // namespace kvevict::cli

@@ -36,11 +36,19 @@ void validate(const SamplingOptions& o) {
 
 }  // namespace
 
-Sampler::Sampler(const SamplingOptions& options, const Model& model, std::span<const Token> recent)
+Sampler::Sampler(const SamplingOptions& options, const Model& model, std::span<const Token> recent,
+                 const std::string& grammar)
     : chain_(llama_sampler_chain_init(llama_sampler_chain_default_params())),
       is_greedy_(options.temperature == 0.0),
       seed_(options.seed) {
   validate(options);
+  if (!grammar.empty()) {
+    if (options.ignores_end)
+      throw Error(ErrorCode::kInvalidArgument,
+                  "an answer with a grammar ends where the grammar does: its end cannot be ignored",
+                  "ignores_end");
+    grammar_.emplace(model, grammar);
+  }
   add_penalties(options, model, recent);
   if (is_greedy_) {
     llama_sampler_chain_add(chain_.get(), llama_sampler_init_greedy());
@@ -73,20 +81,34 @@ void Sampler::add_penalties(const SamplingOptions& options, const Model& model,
   for (const Token token : recent) llama_sampler_accept(chain_.get(), token);
 }
 
-Token Sampler::sample(std::span<const float> logits, std::int64_t index) {
+void Sampler::fill(std::span<const float> logits) {
   candidates_.resize(logits.size());
   for (std::size_t i = 0; i < logits.size(); ++i) {
     candidates_[i] = {.id = static_cast<llama_token>(i), .logit = logits[i], .p = 0.0F};
   }
-  llama_token_data_array array{
-      .data = candidates_.data(), .size = candidates_.size(), .selected = -1, .sorted = false};
-  llama_sampler_apply(chain_.get(), &array);
+  array_ = {.data = candidates_.data(), .size = candidates_.size(), .selected = -1, .sorted = false};
+}
+
+Token Sampler::choose(std::int64_t index) {
+  llama_sampler_apply(chain_.get(), &array_);
   if (!is_greedy_) {
     const LlamaSamplerHandle draw(llama_sampler_init_dist(seed_of(seed_, index)));
-    llama_sampler_apply(draw.get(), &array);
+    llama_sampler_apply(draw.get(), &array_);
   }
-  if (array.selected < 0) throw Error(ErrorCode::kEngine, "llama.cpp's samplers chose no token");
-  const Token token = array.data[array.selected].id;
+  if (array_.selected < 0) throw Error(ErrorCode::kEngine, "llama.cpp's samplers chose no token");
+  return array_.data[array_.selected].id;
+}
+
+Token Sampler::sample(std::span<const float> logits, std::int64_t index) {
+  fill(logits);
+  Token token = choose(index);
+  // To ask the grammar about one token is quick, and mostly it allows the one that would have been drawn.
+  if (grammar_ && !grammar_->allows(token)) {
+    fill(logits);
+    grammar_->restrict(array_);
+    token = choose(index);
+  }
+  if (grammar_) grammar_->accept(token);
   llama_sampler_accept(chain_.get(), token);
   return token;
 }

@@ -32,13 +32,14 @@ Generation Session::generate(const GenerateOptions& options) {
                 "nothing was appended to the session: there is nothing to go on from");
   }
   require_sound(options);
-  Sampler sampler(options.sampling, *impl_->model, options.recent);
+  Sampler sampler(options.sampling, *impl_->model, options.recent, options.grammar);
+  const bool has_end = options.stop_at_end_of_generation || !options.grammar.empty();
   TextStream stream(*impl_->model);
   StopText text(options.stop);
   Generation generation;
   for (std::int64_t i = 0; i < options.max_new_tokens; ++i) {
     const Token token = sampler.sample(logits(), impl_->record.map().n_seen());
-    if (options.stop_at_end_of_generation && impl_->model->is_end_of_generation(token)) {
+    if (has_end && impl_->model->is_end_of_generation(token)) {
       generation.reached_end = true;
       break;
     }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/llama_handles.h"
+#include "engine/token_piece.h"
 
 namespace kvevict {
 namespace {
@@ -24,24 +24,10 @@ std::size_t unfinished_bytes(const std::string& text) {
   return 0;
 }
 
-std::string piece_of(const Model& model, Token token) {
-  const llama_vocab* vocab = llama_model_get_vocab(model.handle());
-  if (llama_vocab_type(vocab) == LLAMA_VOCAB_TYPE_NONE) return {};
-  std::string piece(32, '\0');
-  std::int32_t n = 0;
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    n = llama_token_to_piece(vocab, token, piece.data(), static_cast<std::int32_t>(piece.size()), 0, false);
-    if (n >= 0) break;
-    piece.resize(static_cast<std::size_t>(-static_cast<std::int64_t>(n)));
-  }
-  piece.resize(static_cast<std::size_t>(std::max(n, 0)));
-  return piece;
-}
-
 }  // namespace
 
 std::string TextStream::add(Token token) {
-  pending_ += piece_of(*model_, token);
+  pending_ += token_piece(*model_, token);
   const std::size_t n_whole = pending_.size() - unfinished_bytes(pending_);
   std::string text = pending_.substr(0, n_whole);
   pending_.erase(0, n_whole);

@@ -1,5 +1,6 @@
 #include "runtime/chat_template.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -11,6 +12,7 @@ namespace {
 // Texts that stand for messages while the template is taken apart; no template has them.
 constexpr std::string_view kMessage = "kvevict-message-1";
 constexpr std::string_view kAnswer = "kvevict-answer-1";
+constexpr std::string_view kThoughtfulAnswer = "<think>\nkvevict-thought-1\n</think>\n\nkvevict-answer-1\n";
 
 [[noreturn]] void refuse(const Model& model) {
   throw Error(ErrorCode::kUnsupported,
@@ -49,6 +51,7 @@ ChatTemplate::ChatTemplate(const Model& model, std::string system, const Templat
   if (!system.empty()) opening_.push_back({"system", std::move(system)});
   const auto first = split_at(template_.render(with(opening_, "user", kMessage)), kMessage);
   if (!first || !split_at(parts_behind_an_answer(kMessage), kMessage)) refuse(model);
+  rewrites_answers_ = finds_answers_rewritten();
   n_system_tokens_ = static_cast<std::int64_t>(template_.tokens(first->first).size());
 }
 
@@ -61,12 +64,52 @@ std::vector<TextPart> ChatTemplate::parts_behind_an_answer(std::string_view mess
   return split ? std::move(split->second) : std::vector<TextPart>{};
 }
 
+bool ChatTemplate::finds_answers_rewritten() const {
+  const std::vector<ChatMessage> messages =
+      with(with(with(opening_, "user", "?"), "assistant", kThoughtfulAnswer), "user", kMessage);
+  try {
+    return text_of(template_.render(messages)).find(kThoughtfulAnswer) == std::string::npos;
+  } catch (const Error&) {
+    return false;  // it was shown another answer and did not refuse that
+  }
+}
+
 std::vector<Token> ChatTemplate::first_turn(std::string_view message) const {
   return template_.tokens(template_.render(with(opening_, "user", message)));
 }
 
 std::vector<Token> ChatTemplate::next_turn(std::string_view message) const {
   return template_.tokens(parts_behind_an_answer(message), false);
+}
+
+std::vector<Token> ChatTemplate::whole(std::span<const ChatMessage> messages) const {
+  return template_.tokens(template_.render(messages));
+}
+
+std::optional<std::vector<Token>> ChatTemplate::behind_answer(std::span<const ChatMessage> messages,
+                                                              std::size_t n_before) const {
+  std::string mark(kAnswer);
+  const auto has_mark = [&](const ChatMessage& one) { return one.content.find(mark) != std::string::npos; };
+  while (std::any_of(messages.begin(), messages.end(), has_mark)) mark += '-';
+  std::vector<ChatMessage> marked(messages.begin(), messages.end());
+  marked[n_before - 1].content = mark;
+  const auto split = split_at(template_.render(marked), mark);
+  if (!split) return std::nullopt;
+  return template_.tokens(split->second, false);
+}
+
+std::size_t ChatTemplate::count_unsettled(std::span<const ChatMessage> messages) const {
+  const std::vector<Token> prompt = whole(messages);
+  std::vector<Token> later;
+  try {
+    const std::vector<ChatMessage> all(messages.begin(), messages.end());
+    later = whole(with(with(all, "assistant", kAnswer), "user", "?"));
+  } catch (const Error&) {
+    return 0;  // no history that the template takes: nothing is known about it
+  }
+  const std::size_t n_most = std::min(prompt.size(), later.size());
+  const auto end = prompt.begin() + static_cast<std::ptrdiff_t>(n_most);
+  return static_cast<std::size_t>(prompt.end() - std::mismatch(prompt.begin(), end, later.begin()).first);
 }
 
 }  // namespace kvevict

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,15 +23,37 @@ class ChatTemplate {
   /// The tokens that end the answer before and bring the next message, up to where its answer begins.
   [[nodiscard]] std::vector<Token> next_turn(std::string_view message) const;
 
+  /// The tokens of a whole list of messages, up to where the answer begins.
+  [[nodiscard]] std::vector<Token> whole(std::span<const ChatMessage> messages) const;
+
+  /// The tokens that end the answer `messages[n_before - 1]` and bring what comes behind it, up to where the
+  /// next answer begins; nothing if the template leaves that answer out. REQUIRES: 0 < n_before <
+  /// messages.size().
+  [[nodiscard]] std::optional<std::vector<Token>> behind_answer(std::span<const ChatMessage> messages,
+                                                                std::size_t n_before) const;
+
+  /// How many tokens at the end of `whole(messages)`, which open the answer, the template writes in another
+  /// way once the answer is a part of the history.
+  [[nodiscard]] std::size_t count_unsettled(std::span<const ChatMessage> messages) const;
+
+  /// Whether the history has answers in other words than the model gave them: without their thoughts, or
+  /// without white space at their ends.
+  [[nodiscard]] bool rewrites_answers() const { return rewrites_answers_; }
+
+  /// The system message, if there is one.
+  [[nodiscard]] const std::vector<ChatMessage>& opening() const { return opening_; }
+
   /// Tokens of the system prompt and what opens the first message.
   [[nodiscard]] std::int64_t count_system_tokens() const { return n_system_tokens_; }
 
  private:
   [[nodiscard]] std::vector<TextPart> parts_behind_an_answer(std::string_view message) const;
+  [[nodiscard]] bool finds_answers_rewritten() const;
 
   PromptTemplate template_;
-  std::vector<ChatMessage> opening_;  // the system message, if there is one
+  std::vector<ChatMessage> opening_;
   std::int64_t n_system_tokens_ = 0;
+  bool rewrites_answers_ = false;
 };
 
 }  // namespace kvevict

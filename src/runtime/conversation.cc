@@ -1,74 +1,49 @@
 #include "kvevict/conversation.h"
 
-#include <exception>
-#include <optional>
 #include <utility>
 
-#include "base/scope_guard.h"
 #include "kvevict/error.h"
+#include "kvevict/grammar.h"
 #include "kvevict/session_file.h"
-#include "runtime/chat_template.h"
+#include "runtime/conversation_impl.h"
 #include "runtime/kept_text.h"
-#include "runtime/prompt_prefill.h"
 #include "runtime/saved_chat.h"
 #include "text/utf8.h"
 
 namespace kvevict {
 
-struct Conversation::Impl {
-  std::shared_ptr<const Model> model;
-  ConversationOptions options;
-  ChatTemplate chat_template;
-  Session session;
-  std::vector<Token> seen;
-  std::vector<Token> waiting;  // of the conversation, not yet in the cache
-  std::int64_t n_turns = 0;
-  std::string model_sha256;
+namespace {
 
-  [[nodiscard]] std::int64_t n_seen() const { return session.stats().n_tokens_seen; }
-
-  /// Takes note of what of `turn`, which begins with what waited, was appended since `n_before`. What of a
-  /// begun message was not appended waits for the next turn; a message that was not begun is dropped.
-  void remember(std::span<const Token> turn, std::int64_t n_before) {
-    const auto n = static_cast<std::size_t>(n_seen() - n_before);
-    const bool is_begun = n > waiting.size();
-    const std::span<const Token> rest = turn.first(is_begun ? turn.size() : waiting.size()).subspan(n);
-    seen.insert(seen.end(), turn.begin(), turn.begin() + static_cast<std::ptrdiff_t>(n));
-    waiting.assign(rest.begin(), rest.end());
-    if (is_begun) ++n_turns;
+void require_sound(std::span<const ChatMessage> messages) {
+  if (messages.empty())
+    throw Error(ErrorCode::kInvalidArgument, "the list of messages is empty: one or more are needed",
+                "messages");
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    require_utf8(messages[i].role, "the role of message " + std::to_string(i));
+    require_utf8(messages[i].content, "message " + std::to_string(i));
   }
+}
 
-  /// Appends what waits and a message behind it; false if it was stopped.
-  bool append_turn(std::span<const Token> turn) {
-    const std::int64_t n_before = n_seen();
-    const OnExit note([&] { remember(turn, n_before); });
-    try {
-      prefill_prompt(session, turn, {.n_new_tokens = options.max_new_tokens});
-      return true;
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kCancelled) throw;
-      return false;
-    }
-  }
+}  // namespace
 
-  [[nodiscard]] const std::string& checksum() {
-    if (model_sha256.empty()) model_sha256 = model->sha256();
-    return model_sha256;
-  }
-};
+const std::string& Conversation::Impl::checksum() {
+  if (model_sha256.empty()) model_sha256 = model->sha256();
+  return model_sha256;
+}
 
 Conversation::Conversation(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                            ConversationOptions options) {
   require_utf8(options.system, "the system prompt");
-  Session session(model, std::move(policy), options.session);
+  Session session(model, policy, options.session);
+  if (!options.grammar.empty()) require_grammar(*model, options.grammar);
   ChatTemplate chat_template(*model, options.system, options.prompt_template);
+  TurnSnapshots snapshots(options.n_snapshots, options.snapshot_bytes);
   impl_ = std::make_unique<Impl>(Impl{.model = std::move(model),
+                                      .policy = std::move(policy),
                                       .options = std::move(options),
                                       .chat_template = std::move(chat_template),
                                       .session = std::move(session),
-                                      .seen = {},
-                                      .waiting = {},
-                                      .model_sha256 = {}});
+                                      .snapshots = std::move(snapshots)});
 }
 
 Conversation::~Conversation() = default;
@@ -77,43 +52,16 @@ Conversation& Conversation::operator=(Conversation&&) noexcept = default;
 
 AnswerEnd Conversation::answer(std::string_view message,
                                const std::function<void(std::string_view)>& on_text) {
-  Impl& chat = *impl_;
   require_utf8(message, "the message");
-  std::vector<Token> turn = chat.waiting;
-  const bool is_first = chat.seen.empty() && turn.empty();
-  const std::vector<Token> added =
-      is_first ? chat.chat_template.first_turn(message) : chat.chat_template.next_turn(message);
-  turn.insert(turn.end(), added.begin(), added.end());
-  if (!chat.append_turn(turn)) return AnswerEnd::kStopped;
+  return impl_->go_on(impl_->turn_of(message), on_text).end;
+}
 
-  const std::int64_t n_before = chat.n_seen();
-  std::vector<Token> made;
-  bool is_stopped = false;
-  const OnExit note([&] {  // also of an answer that fails half way
-    const auto written = made.begin() + static_cast<std::ptrdiff_t>(chat.n_seen() - n_before);
-    chat.seen.insert(chat.seen.end(), made.begin(), written);
-    chat.waiting.assign(written, made.end());
-  });
-  try {
-    const std::atomic<bool>* const cancel = chat.options.session.cancel;
-    const Generation generation = chat.session.generate({.max_new_tokens = chat.options.max_new_tokens,
-                                                         .sampling = chat.options.sampling,
-                                                         .stop = chat.options.stop,
-                                                         .recent = chat.seen,
-                                                         .on_token =
-                                                             [&](Token token, std::string_view text) {
-                                                               made.push_back(token);
-                                                               on_text(text);
-                                                               is_stopped = cancel != nullptr && *cancel;
-                                                               return !is_stopped;
-                                                             },
-                                                         .on_rest = on_text});
-    if (is_stopped) return AnswerEnd::kStopped;
-    return generation.reached_end ? AnswerEnd::kByModel : AnswerEnd::kAtLength;
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kCancelled) throw;
-    return AnswerEnd::kStopped;
-  }
+MessagesAnswer Conversation::answer_messages(std::span<const ChatMessage> messages,
+                                             const std::function<void(std::string_view)>& on_text) {
+  require_sound(messages);
+  NextTurn turn = impl_->turn_of(messages);
+  impl_->takes_lists = true;
+  return impl_->go_on(std::move(turn), on_text);
 }
 
 std::string Conversation::kept_text(bool for_terminal) const {
@@ -128,6 +76,9 @@ void Conversation::reset() {
   impl_->session.clear();
   impl_->seen.clear();
   impl_->waiting.clear();
+  impl_->messages.clear();
+  impl_->snapshots.clear();
+  impl_->past = {};
   impl_->n_turns = 0;
 }
 
@@ -137,7 +88,8 @@ void Conversation::save(const std::filesystem::path& path) {
   extras.application_data = to_data({.system = impl_->options.system,
                                      .n_turns = impl_->n_turns,
                                      .seen = impl_->seen,
-                                     .waiting = impl_->waiting});
+                                     .waiting = impl_->waiting,
+                                     .messages = impl_->messages});
   save_session(impl_->session, path, extras, impl_->checksum());
 }
 
@@ -147,6 +99,11 @@ void Conversation::load(const std::filesystem::path& path) {
   LoadedSession loaded = load_session(impl_->model, path, options, impl_->checksum());
   SavedChat chat = chat_from(loaded.extras.application_data, path);
   ChatTemplate chat_template(*impl_->model, chat.system, impl_->options.prompt_template);
+  std::shared_ptr<const Policy> policy = make_policy(loaded.session.policy().spec());
+  impl_->policy = std::move(policy);
+  impl_->past = {};
+  impl_->snapshots.clear();
+  impl_->messages = std::move(chat.messages);
   impl_->chat_template = std::move(chat_template);
   impl_->session = std::move(loaded.session);
   impl_->options.sampling = loaded.extras.sampling;
@@ -158,6 +115,9 @@ void Conversation::load(const std::filesystem::path& path) {
 
 const Session& Conversation::session() const noexcept {
   return impl_->session;
+}
+SessionStats Conversation::stats() const {
+  return impl_->stats();
 }
 std::int64_t Conversation::n_turns() const noexcept {
   return impl_->n_turns;

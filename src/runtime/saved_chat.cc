@@ -20,6 +20,29 @@ std::vector<Token> take_tokens(std::string_view& data, std::size_t n) {
   return tokens;
 }
 
+nlohmann::json json_of(const std::vector<RecordedMessage>& messages) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const RecordedMessage& one : messages) {
+    nlohmann::json json = {{"role", one.message.role}, {"content", one.message.content}};
+    if (one.n_tokens) json["n_tokens"] = *one.n_tokens;
+    all.push_back(std::move(json));
+  }
+  return all;
+}
+
+/// Errors: kBadData for an answer that ends behind `n_tokens`, the conversation's.
+std::vector<RecordedMessage> messages_from(const nlohmann::json& all, std::size_t n_tokens) {
+  std::vector<RecordedMessage> messages;
+  for (const nlohmann::json& json : all) {
+    RecordedMessage one{{json.at("role"), json.at("content")}};
+    if (json.contains("n_tokens")) one.n_tokens = json.at("n_tokens");
+    if (one.n_tokens && (*one.n_tokens < 0 || static_cast<std::size_t>(*one.n_tokens) > n_tokens))
+      throw Error(ErrorCode::kBadData, "an answer ends behind its tokens");
+    messages.push_back(std::move(one));
+  }
+  return messages;
+}
+
 }  // namespace
 
 std::string to_data(const SavedChat& chat) {
@@ -27,8 +50,9 @@ std::string to_data(const SavedChat& chat) {
                                     {"system", chat.system},
                                     {"turns", chat.n_turns},
                                     {"n_seen", chat.seen.size()},
-                                    {"n_waiting", chat.waiting.size()}}
-                         .dump() +
+                                    {"n_waiting", chat.waiting.size()},
+                                    {"messages", json_of(chat.messages)}}
+                         .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
                      "\n";
   add_tokens(data, chat.seen);
   add_tokens(data, chat.waiting);
@@ -43,9 +67,12 @@ SavedChat chat_from(std::string_view data, const std::filesystem::path& path) {
   }
   data.remove_prefix(std::min(line_end + 1, data.size()));
   try {
-    SavedChat chat{.system = head.at("system"), .n_turns = head.at("turns"), .seen = {}, .waiting = {}};
+    SavedChat chat{
+        .system = head.at("system"), .n_turns = head.at("turns"), .seen = {}, .waiting = {}, .messages = {}};
     chat.seen = take_tokens(data, head.at("n_seen"));
     chat.waiting = take_tokens(data, head.at("n_waiting"));
+    if (head.contains("messages"))  // older files lack them
+      chat.messages = messages_from(head.at("messages"), chat.seen.size() + chat.waiting.size());
     return chat;
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kBadData, path.string() + " holds a chat that cannot be read: " + error.what());

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kvevict/model.h"
+#include "runtime/recorded_message.h"
 
 namespace kvevict {
 
@@ -15,6 +16,7 @@ struct SavedChat {
   std::string system;
   std::int64_t n_turns = 0;
   std::vector<Token> seen, waiting;
+  std::vector<RecordedMessage> messages;  ///< Empty if they are not known.
 };
 
 /// As `SessionExtras::application_data`: a line of JSON, then the tokens, 4 bytes each, little-endian.

@@ -3,7 +3,9 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
+#include "kvevict/prompt_template.h"
 #include "support/program.h"
 #include "support/test_models.h"
 
@@ -93,6 +95,24 @@ TEST(ChatCommand, AnAnswerEndsBeforeATextThatIsToEndIt) {
   const ProgramResult refused = chat("", {"--stop", ""});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_NE(refused.err.find("--stop is empty"), std::string::npos) << refused.err;
+}
+
+TEST(ChatCommand, ThoughtsLeaveWithTheTemplateUnlessTheyAreKept) {
+  if (!reads_jinja()) GTEST_SKIP();
+  const std::string file = make_work_folder() + "/thinking.jinja";
+  std::ofstream(file) << "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+                         "{{ m.content.split('</think>')[-1] }}<|im_end|>\n{% endfor %}"
+                         "{% if add_generation_prompt %}<|im_start|>assistant\n<think>Hm.</think>{% endif %}";
+  const auto shown = [&](const std::string& keep) {
+    const ProgramResult result =
+        chat("Hello there.\nGo on.\n/keep\n", {"--chat_template", file, "--keep_reasoning", keep});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.out;
+  };
+  const std::string dropped = shown("off"), kept = shown("on");
+  EXPECT_EQ(dropped.find("<think>Hm."), dropped.rfind("<think>Hm.")) << dropped;
+  EXPECT_NE(kept.find("<think>Hm."), kept.rfind("<think>Hm.")) << kept;
+  EXPECT_EQ(chat("", {"--keep_reasoning", "perhaps"}).exit_code, 2);
 }
 
 TEST(ChatCommand, CountsTheSystemPromptAsSink) {

@@ -82,6 +82,29 @@ TEST(ChatTemplateTest, TurnsJoinToTheWholeTemplate) {
   EXPECT_EQ(system_part.find("Hello"), std::string::npos);
 }
 
+TEST(ChatTemplateTest, KnowsWhatItsHistoryHasInAnotherWay) {
+  if (!reads_jinja()) GTEST_SKIP();
+  const auto model = test::load_model(shallow_model_path());
+  const std::string history = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content";
+  const std::string end = " }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n";
+  const ChatTemplate plain(*model, "", {.source = history + end + "{% endif %}"});
+  const ChatTemplate trims(*model, "", {.source = history + " | trim" + end + "{% endif %}"});
+  const ChatTemplate thinks(*model, "", {.source = history + end + "<think>\n{% endif %}"});
+  EXPECT_FALSE(plain.rewrites_answers());
+  EXPECT_TRUE(trims.rewrites_answers());
+  const std::vector<ChatMessage> one = {{"user", "Hello"}};
+  EXPECT_EQ(plain.count_unsettled(one), 0U);
+  EXPECT_EQ(thinks.count_unsettled(one), model->tokenize("<think>\n", false, true).size());
+}
+
+TEST(ChatTemplateTest, WhatComesBehindAnAnswerIsToldFromWhatMessagesSay) {
+  const auto model = test::load_model(shallow_model_path());
+  const ChatTemplate turns(*model, "");
+  const std::vector<ChatMessage> list = {
+      {"user", "kvevict-answer-1"}, {"assistant", "Ahoy."}, {"user", "How far?"}};
+  EXPECT_EQ(turns.behind_answer(list, 2), turns.next_turn("How far?"));
+}
+
 TEST(ChatTemplateTest, AMessageCannotBringControlTokens) {
   const auto model = test::load_model(shallow_model_path());
   const ChatTemplate turns(*model, "");

@@ -1,0 +1,271 @@
+// A turn of a conversation: what it adds to what was seen, going back if it contradicts that, and the answer.
+#include <algorithm>
+#include <utility>
+
+#include "base/scope_guard.h"
+#include "engine/trained_context.h"
+#include "kvevict/error.h"
+#include "runtime/conversation_impl.h"
+#include "runtime/prompt_prefill.h"
+#include "runtime/token_match.h"
+
+namespace kvevict {
+namespace {
+
+std::vector<RecordedMessage> recorded(std::span<const ChatMessage> list) {
+  std::vector<RecordedMessage> messages;
+  for (const ChatMessage& message : list) messages.push_back({message});
+  return messages;
+}
+
+/// Whether every layer holds the first `n_tokens` tokens.
+bool holds_first(const Session& session, std::int64_t n_tokens) {
+  const KeepPlan held = session.held_by_layer();
+  return std::ranges::all_of(
+      held.distinct_sets(), [&](const KeepSet& set) { return KeepSet::all(n_tokens).subtract(set).empty(); });
+}
+
+}  // namespace
+
+void NextTurn::read_anew(const Model& model, std::size_t n_tokens) {
+  const TokenMatch match = match_tokens(model, std::span(tokens).first(n_tokens), given);
+  if (match.n_seen < n_tokens) return;  // it ends within a token
+  std::vector<Token> anew(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n_tokens));
+  anew.insert(anew.end(), given.begin() + static_cast<std::ptrdiff_t>(match.n_given), given.end());
+  if (anew == tokens) return;
+  tokens = std::move(anew);
+  for (RecordedMessage& one : messages) {
+    if (one.n_tokens && *one.n_tokens > static_cast<std::int64_t>(n_tokens)) one.n_tokens.reset();
+  }
+}
+
+bool Conversation::Impl::goes_by_list() const {
+  const bool is_known = !messages.empty() || (seen.empty() && waiting.empty());
+  return is_known && (takes_lists || (chat_template.rewrites_answers() && !options.keep_reasoning));
+}
+
+std::vector<Token> Conversation::Impl::all_tokens() const {
+  std::vector<Token> all = seen;
+  all.insert(all.end(), waiting.begin(), waiting.end());
+  return all;
+}
+
+/// `list` as tokens. If thoughts are kept, then behind the last answer that it has from this conversation,
+/// which stays as the model gave it.
+std::vector<Token> Conversation::Impl::tokens_of(std::span<const ChatMessage> list) const {
+  if (!options.keep_reasoning) return chat_template.whole(list);
+  for (std::size_t n = std::min(count_same(list, messages), list.size() - 1); n > 0; --n) {
+    if (!messages[n - 1].n_tokens) continue;
+    const auto added = chat_template.behind_answer(list, n);
+    if (!added) continue;
+    std::vector<Token> tokens = all_tokens();
+    tokens.resize(static_cast<std::size_t>(*messages[n - 1].n_tokens));
+    tokens.insert(tokens.end(), added->begin(), added->end());
+    return tokens;
+  }
+  return chat_template.whole(list);
+}
+
+NextTurn Conversation::Impl::turn_of(std::string_view message) const {
+  const bool is_first = seen.empty() && waiting.empty();
+  NextTurn turn{.tokens = {}, .messages = messages, .n_turns = n_turns + 1};
+  if (is_first) turn.messages = recorded(chat_template.opening());
+  if (is_first || !messages.empty()) turn.messages.push_back({{"user", std::string(message)}});
+  if (goes_by_list()) return turn_of(messages_of(turn.messages));
+  turn.tokens = all_tokens();
+  turn.n_same = turn.tokens.size();
+  const std::vector<Token> added =
+      is_first ? chat_template.first_turn(message) : chat_template.next_turn(message);
+  turn.tokens.insert(turn.tokens.end(), added.begin(), added.end());
+  return turn;
+}
+
+NextTurn Conversation::Impl::turn_of(std::span<const ChatMessage> list) const {
+  const std::vector<Token> before = all_tokens();
+  std::vector<Token> given = tokens_of(list);
+  const TokenMatch match = match_tokens(*model, before, given);
+  NextTurn turn{.tokens = before, .n_same = match.n_seen, .messages = recorded(list)};
+  if (given.empty())
+    throw Error(ErrorCode::kUnsupported, "the chat template makes no text of these messages",
+                "chat_template");
+  turn.tokens.resize(match.n_seen);
+  turn.tokens.insert(turn.tokens.end(), given.begin() + static_cast<std::ptrdiff_t>(match.n_given),
+                     given.end());
+  turn.given = std::move(given);
+  const std::size_t n_known = count_same(list, messages);
+  for (std::size_t i = 0; i < n_known; ++i) {
+    if (messages[i].n_tokens.value_or(0) <= static_cast<std::int64_t>(match.n_seen))
+      turn.messages[i].n_tokens = messages[i].n_tokens;
+  }
+  turn.n_turns = std::ranges::count(list, "user", &ChatMessage::role);
+  if (wants_snapshot(turn.tokens.size())) turn.n_unsettled = chat_template.count_unsettled(list);
+  return turn;
+}
+
+SessionStats Conversation::Impl::stats() const {
+  SessionStats stats = session.stats();
+  stats.n_tokens_held_peak = std::max(stats.n_tokens_held_peak, past.n_tokens_held_peak);
+  stats.kv_bytes_peak = std::max(stats.kv_bytes_peak, past.kv_bytes_peak);
+  stats.n_evictions += past.n_evictions;
+  stats.n_packs += past.n_packs;
+  stats.n_decode_calls += past.n_decode_calls;
+  stats.n_decoded_tokens += past.n_decoded_tokens;
+  return stats;
+}
+
+void Conversation::Impl::go_back(std::size_t n_tokens, std::size_t n_tokens_of_a_copy) {
+  const SessionStats before = stats();
+  if (!is_trimmed(static_cast<std::int64_t>(n_tokens)) &&
+      !is_restored(static_cast<std::int64_t>(n_tokens_of_a_copy)))
+    session.clear();
+  const SessionStats after = session.stats();
+  past.n_tokens_held_peak = before.n_tokens_held_peak;
+  past.kv_bytes_peak = before.kv_bytes_peak;
+  past.n_evictions = before.n_evictions - after.n_evictions;
+  past.n_packs = before.n_packs - after.n_packs;
+  past.n_decode_calls = before.n_decode_calls - after.n_decode_calls;
+  past.n_decoded_tokens = before.n_decoded_tokens - after.n_decoded_tokens;
+  const std::int64_t n_left = after.n_tokens_seen;
+  seen.resize(static_cast<std::size_t>(n_left));
+  waiting.clear();
+  snapshots.forget_behind(n_left);
+}
+
+/// Only where nothing was evicted, so that the session is as one that never went further.
+bool Conversation::Impl::is_trimmed(std::int64_t n_tokens) {
+  const bool has_attention = session.policy().score_request().has_value();  // of the tokens that go, too
+  if (n_tokens == 0 || !can_trim || has_attention || !holds_first(session, n_tokens)) return false;
+  try {
+    session.trim(n_tokens);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kUnsupported) can_trim = false;
+    return false;
+  }
+}
+
+bool Conversation::Impl::is_restored(std::int64_t n_tokens) {
+  const SessionSnapshot* const snapshot = snapshots.latest(n_tokens);
+  if (snapshot == nullptr) return false;
+  try {
+    session =
+        Session(model, policy, session.options());  // so that its cells go before those of the copy come
+    session = Session::restore(model, policy, session.options(), *snapshot);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// An answer's beginning is a place to go back to if the session cannot be trimmed to it later.
+bool Conversation::Impl::wants_snapshot(std::size_t n_tokens) const {
+  if (!snapshots.are_wanted() || session.policy().score_request()) return false;
+  if (!can_trim) return true;
+  const std::optional<std::int64_t> budget =
+      session.policy().budget_tokens(PolicyState{.n_layers = model->info().n_layers});
+  return budget && static_cast<std::int64_t>(n_tokens) + options.max_new_tokens > *budget;
+}
+
+void Conversation::Impl::append(const NextTurn& turn) {
+  const std::span<const Token> tokens = turn.tokens;
+  auto n_done = static_cast<std::size_t>(session.stats().n_tokens_seen);
+  if (turn.n_unsettled && n_done + *turn.n_unsettled < tokens.size()) {
+    const std::size_t n = tokens.size() - n_done - *turn.n_unsettled;
+    prefill_prompt(session, tokens.subspan(n_done, n),
+                   {.n_new_tokens = static_cast<std::int64_t>(*turn.n_unsettled) + options.max_new_tokens});
+    snapshots.take(session);
+    n_done += n;
+  }
+  if (n_done < tokens.size())
+    prefill_prompt(session, tokens.subspan(n_done), {.n_new_tokens = options.max_new_tokens});
+}
+
+void Conversation::Impl::remember(NextTurn&& turn, bool is_set_back) {
+  const auto n_done = static_cast<std::size_t>(session.stats().n_tokens_seen);
+  const auto done = static_cast<std::ptrdiff_t>(n_done);
+  if (is_set_back || n_done > turn.n_same || n_done == turn.tokens.size()) {
+    waiting.assign(turn.tokens.begin() + done, turn.tokens.end());
+    turn.tokens.resize(n_done);
+    seen = std::move(turn.tokens);
+    messages = std::move(turn.messages);
+    n_turns = turn.n_turns;
+    return;
+  }
+  const auto written = waiting.begin() + (done - static_cast<std::ptrdiff_t>(seen.size()));
+  seen.insert(seen.end(), waiting.begin(), written);
+  waiting.erase(waiting.begin(), written);
+}
+
+MessagesAnswer Conversation::Impl::go_on(NextTurn turn, const OnText& on_text) {
+  MessagesAnswer answer{.end = AnswerEnd::kStopped};
+  const std::atomic<bool>* const cancel = options.session.cancel;
+  if (cancel != nullptr && *cancel) return answer;
+  const std::int64_t n_appended = std::max<std::int64_t>(options.max_new_tokens - 1, 0);
+  const std::size_t n_tokens = turn.tokens.size();
+  require_trained_positions(*model, session.options(), static_cast<std::int64_t>(n_tokens) + n_appended);
+
+  // Without logits an answer cannot begin: then the last token is decoded again.
+  const std::size_t n_kept = std::min(turn.n_same, seen.size());
+  const bool is_there = n_kept == n_tokens && n_kept == seen.size() && !session.logits().empty();
+  const std::size_t n_back = n_kept == n_tokens && !is_there ? n_tokens - 1 : n_kept;
+  const bool is_set_back = n_back < seen.size();
+  if (is_set_back) {
+    go_back(n_back, n_kept);
+    turn.read_anew(*model, seen.size());
+  }
+  answer.n_cached = session.stats().n_tokens_seen;
+  {
+    if (!turn.messages.empty())
+      turn.messages.push_back({{"assistant", ""}, static_cast<std::int64_t>(turn.tokens.size())});
+    const OnExit note([&] { remember(std::move(turn), is_set_back); });
+    try {
+      append(turn);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kCancelled) throw;
+      answer.n_new = session.stats().n_tokens_seen - answer.n_cached;
+      return answer;
+    }
+  }
+  answer.n_new = session.stats().n_tokens_seen - answer.n_cached;
+  generate(answer, on_text);
+  return answer;
+}
+
+void Conversation::Impl::generate(MessagesAnswer& answer, const OnText& on_text) {
+  const std::int64_t n_before = session.stats().n_tokens_seen;
+  std::vector<Token> made;
+  bool is_stopped = false;
+  const auto give = [&](std::string_view text) {
+    answer.text += text;
+    on_text(text);
+  };
+  const OnExit note([&] {  // also of an answer that fails half way
+    const auto written = made.begin() + static_cast<std::ptrdiff_t>(session.stats().n_tokens_seen - n_before);
+    seen.insert(seen.end(), made.begin(), written);
+    waiting.assign(written, made.end());
+    if (messages.empty()) return;
+    messages.back().message.content = answer.text;
+    messages.back().n_tokens = static_cast<std::int64_t>(seen.size() + waiting.size());
+  });
+  try {
+    const std::atomic<bool>* const cancel = options.session.cancel;
+    const Generation generation = session.generate({.max_new_tokens = options.max_new_tokens,
+                                                    .sampling = options.sampling,
+                                                    .grammar = options.grammar,
+                                                    .stop = options.stop,
+                                                    .recent = seen,
+                                                    .on_token =
+                                                        [&](Token token, std::string_view text) {
+                                                          made.push_back(token);
+                                                          give(text);
+                                                          is_stopped = cancel != nullptr && *cancel;
+                                                          return !is_stopped;
+                                                        },
+                                                    .on_rest = give});
+    if (!is_stopped) answer.end = generation.reached_end ? AnswerEnd::kByModel : AnswerEnd::kAtLength;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kCancelled) throw;
+  }
+}
+
+}  // namespace kvevict
