@@ -27,7 +27,7 @@ KINDS = (
     ("attention", "K and V of each token in each layer: any token can go."),
     ("latent (MLA)", "one compressed row of each token in the place of K and V (DeepSeek 2 and its descendants)."),
     ("indexed", "a second, small key of each token chooses which tokens a query looks at. It goes with its token."),
-    ("sliding window", "some layers see only the newest tokens. All layers keep what the strategy keeps."),
+    ("sliding window", "some layers see only the newest tokens, and are held at that window; the others keep what the strategy keeps."),
     ("hybrid", ("some layers have attention, the others a state that has read every token. Evicting takes tokens from the "
                "layers with attention; the state still knows of them.")),
     ("recurrent", "a state alone: there is nothing to evict."),

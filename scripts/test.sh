@@ -133,7 +133,7 @@ case "$mode" in
     run_tests release unsanitized -LE sanitized -j "$JOBS"
     ;;
   --full)
-    n_steps=20
+    n_steps=21
     scripts/setup.sh || exit 1
     step "packages"
     install_packages clang clang-tidy clang-format
@@ -148,6 +148,7 @@ case "$mode" in
     stage fuzz run_fuzzers
     stage dev run_tests dev all -L quick
     stage architectures long_check scripts/long/architectures.sh
+    stage sliding-window long_check scripts/long/sliding_window.sh
     stage parity long_check scripts/long/parity.sh
     stage long-document long_check scripts/long/long_document.py
     stage chat-200 long_check scripts/long/chat_200.py

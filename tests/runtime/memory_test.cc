@@ -173,8 +173,8 @@ TEST(Memory, OfLlamaCppsOwnBuffersIsToldWithoutWeights) {
     const SessionOptions options =
         resolved_options(*the_model(), *policy, options_of(PrefillMode::kFull, std::nullopt));
     const auto told = compute_bytes_needed(*the_model_without_weights(), options, 1024);
-    const LlamaLogCapture log;
     Session session(the_model(), policy, options);
+    const LlamaLogCapture log;  // behind the context in which a session tries its rows
     session.reserve(1024);
     const std::string mark = "compute buffer size =";
     double mib = 0;
