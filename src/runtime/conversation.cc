@@ -44,6 +44,7 @@ Conversation::Conversation(std::shared_ptr<const Model> model, std::shared_ptr<c
                                       .chat_template = std::move(chat_template),
                                       .session = std::move(session),
                                       .snapshots = std::move(snapshots)});
+  impl_->can_trim = !impl_->model->info().has_state;
 }
 
 Conversation::~Conversation() = default;

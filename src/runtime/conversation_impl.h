@@ -44,7 +44,7 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   std::vector<Token> waiting{};             // of the conversation, not yet in the cache
   std::vector<RecordedMessage> messages{};  // of the conversation, if they are known
   bool takes_lists = false;                 // whether the program brought a list of messages
-  bool can_trim = true;                     // until the session says otherwise
+  bool can_trim = true;                     // no model with a state can; others until the session says so
   std::int64_t n_turns = 0;
   SessionStats past{};  // of what the session went back from
   std::string model_sha256{};

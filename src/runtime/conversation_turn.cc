@@ -160,9 +160,10 @@ bool Conversation::Impl::is_restored(std::int64_t n_tokens) {
 /// An answer's beginning is a place to go back to if the session cannot be trimmed to it later.
 bool Conversation::Impl::wants_snapshot(std::size_t n_tokens) const {
   if (!snapshots.are_wanted() || session.policy().score_request()) return false;
-  if (!can_trim) return true;
+  if (!can_trim || model->info().n_window > 0)
+    return true;  // a window reaches back no further than it is long
   const std::optional<std::int64_t> budget =
-      session.policy().budget_tokens(PolicyState{.n_layers = model->info().n_layers});
+      session.policy().budget_tokens(PolicyState{.n_layers = model->info().n_cache_layers()});
   return budget && static_cast<std::int64_t>(n_tokens) + options.max_new_tokens > *budget;
 }
 

@@ -22,7 +22,7 @@ std::int64_t bytes_of(const SessionSnapshot& snapshot) {
 /// About what a copy of `session` takes.
 std::int64_t expected_bytes(const Session& session) {
   const SessionStats stats = session.stats();
-  return stats.n_cells == 0 ? 0 : stats.kv_bytes / stats.n_cells * stats.n_tokens_held;
+  return stats.n_cells == 0 ? 0 : stats.kv_bytes / stats.n_cells * stats.n_tokens_held + stats.state_bytes;
 }
 
 }  // namespace

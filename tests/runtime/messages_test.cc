@@ -248,5 +248,29 @@ TEST(MessagesTest, RefusesWhatIsNoList) {
   EXPECT_THROW(make_chat("full", options), Error);
 }
 
+/// A model whose state cannot go back: a copy of a turn is put back, at once and with a cache that was
+/// evicted.
+TEST(MessagesTest, AHybridModelGoesBackByCopies) {
+  const auto model = load_model(talking_hybrid_model_path());
+  for (const char* strategy : {"full", "sink_recent:4:30"}) {
+    Conversation chat(model, make_policy(strategy), options_for());
+    Messages messages = {{"system", "there"}};
+    for (const char* message : {"hello there", "and again", "hello and hello"})
+      take_turn(chat, messages, message);
+    messages[5].content = "again and again";
+    messages.resize(6);
+    const MessagesAnswer result = answer(chat, messages);
+    EXPECT_GT(result.n_cached, 10) << strategy;
+    EXPECT_GT(result.n_new, 0) << strategy;
+
+    Conversation other(model, make_policy(strategy), options_for());
+    Messages before = {{"system", "there"}};
+    for (const char* message : {"hello there", "and again"}) take_turn(other, before, message);
+    before.push_back(messages[5]);
+    EXPECT_EQ(result.text, answer(other, before).text) << strategy;
+    expect_alike(chat, other, kOtherBatches);
+  }
+}
+
 }  // namespace
 }  // namespace kvevict::test

@@ -244,18 +244,8 @@ void add_sentence_pieces(gguf_context* gguf) {
   gguf_set_val_bool(gguf, "tokenizer.ggml.add_bos_token", true);
 }
 
-}  // namespace
-
-fs::path sentence_piece_model_path() {
-  const fs::path bare = random_model_path("llama",
-                                          {{"context_length", 256},
-                                           {"embedding_length", 64},
-                                           {"block_count", 2},
-                                           {"feed_forward_length", 64},
-                                           {"attention.head_count", 2},
-                                           {"attention.head_count_kv", 1},
-                                           {"rope.dimension_count", 32}},
-                                          add_sentence_pieces);
+/// A model with sentence pieces, and a chat template over them.
+fs::path talking(const fs::path& bare) {
   // llama.cpp does not save a template that it was given with made-up weights
   return altered_model_path(
       bare, "-talk",
@@ -263,6 +253,36 @@ fs::path sentence_piece_model_path() {
         "{% for m in messages %}{% if m.role == 'user' %}{{ bos_token + '[INST] ' + m.content + ' [/INST]' }}"
         "{% elif m.role == 'system' %}{{ '<<SYS>>\\n' + m.content + '\\n<</SYS>>\\n\\n' }}"
         "{% else %}{{ ' ' + m.content + ' ' + eos_token }}{% endif %}{% endfor %}"}});
+}
+
+}  // namespace
+
+fs::path sentence_piece_model_path() {
+  return talking(random_model_path("llama",
+                                   {{"context_length", 256},
+                                    {"embedding_length", 64},
+                                    {"block_count", 2},
+                                    {"feed_forward_length", 64},
+                                    {"attention.head_count", 2},
+                                    {"attention.head_count_kv", 1},
+                                    {"rope.dimension_count", 32}},
+                                   add_sentence_pieces));
+}
+
+fs::path hybrid_model_path() {
+  return random_model_path("lfm2",
+                           {{"context_length", 512},
+                            {"embedding_length", 64},
+                            {"block_count", 5},
+                            {"feed_forward_length", 64},
+                            {"attention.head_count", 2},
+                            {"shortconv.l_cache", 3},
+                            {"rope.dimension_count", 32}},
+                           add_sentence_pieces, {{"attention.head_count_kv", {0, 1, 0, 1, 1}}});
+}
+
+fs::path talking_hybrid_model_path() {
+  return talking(hybrid_model_path());
 }
 
 fs::path alibi_model_path() {
@@ -286,19 +306,6 @@ fs::path sliding_window_model_path() {
                                       {"attention.key_length", 32},
                                       {"attention.value_length", 32},
                                       {"attention.sliding_window", 32}});
-}
-
-fs::path hybrid_model_path() {
-  return random_model_path("lfm2",
-                           {{"vocab_size", 128},
-                            {"context_length", 512},
-                            {"embedding_length", 64},
-                            {"block_count", 5},
-                            {"feed_forward_length", 64},
-                            {"attention.head_count", 2},
-                            {"shortconv.l_cache", 3},
-                            {"rope.dimension_count", 32}},
-                           add_no_vocabulary, {{"attention.head_count_kv", {0, 1, 0, 1, 1}}});
 }
 
 fs::path many_positions_model_path() {

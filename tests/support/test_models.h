@@ -62,6 +62,9 @@ inline constexpr std::size_t kShallowLayers = 4;
 /// the others keep a state; the trained context is 512.
 [[nodiscard]] std::filesystem::path hybrid_model_path();
 
+/// The same with a chat template: it answers in pieces of words.
+[[nodiscard]] std::filesystem::path talking_hybrid_model_path();
+
 /// A tiny random model with several positions for each token (Qwen2-VL, M-RoPE), of the shape and weights of
 /// `tiny_model_path`.
 [[nodiscard]] std::filesystem::path many_positions_model_path();
