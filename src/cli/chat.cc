@@ -160,6 +160,7 @@ void run_chat(ChatFlags flags) {
     spec.config.sink_tokens = std::max(n_system, n_own);
     if (flags.strategy.budget) set_total_budget(spec, *flags.strategy.budget);
   }
+  note_positions(flags.engine, *model);
   ModelRun run = make_run(flags.engine, spec, model);
   require_savable(run, flags.save);
   if (flags.engine.dry_run) {

@@ -104,6 +104,7 @@ void run_generate(const GenerateFlags& flags) {
   const std::vector<Token> prompt = prompt_tokens(flags, *model);
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
   const RunSize size{.n_prompt = n_prompt, .n_new = flags.generation.max_new_tokens};
+  note_positions(flags.engine, *model);
   ModelRun run = make_run(flags.engine, spec, model, size);
   if (flags.engine.dry_run) {
     fmt::print("{}", dry_run_text(run, size));

@@ -77,6 +77,15 @@ std::vector<StrategySpec> specs_for(const Model& model, std::vector<StrategySpec
   return specs;
 }
 
+void note_positions(const EngineFlags& engine, const Model& model) {
+  const ModelInfo& info = model.info();
+  if (!engine.is_bounded() || !engine.positions.empty() || info.can_shift_positions) return;
+  spdlog::warn(
+      "the positions of {} cannot be shifted ({}): they stay absolute, and its answers get worse beyond "
+      "the {} tokens that it was trained on",
+      info.name, info.reason_not_shiftable, info.n_context_trained);
+}
+
 ModelRun make_run(const EngineFlags& engine, StrategySpec spec, std::shared_ptr<const Model> model,
                   const RunSize& size) {
   ModelRun run{.model = std::move(model), .policy = nullptr, .options = engine.session_options()};
@@ -88,14 +97,6 @@ ModelRun make_run(const EngineFlags& engine, StrategySpec spec, std::shared_ptr<
   }
   run.policy = make_run_policy(engine, std::move(spec), *run.model, size);
   run.options = resolved_options(*run.model, *run.policy, run.options);
-  const ModelInfo& info = run.model->info();
-  if (engine.is_bounded() && engine.positions.empty() && !info.can_shift_positions) {
-    spdlog::warn(
-        "the positions of {} cannot be shifted ({}): they stay absolute, and its answers get worse beyond "
-        "the {} "
-        "tokens that it was trained on",
-        info.name, info.reason_not_shiftable, info.n_context_trained);
-  }
   return run;
 }
 

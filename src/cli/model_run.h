@@ -11,6 +11,10 @@
 
 namespace kvevict::cli {
 
+/// Says on stderr what it costs if automatic positions were to be had and `model` keeps absolute ones. Once
+/// for a command, however many runs it makes.
+void note_positions(const EngineFlags& engine, const Model& model);
+
 /// A run of `model` with the policy of `spec` as the flags ask for it. Errors: those of the flags and of
 /// `make_run_policy`.
 [[nodiscard]] ModelRun make_run(const EngineFlags& engine, StrategySpec spec,

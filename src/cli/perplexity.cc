@@ -79,9 +79,8 @@ std::string table_of(const std::vector<eval::PerplexityRun>& runs, std::int64_t 
 
 /// Runs one strategy behind the others in `runs`.
 void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Model>& model,
-                  const StrategySpec& spec, const std::string& model_sha256, const std::atomic<bool>* cancel,
-                  std::vector<eval::PerplexityRun>& runs) {
-  const auto policy = make_run_policy(flags.engine, spec, *model);
+                  const std::shared_ptr<const Policy>& policy, const std::string& model_sha256,
+                  const std::atomic<bool>* cancel, std::vector<eval::PerplexityRun>& runs) {
   SessionOptions options = resolved_options(*model, *policy, flags.engine.session_options());
   options.cancel = cancel;
   options.past_trained_context = flags.engine.positions == "absolute";  // asked for, to be measured
@@ -108,7 +107,7 @@ void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Mode
   run.info.seconds_total = run.seconds;
 }
 
-void run_all(const PerplexityFlags& flags, const std::vector<StrategySpec>& specs,
+void run_all(const PerplexityFlags& flags, const std::vector<std::shared_ptr<const Policy>>& policies,
              const std::shared_ptr<const Model>& model, const fs::path& output) {
   const InterruptGuard interrupt;
   const std::string model_sha256 = model->sha256();
@@ -116,8 +115,8 @@ void run_all(const PerplexityFlags& flags, const std::vector<StrategySpec>& spec
                                   flags.window};
   std::vector<eval::PerplexityRun> runs;
   try {
-    for (const StrategySpec& spec : specs) {
-      run_strategy(flags, model, spec, model_sha256, interrupt.flag(), runs);
+    for (const std::shared_ptr<const Policy>& policy : policies) {
+      run_strategy(flags, model, policy, model_sha256, interrupt.flag(), runs);
       eval::write_perplexity(text, runs, output);
     }
   } catch (...) {  // whatever it is, what was done is kept
@@ -152,11 +151,14 @@ void run_perplexity_command(const PerplexityFlags& flags) {
   if (!flags.engine.dry_run) require_writable(output);
   const auto model = flags.engine.load_model();
   specs = specs_for(*model, std::move(specs), flags.strategy);
+  note_positions(flags.engine, *model);
+  std::vector<std::shared_ptr<const Policy>> policies;
   for (const StrategySpec& spec : specs) {  // refuses what cannot run before anything does
     const ModelRun run = make_run(flags.engine, spec, model);
+    policies.push_back(run.policy);
     if (flags.engine.dry_run) fmt::print("{}", dry_run_text(run));
   }
-  if (!flags.engine.dry_run) run_all(flags, specs, model, output);
+  if (!flags.engine.dry_run) run_all(flags, policies, model, output);
 }
 
 }  // namespace

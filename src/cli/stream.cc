@@ -155,6 +155,7 @@ void run_stream(StreamFlags flags) {
   std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
   const std::shared_ptr<const Model> model = flags.engine.load_model();
   specs = specs_for(*model, std::move(specs), flags.strategy);
+  note_positions(flags.engine, *model);
   const ModelRun run = make_run(flags.engine, specs.front(), model);
   require_savable(run, flags.checkpoint);
   if (flags.engine.dry_run) {
