@@ -173,6 +173,22 @@ std::optional<std::int64_t> GgufFile::number_of_layer(const std::string& key, in
   return static_cast<const std::int32_t*>(gguf_get_arr_data(parts_.front().get(), id))[layer];
 }
 
+std::vector<float> GgufFile::floats(const std::string& tensor) const {
+  for (std::size_t part = 0; part < parts_.size(); ++part) {
+    const gguf_context* const gguf = parts_[part].get();
+    const std::int64_t id = gguf_find_tensor(gguf, tensor.c_str());
+    if (id < 0 || gguf_get_tensor_type(gguf, id) != GGML_TYPE_F32) continue;
+    std::vector<float> numbers(gguf_get_tensor_size(gguf, id) / sizeof(float));
+    std::ifstream file(files_[part], std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(gguf_get_data_offset(gguf) + gguf_get_tensor_offset(gguf, id)));
+    file.read(reinterpret_cast<char*>(numbers.data()),
+              static_cast<std::streamsize>(numbers.size() * sizeof(float)));
+    if (!file) throw Error(ErrorCode::kIo, "cannot read " + tensor + " of " + files_[part].string());
+    return numbers;
+  }
+  return {};
+}
+
 std::vector<std::int64_t> GgufFile::tensor_bytes_by_layer(int n_layers) const {
   std::vector<std::int64_t> bytes(static_cast<std::size_t>(n_layers) + 1, 0);
   for (const GgufHandle& part : parts_) {

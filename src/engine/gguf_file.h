@@ -34,6 +34,9 @@ class GgufFile {
   /// `<architecture>.<key>` for layer `layer`: an element of an array, or the one value of all.
   [[nodiscard]] std::optional<std::int64_t> number_of_layer(const std::string& key, int layer) const;
 
+  /// The numbers of a tensor of type f32; empty if there is none of that name. Errors: kIo.
+  [[nodiscard]] std::vector<float> floats(const std::string& tensor) const;
+
   /// Bytes of the tensors of each layer ("blk.N."), and, last, of all others.
   [[nodiscard]] std::vector<std::int64_t> tensor_bytes_by_layer(int n_layers) const;
 

@@ -45,6 +45,7 @@ KeyRotator::KeyRotator(const KeyRotator& other)
       type_(other.type_),
       n_threads_(other.n_threads_),
       rope_mode_(other.rope_mode_),
+      factors_(other.factors_),
       rotates_none_(other.rotates_none_),
       left_(other.left_),
       head_dim_(other.head_dim_),
@@ -53,8 +54,8 @@ KeyRotator::KeyRotator(const KeyRotator& other)
       freq_base_(other.freq_base_),
       freq_scale_(other.freq_scale_) {}
 
-KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads)
-    : backend_(make_backend(n_threads)), type_(type), n_threads_(n_threads) {
+KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads, std::vector<float> factors)
+    : backend_(make_backend(n_threads)), type_(type), n_threads_(n_threads), factors_(std::move(factors)) {
   if (!are_keys_rotated(model)) {
     rotates_none_ = true;
     return;
@@ -84,7 +85,9 @@ KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads)
   if (number("attention.kv_lora_rank", 0) > 0) n_before_ = head_dim_ - n_rotated_;
   freq_base_ = static_cast<float>(number("rope.freq_base", 10000));
   freq_scale_ = llama_model_rope_freq_scale_train(model);
-  if (head_dim_ < 1 || n_rotated_ < 1 || n_rotated_ > head_dim_)
+  const bool has_fitting_factors =
+      factors_.empty() || factors_.size() == static_cast<std::size_t>(n_rotated_) / 2;
+  if (head_dim_ < 1 || n_rotated_ < 1 || n_rotated_ > head_dim_ || !has_fitting_factors)
     refuse_rotation("its metadata does not say their shape");
 }
 
@@ -107,7 +110,9 @@ void KeyRotator::rotate(std::size_t layer, std::span<std::uint8_t> rows,
   ggml_tensor* const part =
       ggml_view_3d(context.get(), keys, head_dim_ - n_before_, n_heads, n_rows, keys->nb[1], keys->nb[2],
                    static_cast<std::size_t>(n_before_) * keys->nb[0]);
-  ggml_tensor* const rotated = ggml_rope_ext_inplace(context.get(), part, positions, nullptr, n_rotated_,
+  ggml_tensor* const factors =
+      factors_.empty() ? nullptr : ggml_new_tensor_1d(context.get(), GGML_TYPE_F32, std::ssize(factors_));
+  ggml_tensor* const rotated = ggml_rope_ext_inplace(context.get(), part, positions, factors, n_rotated_,
                                                      rope_mode_, 0, freq_base_, freq_scale_, 0, 1, 32, 1);
   ggml_cgraph* const graph = ggml_new_graph(context.get());
   ggml_build_forward_expand(graph, rotated);
@@ -116,6 +121,8 @@ void KeyRotator::rotate(std::size_t layer, std::span<std::uint8_t> rows,
   if (!buffer) throw Error(ErrorCode::kOutOfMemory, "no memory to rotate the keys of a layer");
   ggml_backend_tensor_set(keys, rows.data(), 0, rows.size());
   ggml_backend_tensor_set(positions, rotations.data(), 0, rotations.size_bytes());
+  if (factors != nullptr)
+    ggml_backend_tensor_set(factors, factors_.data(), 0, factors_.size() * sizeof(float));
   if (ggml_backend_graph_compute(backend_.get(), graph) != GGML_STATUS_SUCCESS)
     throw Error(ErrorCode::kEngine, "ggml could not rotate the keys of a layer");
   ggml_backend_tensor_get(keys, rows.data(), 0, rows.size());

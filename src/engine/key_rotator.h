@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <span>
+#include <vector>
 
 #include "engine/llama_handles.h"
 
@@ -18,10 +19,11 @@ namespace kvevict {
 /// two rotators at the same time, but not one. A copy has another back end.
 class KeyRotator {
  public:
-  /// For keys of `type` of `model`. Errors: kUnsupported for element types that ggml cannot rotate and
-  /// models whose rotation has scaling factors of its own.
+  /// For keys of `type` of `model`. Errors: kUnsupported for element types that ggml cannot rotate.
   /// `n_threads`: 0: the processors that this process may use.
-  KeyRotator(const llama_model* model, ggml_type type, int n_threads);
+  /// `factors`: by which the model divides the frequencies (Llama 3's rope_freqs), one for two dimensions;
+  /// may be empty.
+  KeyRotator(const llama_model* model, ggml_type type, int n_threads, std::vector<float> factors = {});
   KeyRotator(const KeyRotator& other);
   KeyRotator& operator=(const KeyRotator&) = delete;
 
@@ -44,6 +46,7 @@ class KeyRotator {
   ggml_type type_;
   int n_threads_;
   int rope_mode_ = 0;
+  std::vector<float> factors_;  // of the frequencies; empty: 1
   bool rotates_none_ = false;   // positions are elsewhere than in the keys of this model
   std::set<std::size_t> left_;  // layers without rotation
   int head_dim_ = 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/ggml_types.h"
+#include "engine/gguf_file.h"
 #include "engine/kv_context.h"
 #include "engine/state_rows.h"
 #include "kvevict/error.h"
@@ -85,47 +86,58 @@ void require_known_rows(const std::shared_ptr<const Model>& model, const Session
   static_cast<void>(LoneToken(model, options).decoded(0, 0));
 }
 
-std::unique_ptr<KeyRotator> checked_key_rotator(const std::shared_ptr<const Model>& model,
-                                                const SessionOptions& options) {
-  const ggml_type type = to_ggml(options.type_k);
-  auto rotator = std::make_unique<KeyRotator>(model->handle(), type, options.n_threads);
-  LoneToken lone(model, options);
-  if (!rotator->rotates_any()) {  // learned positions change the keys of a token otherwise
-    static_cast<void>(lone.decoded(0, 0));
-    return rotator;
-  }
-  const std::size_t n_layers = model->info().cache_layers.size();
+namespace {
+
+/// Whether `rotator` rotates as the model does in every layer; layers without rotation are noted in it.
+/// Errors: those of `LoneToken::decoded`.
+bool rotates_as(LoneToken& lone, KeyRotator& rotator, const Model& model, ggml_type type) {
+  const std::size_t n_layers = model.info().cache_layers.size();
   std::vector<bool> is_rotated(n_layers, true);  // layer by layer, as far as was seen: by this rotation …
   std::vector<bool> is_left(n_layers, true);     // … or not at all
   constexpr std::int32_t kPositions[][2] = {{5, 0}, {0, 38}, {40, 23}, {1000, 17}};
   for (std::int32_t i = 0; i < 4; ++i) {
     const auto [from, to] = kPositions[i];
-    const Token token = (7 * i + 3) % model->info().n_vocab;
+    const Token token = (7 * i + 3) % model.info().n_vocab;
     CellArrangement arrangement;
     arrangement.positions = {to};
     arrangement.rows = {{.source_slots = {0}, .rotations = {to - from}}};
     arrangement.rows_of_layer.assign(n_layers, 0);
     const StateRows before = lone.decoded(token, from);
     const StateRows after = lone.decoded(token, to);
-    const StateRows ours(before.arranged(arrangement, rotator.get()), state_form_of(model->handle()));
+    const StateRows ours(before.arranged(arrangement, &rotator), state_form_of(model.handle()));
     for (std::size_t layer = 0; layer < n_layers; ++layer) {
       is_rotated[layer] = is_rotated[layer] && is_same_key(ours, after, layer, type);
       is_left[layer] = is_left[layer] && is_same_key(before, after, layer, type);
     }
   }
   for (std::size_t layer = 0; layer < n_layers; ++layer) {
-    if (is_rotated[layer]) continue;
-    if (is_left[layer]) {
-      rotator->leave(layer);
-      continue;
-    }
-    throw Error(
-        ErrorCode::kUnsupported,
-        "the keys of " + model->info().name +
-            " cannot be rotated layer by layer: ggml's rotation of them differs from the model's own; "
-            "use absolute positions with this strategy");
+    if (!is_rotated[layer] && !is_left[layer]) return false;
+    if (!is_rotated[layer]) rotator.leave(layer);
   }
-  return rotator;
+  return true;
+}
+
+}  // namespace
+
+std::unique_ptr<KeyRotator> checked_key_rotator(const std::shared_ptr<const Model>& model,
+                                                const SessionOptions& options) {
+  const ggml_type type = to_ggml(options.type_k);
+  LoneToken lone(model, options);
+  auto plain = std::make_unique<KeyRotator>(model->handle(), type, options.n_threads);
+  if (!plain->rotates_any()) {  // learned positions change the keys of a token otherwise
+    static_cast<void>(lone.decoded(0, 0));
+    return plain;
+  }
+  if (rotates_as(lone, *plain, *model, type)) return plain;
+  // Not each model whose file has them uses them: they come second.
+  if (std::vector<float> factors = GgufFile(model->path()).floats("rope_freqs.weight"); !factors.empty()) {
+    auto scaled = std::make_unique<KeyRotator>(model->handle(), type, options.n_threads, std::move(factors));
+    if (rotates_as(lone, *scaled, *model, type)) return scaled;
+  }
+  throw Error(ErrorCode::kUnsupported,
+              "the keys of " + model->info().name +
+                  " cannot be rotated layer by layer: ggml's rotation of them differs from the model's own; "
+                  "use absolute positions with this strategy");
 }
 
 }  // namespace kvevict

@@ -327,5 +327,19 @@ TEST(StateRowsTest, RefusesEveryStateThatIsNotWhole) {
   }
 }
 
+/// A model with factors of its frequencies, as Llama 3 has them: K and V of each layer are those that
+/// llama.cpp itself makes of the layer's set when it shifts all layers by it.
+TEST(Layered, RotatesByTheModelsOwnFactors) {
+  const auto model = test::load_model(test::sentence_piece_model_path());
+  SessionOptions options = options_of(KvType::kF32, FlashAttention::kOff, PositionMode::kPacked);
+  std::vector<Token> text;
+  for (int i = 0; i < 120; ++i) text.push_back(3 + (i * 37 + i / 7) % 250);
+  Session layered(model, make_policy("ladder:4:20:20"), options);  // held against the model by itself
+  layered.append(text);
+  layered.evict();
+  EXPECT_EQ(layered.count_occupied_cells(), layered.stats().n_tokens_held);
+  EXPECT_EQ(layered.options().positions, PositionMode::kPacked);
+}
+
 }  // namespace
 }  // namespace kvevict

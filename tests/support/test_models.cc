@@ -140,6 +140,10 @@ void fill_with_small_numbers(ggml_tensor* tensor, void* /*user_data*/) {
     state = state * 1664525U + 1013904223U;
     value = -static_cast<float>(state >> 8) / static_cast<float>(1U << 28);
   }
+  // factors of frequencies, as Llama 3 has them
+  if (std::string_view(tensor->name) == "rope_freqs.weight") {
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = i < values.size() / 2 ? 1.0F : 8.0F;
+  }
   ggml_backend_tensor_set(tensor, values.data(), 0, ggml_nbytes(tensor));
 }
 
