@@ -181,6 +181,28 @@ TEST(Hybrid, ForksGoOnEachForItself) {
   EXPECT_LE(most_different(twin.logits(), again.logits()), 1e-5);
 }
 
+TEST(Hybrid, BatchesOverForksKeepTheStatesApart) {
+  const std::vector<Token> text = made_up_tokens(200);
+  SessionOptions options = exact();
+  options.n_sequences = 2;
+  Session first(hybrid(), make_policy("full"), options);
+  first.append(std::span(text).first(100));
+  Session second = first.fork();
+  Session* const both[] = {&first, &second};
+  for (std::size_t i = 0; i < 10; ++i) {
+    const Token tokens[] = {text[100 + i], text[150 + i]};
+    Session::append_each(both, tokens);
+  }
+  std::size_t from = 100;
+  for (Session* const session : both) {
+    Session alone(hybrid(), make_policy("full"), exact());
+    alone.append(std::span(text).first(100));
+    for (std::size_t i = 0; i < 10; ++i) alone.append(std::span(text).subspan(from + i, 1));
+    EXPECT_LE(most_different(session->logits(), alone.logits()), 1e-5);
+    from += 50;
+  }
+}
+
 TEST(Hybrid, AStateGoesBackToNoTokenButTheBeginning) {
   const std::vector<Token> text = made_up_tokens(100);
   Session session(hybrid(), make_policy("full"), exact());
