@@ -130,7 +130,7 @@ std::int64_t KvContext::kv_bytes() const noexcept {
   return kv_bytes_of(*model_, options_, n_cells_);
 }
 
-std::int64_t KvContext::state_bytes() const {
+std::int64_t KvContext::state_bytes() const noexcept {
   if (!model_->info().has_state || !context_ || cells_.is_lost()) return 0;
   std::size_t most = 0;  // of a sequence: as llama.cpp hands its state out, without its cells
   for (std::size_t s = 0; s < is_in_use_.size(); ++s) {
@@ -138,6 +138,11 @@ std::int64_t KvContext::state_bytes() const {
                                                        LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY));
   }
   return static_cast<std::int64_t>(most * is_in_use_.size());
+}
+
+void KvContext::note_copies(std::int64_t bytes, int n_states) noexcept {
+  const std::int64_t in_states = state_bytes() / std::ssize(is_in_use_) * n_states;  // not of K and V
+  kv_bytes_peak_ = std::max(kv_bytes_peak_, kv_bytes() + std::max<std::int64_t>(0, bytes - in_states));
 }
 
 llama_seq_id KvContext::take_sequence() {
@@ -220,7 +225,7 @@ std::vector<TokenRange> KvContext::occupied_cells(std::span<const std::uint8_t> 
 void KvContext::carry_out(llama_seq_id sequence, const CellChanges& changes, const KeyRotator* rotator) {
   static_cast<void>(context());
   cells_.carry_out(sequence, changes, rotator);
-  if (changes.arrangement) kv_bytes_peak_ = std::max(kv_bytes_peak_, kv_bytes() + cells_.bytes_copied());
+  if (changes.arrangement) note_copies(cells_.bytes_copied(), 2);
 }
 
 void KvContext::resize(std::int64_t n_cells) {
@@ -244,7 +249,8 @@ void KvContext::rebuild(std::int64_t n_cells) {
   const llama_seq_id shifted = cells_.shifted_sequence();
   const std::int64_t n_old = n_cells_;
   const auto copied = static_cast<std::int64_t>(rows.size());
-  kv_bytes_peak_ = std::max(kv_bytes_peak_, kv_bytes() + copied);
+  const int n_states = is_one ? 1 : n_sequences_in_use();
+  note_copies(copied, n_states);
   was_shared_ = n_sequences_in_use() > 1;  // what is put back lies in known places if one sequence has it
   const auto refill = [&](std::int64_t n) {
     install(make_context(n), n);
@@ -260,7 +266,7 @@ void KvContext::rebuild(std::int64_t n_cells) {
     });
     refill(n_cells);
   }
-  kv_bytes_peak_ = std::max(kv_bytes_peak_, kv_bytes() + copied);
+  note_copies(copied, n_states);
   rows = {};
   malloc_trim(0);  // glibc keeps freed buffers below 32 MiB: hand them back to the system
 }

@@ -103,7 +103,7 @@ class KvContext {
   [[nodiscard]] int n_outputs() const noexcept { return n_outputs_; }
   [[nodiscard]] std::int64_t kv_bytes() const noexcept;
   /// Bytes of the states of all sequences, of a model that keeps some; known once a token was decoded.
-  [[nodiscard]] std::int64_t state_bytes() const;
+  [[nodiscard]] std::int64_t state_bytes() const noexcept;
   [[nodiscard]] std::int64_t kv_bytes_peak() const noexcept { return kv_bytes_peak_; }
   [[nodiscard]] const ThreadCount& threads() const noexcept { return threads_; }
   [[nodiscard]] std::int64_t n_decode_calls() const noexcept { return n_decode_calls_; }
@@ -116,6 +116,9 @@ class KvContext {
   void install(LlamaContextHandle context, std::int64_t n_cells);
   void rebuild(std::int64_t n_cells);
   void forget(std::span<const BatchToken> batch) noexcept;
+
+  /// Rows that lie beside the cells, in `bytes` of llama.cpp's states, of which `n_states` hold a fixed one.
+  void note_copies(std::int64_t bytes, int n_states) noexcept;
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;

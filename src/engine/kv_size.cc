@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "engine/model_traits.h"
 
 namespace kvevict {
 namespace {
@@ -16,6 +17,10 @@ std::int64_t window_cells(const Model& model, const SessionOptions& options, std
 
 bool holds_windows(const Model& model, const SessionOptions& options) {
   return model.info().n_window > 0 && options.n_sequences == 1;
+}
+
+bool packs_by_rows(const Model& model) {
+  return moves_by_rows(model.handle());
 }
 
 std::int64_t kv_bytes_of(const Model& model, const SessionOptions& options, std::int64_t n_cells) {

@@ -11,6 +11,9 @@ namespace kvevict {
 /// tokens, which it cannot do to cells that two sequences share.
 [[nodiscard]] bool holds_windows(const Model& model, const SessionOptions& options);
 
+/// Whether packing the positions of `model` copies rows: llama.cpp does not shift them (`moves_by_rows`).
+[[nodiscard]] bool packs_by_rows(const Model& model);
+
 /// Bytes of K and V of a context of `n_cells` cells, a multiple of 256.
 [[nodiscard]] std::int64_t kv_bytes_of(const Model& model, const SessionOptions& options,
                                        std::int64_t n_cells);

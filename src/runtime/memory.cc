@@ -27,7 +27,9 @@ class RunPlan {
         window_bytes_per_token_(model.window_bytes_per_token(options.type_k, options.type_v)),
         n_window_(model.info().n_window),
         n_slack_(decode_slack(policy, *options.positions, options.n_decode_slack)),
-        is_arranged_(policy.is_per_layer() || policy.score_request()),
+        packs_by_rows_(packs_by_rows(model)),
+        is_arranged_(policy.is_per_layer() || policy.score_request() ||
+                     (packs_by_rows_ && *options.positions == PositionMode::kPacked)),
         is_any_length_(size.n_prompt >= kAnyLength),
         packs_late_(*options.positions == PositionMode::kAuto && n_trained_ > 0 &&
                     size.n_prompt + size.n_new - 1 > n_trained_),
@@ -81,6 +83,11 @@ class RunPlan {
     if (is_arranged_) hold_beside(row_bytes(n_before) + row_bytes(n_after));
   }
 
+  /// Positions are packed beside `n` tokens: shifts, or rows that are arranged anew.
+  void pack(std::int64_t n) {
+    if (is_arranged_ || packs_by_rows_) hold_beside(2 * row_bytes(n));
+  }
+
   void hold(std::int64_t n_tokens) { needed_.n_tokens_held = std::max(needed_.n_tokens_held, n_tokens); }
 
   /// All tokens of a run that nothing bounds: `Session` holds no more than the trained context.
@@ -94,6 +101,7 @@ class RunPlan {
   const Policy& policy_;
   const SessionOptions& options_;
   std::int64_t n_layers_, n_trained_, bytes_per_token_, window_bytes_per_token_, n_window_, n_slack_;
+  bool packs_by_rows_;  // llama.cpp does not shift the positions of the model
   bool is_arranged_;    // rows, at every eviction
   bool is_any_length_;  // of the prompt
   bool packs_late_;     // automatic positions reach the trained context
@@ -152,7 +160,7 @@ void RunPlan::stream_chunks(std::int64_t budget, std::int64_t n_bound) {
     hold(n_evicted);
     n_held = budget + n_last;
   }
-  if (packs_late_ && n_chunk > std::min(options_.n_batch, options_.n_ubatch)) evict(n_bound, n_bound);
+  if (packs_late_ && n_chunk > std::min(options_.n_batch, options_.n_ubatch)) pack(n_bound);
   answer(n_held, budget);
 }
 
@@ -165,7 +173,7 @@ void RunPlan::answer(std::int64_t n_held, std::optional<std::int64_t> budget) {
   const bool is_over = n_held + 1 > n_most;
   if (is_over && n_appended > 0) evict(n_held, *budget);
   if ((is_over ? *budget - 1 : n_held) + n_appended > n_most) evict(n_most, *budget);
-  if (packs_late_) evict(n_most, n_most);  // what is beyond was evicted before
+  if (packs_late_) pack(n_most);  // what is beyond was evicted before
 }
 
 }  // namespace

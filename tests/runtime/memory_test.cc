@@ -144,6 +144,27 @@ TEST(Memory, CountsTheCopiesOfPackingInTheMiddleOfARun) {
   }
 }
 
+TEST(Memory, OfModelsOfOtherKindsIsTold) {
+  for (const auto& path : {test::hybrid_model_path(), test::many_positions_model_path()}) {
+    SCOPED_TRACE(path.filename().string());
+    for (const char* const strategy : {"full", "sink_recent:4:156", "ladder:4:92:64"}) {
+      for (const PositionMode positions :
+           {PositionMode::kAbsolute, PositionMode::kPacked, PositionMode::kAuto}) {
+        for (const PrefillMode prefill : {PrefillMode::kFull, PrefillMode::kBounded})
+          expect_told(strategy, options_of(prefill, positions), {.n_prompt = 400, .n_new = 20},
+                      test::load_model(path));
+      }
+    }
+    expect_told("sink_recent:4:156", options_of(PrefillMode::kBounded, PositionMode::kAuto),
+                {.n_prompt = 700, .n_new = 20}, test::load_model(path));  // packed once
+  }
+  for (const char* const strategy : {"full", "sink_recent:4:156"}) {
+    for (const PrefillMode prefill : {PrefillMode::kFull, PrefillMode::kBounded})
+      expect_told(strategy, options_of(prefill, PositionMode::kAbsolute), {.n_prompt = 700, .n_new = 20},
+                  test::load_model(test::sliding_window_model_path()));
+  }
+}
+
 TEST(Memory, OfTheDefaultModelIsTold) {
   for (const char* const strategy : {"sink_recent:4:156", "h2o:0:80:80", "ladder:4:92:64"}) {
     expect_told(strategy, options_of(PrefillMode::kFull, std::nullopt), {.n_prompt = 260, .n_new = 4},
