@@ -46,8 +46,10 @@ std::string with_demo_budgets(const std::string& names) {
 
 /// What demo mode sets if the user says nothing.
 void apply_demo_mode(LongBenchFlags& flags) {
-  if (flags.strategy.strategy.empty() && flags.strategy.strategies.empty())
+  if (!flags.strategy.is_named()) {
     flags.strategy.strategy = "sink_recent";
+    flags.strategy.is_ours = true;
+  }
   flags.strategy.strategy = with_demo_budgets(flags.strategy.strategy);
   flags.strategy.strategies = with_demo_budgets(flags.strategy.strategies);
   if (!flags.num_examples) flags.num_examples = kDemoExamples;

@@ -11,10 +11,12 @@
 #include <utility>
 
 #include "base/units.h"
+#include "engine/kv_size.h"
 #include "engine/trained_context.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
 #include "kvevict/registry.h"
+#include "kvevict/session.h"
 #include "text/utf8.h"
 
 namespace kvevict::cli {
@@ -31,6 +33,16 @@ void raise_to_window(StrategySpec& spec, const Model& model) {
   spec.config.recent_tokens = n_window;
 }
 
+/// What a limit leaves of the recent window must not take tokens out of the model's windows either.
+void require_window(const StrategySpec& spec, const Model& model, const std::string& limit) {
+  const int n_window = model.info().n_window;
+  if (!policy_info(spec.name).uses("recent") || spec.config.recent_tokens >= n_window) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("--kv_memory {} leaves {} a recent window of {} tokens, and layers of {} have a "
+                          "window of {}: give more memory or a smaller sink",
+                          limit, spec.name, spec.config.recent_tokens, model.info().name, n_window));
+}
+
 }  // namespace
 
 std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec,
@@ -43,7 +55,7 @@ std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, Strateg
       spdlog::warn("--kv_memory is not used by {}: it keeps every token", spec.name);
     } else {
       spec = fit_to_memory(std::move(spec), limit, model, engine.session_options(), size);
-      raise_to_window(spec, model);
+      require_window(spec, model, engine.kv_memory);
       policy = make_policy(spec);
       spdlog::info("--kv_memory {}: the strategy is {}", engine.kv_memory, to_string(spec));
       if (const auto bytes = state_bytes_needed(model, engine.session_options()))
@@ -86,6 +98,29 @@ void note_positions(const EngineFlags& engine, const Model& model) {
       info.name, info.reason_not_shiftable, info.n_context_trained);
 }
 
+namespace {
+
+/// Automatic positions that the user did not name need keys that can be rotated, which a session finds out
+/// when it is made: where they cannot, it stays absolute.
+void try_positions(const EngineFlags& engine, ModelRun& run) {
+  const bool is_named = !engine.positions.empty() || run.policy->required_positions();
+  const bool rotates_rows =
+      run.policy->is_per_layer() || run.policy->score_request() || packs_by_rows(*run.model);
+  if (is_named || !rotates_rows || engine.dry_run || run.options.positions == PositionMode::kAbsolute) return;
+  SessionOptions options = run.options;
+  options.positions.reset();
+  options = Session(run.model, run.policy, options).options();
+  if (options.positions == PositionMode::kAbsolute) {
+    spdlog::warn(
+        "the keys of {} cannot be rotated row by row: positions stay absolute, and its answers get worse "
+        "beyond the {} tokens that it was trained on",
+        run.model->info().name, run.model->info().n_context_trained);
+  }
+  run.options = options;
+}
+
+}  // namespace
+
 ModelRun make_run(const EngineFlags& engine, StrategySpec spec, std::shared_ptr<const Model> model,
                   const RunSize& size) {
   ModelRun run{.model = std::move(model), .policy = nullptr, .options = engine.session_options()};
@@ -97,6 +132,7 @@ ModelRun make_run(const EngineFlags& engine, StrategySpec spec, std::shared_ptr<
   }
   run.policy = make_run_policy(engine, std::move(spec), *run.model, size);
   run.options = resolved_options(*run.model, *run.policy, run.options);
+  try_positions(engine, run);
   return run;
 }
 

@@ -79,11 +79,12 @@ std::string table_of(const std::vector<eval::PerplexityRun>& runs, std::int64_t 
 
 /// Runs one strategy behind the others in `runs`.
 void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Model>& model,
-                  const std::shared_ptr<const Policy>& policy, const std::string& model_sha256,
-                  const std::atomic<bool>* cancel, std::vector<eval::PerplexityRun>& runs) {
-  SessionOptions options = resolved_options(*model, *policy, flags.engine.session_options());
+                  const ModelRun& planned, const std::string& model_sha256, const std::atomic<bool>* cancel,
+                  std::vector<eval::PerplexityRun>& runs) {
+  const std::shared_ptr<const Policy>& policy = planned.policy;
+  SessionOptions options = planned.options;
   options.cancel = cancel;
-  options.past_trained_context = flags.engine.positions == "absolute";  // asked for, to be measured
+  if (flags.engine.positions == "absolute") options.past_trained_context = true;  // asked for, to be measured
   runs.emplace_back();
   eval::PerplexityRun& run = runs.back();
   run.info = describe(flags, *model, *policy, options);
@@ -107,7 +108,7 @@ void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Mode
   run.info.seconds_total = run.seconds;
 }
 
-void run_all(const PerplexityFlags& flags, const std::vector<std::shared_ptr<const Policy>>& policies,
+void run_all(const PerplexityFlags& flags, const std::vector<ModelRun>& planned,
              const std::shared_ptr<const Model>& model, const fs::path& output) {
   const InterruptGuard interrupt;
   const std::string model_sha256 = model->sha256();
@@ -115,8 +116,8 @@ void run_all(const PerplexityFlags& flags, const std::vector<std::shared_ptr<con
                                   flags.window};
   std::vector<eval::PerplexityRun> runs;
   try {
-    for (const std::shared_ptr<const Policy>& policy : policies) {
-      run_strategy(flags, model, policy, model_sha256, interrupt.flag(), runs);
+    for (const ModelRun& run : planned) {
+      run_strategy(flags, model, run, model_sha256, interrupt.flag(), runs);
       eval::write_perplexity(text, runs, output);
     }
   } catch (...) {  // whatever it is, what was done is kept
@@ -152,13 +153,12 @@ void run_perplexity_command(const PerplexityFlags& flags) {
   const auto model = flags.engine.load_model();
   specs = specs_for(*model, std::move(specs), flags.strategy);
   note_positions(flags.engine, *model);
-  std::vector<std::shared_ptr<const Policy>> policies;
+  std::vector<ModelRun> planned;
   for (const StrategySpec& spec : specs) {  // refuses what cannot run before anything does
-    const ModelRun run = make_run(flags.engine, spec, model);
-    policies.push_back(run.policy);
-    if (flags.engine.dry_run) fmt::print("{}", dry_run_text(run));
+    planned.push_back(make_run(flags.engine, spec, model));
+    if (flags.engine.dry_run) fmt::print("{}", dry_run_text(planned.back()));
   }
-  if (!flags.engine.dry_run) run_all(flags, policies, model, output);
+  if (!flags.engine.dry_run) run_all(flags, planned, model, output);
 }
 
 }  // namespace

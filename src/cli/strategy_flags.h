@@ -44,10 +44,11 @@ struct StrategyFlags {
   std::map<std::string, std::optional<std::int64_t>>
       values;                          ///< Of single flags, by the keys of the grammar.
   std::optional<std::int64_t> budget;  ///< Tokens in all.
+  bool is_ours = false;                ///< The command itself set the texts above, the user none.
   bool has_auto_sink = false;          ///< `--sink_tokens auto`: the command itself counts the tokens.
 
   /// Whether the user names a strategy, or leaves it to the command.
-  [[nodiscard]] bool is_named() const { return !strategy.empty() || !strategies.empty(); }
+  [[nodiscard]] bool is_named() const { return !is_ours && (!strategy.empty() || !strategies.empty()); }
 
   /// Whether the user says nothing about strategies at all.
   [[nodiscard]] bool is_untouched() const;

@@ -4,6 +4,7 @@
 #include "cli/model_run.h"
 #include "cli/prompt_flags.h"
 #include "kvevict/error.h"
+#include "kvevict/session.h"
 #include "support/program.h"
 #include "support/test_models.h"
 
@@ -22,6 +23,21 @@ TEST(KindsOfModels, TheRecentWindowIsRaisedToThatOfTheModel) {
   EXPECT_EQ(to_string(raised->spec()), "sink_recent:4:32");
   const auto longer = make_run_policy(bounded(), parse_strategy("sink_recent:4:100"), *model);
   EXPECT_EQ(to_string(longer->spec()), "sink_recent:4:100");
+}
+
+TEST(KindsOfModels, ALimitThatIsTooSmallForTheWindowIsRefused) {
+  const auto model = test::load_model(test::sliding_window_model_path());
+  EngineFlags engine = bounded();
+  engine.batch = engine.ubatch = 32;
+  const std::int64_t row = model->kv_bytes_per_token(KvType::kF16, KvType::kF16);
+  engine.kv_memory = std::to_string(256 * row);  // the sink leaves 20 tokens beside a chunk
+  try {
+    static_cast<void>(make_run_policy(engine, parse_strategy("sink_recent:204:100"), *model));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("--kv_memory"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("window"), std::string::npos) << error.what();
+  }
 }
 
 TEST(KindsOfModels, WhereThereIsNothingToEvictADefaultKeepsAll) {
@@ -44,6 +60,18 @@ TEST(KindsOfModels, ADefaultFitsAShortContext) {
       make_run(bounded(), specs_for(*model, flags.specs("sink_recent"), flags).front(), model);
   EXPECT_EQ(to_string(run.policy->spec()), "sink_recent:64:128");
   EXPECT_EQ(run.options.n_chunk, 128);
+}
+
+TEST(KindsOfModels, ADefaultStaysAbsoluteWhereRowsCannotRotate) {
+  const auto model =
+      test::load_model(test::yarn_rope_model_path());  // other frequencies than ggml's rotation
+  const ModelRun run = make_run(bounded(), parse_strategy("ladder:4:60:60"), model);
+  EXPECT_EQ(run.options.positions, PositionMode::kAbsolute);
+  EXPECT_NO_THROW(Session(run.model, run.policy, run.options));
+  EngineFlags named = bounded();
+  named.positions = "packed";
+  const ModelRun refused = make_run(named, parse_strategy("ladder:4:60:60"), model);
+  EXPECT_THROW(Session(refused.model, refused.policy, refused.options), Error);
 }
 
 TEST(KindsOfModels, AHybridModelSaysWhereItsCacheIs) {
