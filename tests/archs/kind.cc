@@ -1,25 +1,17 @@
 #include "archs/kind.h"
 
-#include <array>
 #include <cstdlib>
 #include <stdexcept>
 
 #include "engine/llama_handles.h"
+#include "engine/model_metadata.h"
 
 namespace kvevict::test {
 namespace {
 
-/// The value of `<architecture>.<key>`, or of `key` if it begins with a name of its own; empty if it is not
-/// there.
-std::string metadata(const llama_model* model, const std::string& key) {
-  std::array<char, 256> value{};
-  const auto n = llama_model_meta_val_str(model, key.c_str(), value.data(), value.size());
-  return n < 0 ? std::string() : std::string(value.data());
-}
-
 std::string memory_of(const llama_model* model, const std::string& architecture) {
   const auto is_set = [&](const char* key) {
-    return std::atof(metadata(model, architecture + "." + key).c_str()) != 0;
+    return std::atof(metadata_of(model, architecture + "." + key).value_or("").c_str()) != 0;
   };
   if (llama_model_is_diffusion(model)) return "none: diffusion";
   if (llama_model_has_encoder(model) || !llama_model_has_decoder(model)) return "none: encoder";
@@ -53,8 +45,9 @@ KindOfModel kind_of_model(const std::filesystem::path& path) {
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
   const LlamaModelHandle model(llama_model_load_from_file(path.c_str(), llama_model_default_params()));
   if (!model) throw std::runtime_error("llama.cpp does not load it");
-  KindOfModel kind{
-      .architecture = metadata(model.get(), "general.architecture"), .memory = {}, .positions = {}};
+  KindOfModel kind{.architecture = metadata_of(model.get(), "general.architecture").value_or(""),
+                   .memory = {},
+                   .positions = {}};
   kind.memory = memory_of(model.get(), kind.architecture);
   kind.positions = positions_of(model.get(), kind.architecture);
   return kind;

@@ -1,30 +1,21 @@
 // Which kinds of cache are supported, and what happens with the others.
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "engine/session_snapshot.h"
 #include "kvevict/error.h"
 #include "kvevict/session.h"
+#include "support/exact_runs.h"
 #include "support/plain_llama.h"
 #include "support/test_models.h"
 
 namespace kvevict {
 namespace {
 
-std::vector<Token> made_up_tokens(int n) {
-  std::vector<Token> tokens;
-  for (int i = 0; i < n; ++i) tokens.push_back((i * 37 + i / 7) % 128);
-  return tokens;
-}
-
-SessionOptions exact() {
-  SessionOptions options;
-  options.flash_attention = FlashAttention::kOff;
-  options.type_k = options.type_v = KvType::kF32;
-  options.n_chunk = 64;
-  return options;
-}
+using test::exact;
+using test::made_up_tokens;
+using test::most_different;
 
 TEST(CacheKinds, SlidingWindowsWorkWithAbsolutePositions) {
   const auto model = test::load_model(test::sliding_window_model_path());
@@ -44,11 +35,7 @@ TEST(CacheKinds, SlidingWindowsWorkWithAbsolutePositions) {
                                          static_cast<std::size_t>(std::min<std::int64_t>(64, 300 - from))),
                  from);
   }
-  double most = 0;
-  for (std::size_t i = 0; i < session.logits().size(); ++i) {
-    most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - plain.logits()[i]));
-  }
-  EXPECT_LE(most, 1e-4);
+  EXPECT_LE(most_different(session.logits(), plain.logits()), 1e-4);
 }
 
 /// A session of the model with windows of 32 tokens, and llama.cpp alone, which holds them as it does by
@@ -77,11 +64,7 @@ double difference_over(std::int64_t n_tokens, const char* strategy, bool is_one_
   const std::int64_t n_recent = is_one_shot ? 90 : 100;
   plain.remove(4, n_tokens - n_recent);
   plain.decode(std::span(text).last(10), n_tokens);
-  double most = 0;
-  for (std::size_t i = 0; i < session.logits().size(); ++i) {
-    most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - plain.logits()[i]));
-  }
-  return most;
+  return most_different(session.logits(), plain.logits());
 }
 
 TEST(CacheKinds, WindowsSeeWhatTheySawWhetherHeldInFullOrNot) {
@@ -119,11 +102,7 @@ TEST(CacheKinds, WindowsGoBackAsFarAsTheyReach) {
   session.append(std::span(text).subspan(680));
   Session fresh(model, make_policy("full"), options);
   fresh.append(text);
-  double most = 0;
-  for (std::size_t i = 0; i < session.logits().size(); ++i) {
-    most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - fresh.logits()[i]));
-  }
-  EXPECT_LE(most, 1e-4);
+  EXPECT_LE(most_different(session.logits(), fresh.logits()), 1e-4);
   session.trim(0);
   EXPECT_EQ(session.stats().n_tokens_held, 0);
 }
@@ -139,11 +118,7 @@ TEST(CacheKinds, ASnapshotOfWindowsGoesOnAsTheSessionDoes) {
   Session restored = Session::restore(model, make_policy("sink_recent:4:100"), options, session.snapshot());
   session.append(std::span(text).subspan(500));
   restored.append(std::span(text).subspan(500));
-  double most = 0;
-  for (std::size_t i = 0; i < session.logits().size(); ++i) {
-    most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - restored.logits()[i]));
-  }
-  EXPECT_LE(most, 1e-4);
+  EXPECT_LE(most_different(session.logits(), restored.logits()), 1e-4);
 }
 
 TEST(CacheKinds, SlidingWindowsRefuseMovedPositions) {
@@ -211,11 +186,7 @@ TEST(CacheKinds, KeysWithoutRotationPackByTheirCells) {
   plain.remove(4, 80);
   plain.shift(80, 100, -76);
   plain.decode(std::span(text).subspan(100), 24);
-  double most = 0;
-  for (std::size_t i = 0; i < session.logits().size(); ++i) {
-    most = std::max(most, std::abs(static_cast<double>(session.logits()[i]) - plain.logits()[i]));
-  }
-  EXPECT_LE(most, 1e-5);
+  EXPECT_LE(most_different(session.logits(), plain.logits()), 1e-5);
 }
 
 TEST(CacheKinds, DistancesInTheAttentionWantOnePositionOfACell) {

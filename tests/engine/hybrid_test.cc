@@ -3,43 +3,27 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <functional>
 
 #include "engine/session_snapshot.h"
 #include "kvevict/error.h"
 #include "kvevict/session.h"
+#include "support/exact_runs.h"
 #include "support/plain_llama.h"
 #include "support/test_models.h"
 
 namespace kvevict {
 namespace {
 
-std::vector<Token> made_up_tokens(int n) {
-  std::vector<Token> tokens;
-  for (int i = 0; i < n; ++i) tokens.push_back((i * 37 + i / 7) % 128);
-  return tokens;
-}
+using test::made_up_tokens;
+using test::most_different;
 
 SessionOptions exact(PositionMode positions = PositionMode::kAbsolute) {
-  SessionOptions options;
-  options.flash_attention = FlashAttention::kOff;
-  options.type_k = options.type_v = KvType::kF32;
-  options.n_chunk = 64;
-  options.positions = positions;
-  return options;
+  return test::exact(positions);
 }
 
 std::shared_ptr<const Model> hybrid() {
   return test::load_model(test::hybrid_model_path());
-}
-
-double most_different(std::span<const float> a, std::span<const float> b) {
-  double most = 0;
-  EXPECT_EQ(a.size(), b.size());
-  for (std::size_t i = 0; i < a.size(); ++i)
-    most = std::max(most, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
-  return most;
 }
 
 void expect_refused(ErrorCode code, const char* words, const std::function<void()>& call) {

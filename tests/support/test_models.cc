@@ -312,32 +312,27 @@ fs::path sliding_window_model_path() {
                                       {"attention.sliding_window", 32}});
 }
 
-fs::path many_positions_model_path() {
-  return random_model_path("qwen2vl",
-                           {{"vocab_size", 128},
-                            {"context_length", 512},
-                            {"embedding_length", 64},
-                            {"block_count", 6},
-                            {"feed_forward_length", 64},
-                            {"attention.head_count", 2},
-                            {"attention.head_count_kv", 1},
-                            {"attention.key_length", 32},
-                            {"attention.value_length", 32},
-                            {"rope.dimension_count", 32}},
-                           add_no_vocabulary, {{"rope.dimension_sections", {4, 6, 6, 0}}});
-}
+namespace {
+
+const Numbers kTiny = {{"vocab_size", 128},
+                       {"context_length", 512},
+                       {"embedding_length", 64},
+                       {"block_count", 6},
+                       {"feed_forward_length", 64},
+                       {"attention.head_count", 2},
+                       {"attention.head_count_kv", 1},
+                       {"attention.key_length", 32},
+                       {"attention.value_length", 32},
+                       {"rope.dimension_count", 32}};
+
+}  // namespace
 
 fs::path tiny_model_path() {
-  return random_model_path("qwen2", {{"vocab_size", 128},
-                                     {"context_length", 512},
-                                     {"embedding_length", 64},
-                                     {"block_count", 6},
-                                     {"feed_forward_length", 64},
-                                     {"attention.head_count", 2},
-                                     {"attention.head_count_kv", 1},
-                                     {"attention.key_length", 32},
-                                     {"attention.value_length", 32},
-                                     {"rope.dimension_count", 32}});
+  return random_model_path("qwen2", kTiny);
+}
+
+fs::path many_positions_model_path() {
+  return random_model_path("qwen2vl", kTiny, add_no_vocabulary, {{"rope.dimension_sections", {4, 6, 6, 0}}});
 }
 
 std::shared_ptr<const Model> load_model(const fs::path& path) {
