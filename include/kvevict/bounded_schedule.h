@@ -28,19 +28,19 @@ struct BoundedChunk {
 /// attends to token j exactly if j is in `cached`, or j is in the chunk and j <= i.
 /// `n_layers`: of the model, for a policy whose plans differ by layer. Memory: one chunk's sets.
 /// Throws as `Policy::plan`, for counts out of their range, and for a policy that needs scores
-/// (kUnsupported: only a model that runs has them).
+/// or keys (kUnsupported: only a model that runs has them).
 void for_each_bounded_chunk(const Policy& policy, std::int64_t n_tokens, std::int64_t n_chunk,
                             std::int64_t n_layers, const std::function<void(const BoundedChunk&)>& visit);
 
 /// Tokens per layer that the first plan for `n_tokens` tokens keeps. What the plan freezes is in `state`
-/// afterwards. A policy that chooses by attention always fills its budget, so no plan is made for it. Throws
+/// afterwards. A policy that chooses by attention or keys always fills its budget, so no plan is made for it. Throws
 /// as `Policy::plan`.
 [[nodiscard]] std::int64_t count_kept_at_once(const Policy& policy, PolicyState& state,
                                               std::int64_t n_tokens);
 
 /// Tokens by which a cache may outgrow the budget of `policy` between two evictions while decoding. `n_slack`
-/// if an eviction costs more than removing cells, because it rotates keys, rearranges rows or collects
-/// attention: the cost is then paid once for so many tokens. Else 0.
+/// if an eviction costs more than removing cells, because it rotates keys, rearranges rows, collects
+/// attention or reads keys: the cost is then paid once for so many tokens. Else 0.
 [[nodiscard]] std::int64_t decode_slack(const Policy& policy, PositionMode positions,
                                         std::int64_t n_slack) noexcept;
 

@@ -5,6 +5,7 @@
 /// (docs/embedding.md).
 
 #include "kvevict/bounded_schedule.h"
+#include "kvevict/cached_keys.h"
 #include "kvevict/conversation.h"
 #include "kvevict/dlpack.h"
 #include "kvevict/dynamic_cache.h"

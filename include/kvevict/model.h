@@ -17,6 +17,7 @@ struct llama_model;
 
 namespace KVEVICT_PUBLIC kvevict {
 
+class KeyForms;
 class ProcessorLoad;
 
 /// Element types of the K and V rows in the cache.
@@ -90,7 +91,10 @@ class Model {
   /// Bytes of K and V that one token takes over all layers.
   [[nodiscard]] std::int64_t kv_bytes_per_token(KvType type_k, KvType type_v) const;
 
-  /// Of these, those of the layers with a sliding window, which a session holds at their window.
+  /// Bytes of K that one token takes over the layers without a sliding window.
+  [[nodiscard]] std::int64_t key_bytes_per_token(KvType type_k) const;
+
+  /// Of K and V, those of the layers with a sliding window, which a session holds at their window.
   [[nodiscard]] std::int64_t window_bytes_per_token(KvType type_k, KvType type_v) const;
 
   /// UTF-8 text to tokens. `add_special`: with the model's own begin-of-text token in front if it has one
@@ -119,6 +123,9 @@ class Model {
 
   /// What other programs leave of the processors, measured since `load`, for the engine's own use.
   [[nodiscard]] ProcessorLoad& processor_load() const noexcept;
+
+  /// How its cached keys are read, found out when it is first asked for, for the engine's own use.
+  [[nodiscard]] KeyForms& key_forms() const noexcept;
 
  private:
   struct Impl;

@@ -31,7 +31,7 @@ class Policy {
   [[nodiscard]] virtual const StrategySpec& spec() const noexcept = 0;
 
   /// The tokens to keep once `n_tokens_seen` >= 0 tokens have been seen in all. Throws
-  /// `Error(kInvalidArgument)` for a stride in a stream, if `state` lacks the scores or the number of layers
+  /// `Error(kInvalidArgument)` for a stride in a stream, if `state` lacks the scores, the keys or the number of layers
   /// that the policy needs, and if the number of layers is not the one of the strategy.
   [[nodiscard]] virtual KeepPlan plan(std::int64_t n_tokens_seen, PolicyState& state) const = 0;
 
@@ -53,6 +53,12 @@ class Policy {
 
   /// The attention scores that `plan` needs; nothing for a policy that chooses by position.
   [[nodiscard]] virtual std::optional<ScoreRequest> score_request() const noexcept { return std::nullopt; }
+
+  /// The keys that `plan` needs (`PolicyState::keys`); nothing for a policy that looks at none.
+  [[nodiscard]] virtual std::optional<KeyRequest> key_request() const noexcept { return std::nullopt; }
+
+  /// Whether a plan that drops tokens needs a cache to look into: attention or keys.
+  [[nodiscard]] bool looks_into_cache() const noexcept { return score_request() || key_request(); }
 
   /// Whether plans differ by layer: `PolicyState::n_layers` is then needed.
   [[nodiscard]] virtual bool is_per_layer() const noexcept { return false; }

@@ -29,6 +29,9 @@ struct PolicyInfo {
   /// Values that no strategy of the library has (`StrategyKey::member` null): known to the grammar from now
   /// on.
   std::vector<StrategyKey> own_keys{};
+  /// Whether a total budget (`set_total_budget`) makes its recent window half of all, if that has the default
+  /// of the row.
+  bool halves_total_budget = false;
 
   /// Whether it uses the value that the grammar calls `key`.
   [[nodiscard]] bool uses(std::string_view key) const {

@@ -25,9 +25,11 @@ struct StrategySpec {
   std::int64_t span = 0;       ///< Ladder: layers that share a token; 0: half of the layers, rounded up.
   std::int64_t overlap = 0;    ///< Ladder: 0 <= overlap < span.
   std::int64_t layers = 0;     ///< Ladder: layers of the model; 0: `PolicyState::n_layers`.
-  std::int64_t per_layer = 0;  ///< Attention scores: 0: one set for all layers; 1: one for each.
+  std::int64_t per_layer = 0;  ///< Scores: 0: one set for all layers; 1: one for each.
   std::int64_t window = 32;    ///< SnapKV: newest tokens that vote; >= 1.
   std::int64_t pool = 7;       ///< SnapKV: neighbouring rows whose highest score counts; odd.
+  std::int64_t smooth = 7;     ///< KeyDiff: neighbouring tokens whose mean counts; odd.
+  std::int64_t rotated = 0;    ///< KeyDiff: 1: keys as they lie in the cache, rotated by their positions.
   std::map<std::string, std::int64_t> more{};  ///< Values of registered policies, by their keys.
 
   friend bool operator==(const StrategySpec&, const StrategySpec&) = default;
@@ -68,7 +70,7 @@ void validate(const StrategySpec& spec);
 [[nodiscard]] std::string to_string(const StrategySpec& spec);
 
 /// Makes the strategy hold `n_tokens` tokens a layer in all: its middle budget, or for one without a middle
-/// its recent window, is what the rest leaves. Throws `Error(kInvalidArgument)` if nothing is left, or the
+/// its recent window, is what the rest leaves (`PolicyInfo::halves_total_budget`). Throws `Error(kInvalidArgument)` if nothing is left, or the
 /// strategy has neither.
 void set_total_budget(StrategySpec& spec, std::int64_t n_tokens);
 

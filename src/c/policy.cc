@@ -75,7 +75,7 @@ kvevict_status kvevict_policy_describe(const kvevict_policy* policy, kvevict_pol
              .name = policy->name.c_str(),
              .keeps_all = rule.keeps_all(),
              .is_per_layer = rule.is_per_layer(),
-             .needs_attention = rule.score_request().has_value(),
+             .needs_cache = rule.looks_into_cache(),
              .positions = positions ? static_cast<std::int32_t>(*positions) : KVEVICT_ANY_POSITIONS,
              .n_newest_kept = rule.n_newest_kept()};
   });

@@ -128,6 +128,7 @@ void write_overhead(const OverheadFlags& flags, const eval::OverheadJob& job,
                             {"prefill", std::string(to_string(job.strategies[i].prefill))},
                             {"positions", std::string(to_string(job.strategies[i].positions))},
                             {"by_attention", job.strategies[i].policy->score_request().has_value()},
+                            {"by_keys", job.strategies[i].policy->key_request().has_value()},
                             {"samples", samples_json(samples.strategies[i])}});
   }
   write_file_atomically(flags.output,

@@ -106,7 +106,7 @@ void run_plan(const PlanFlags& flags) {
   require_sensible(flags);
   const StrategySpec spec = flags.strategy.specs("sink_recent").front();
   const auto policy = make_policy(spec);
-  require_no_scores(*policy);
+  require_no_cache(*policy);
   const std::int64_t n_layers = layers_for(spec, flags.n_layers);
   if (flags.prefill == to_string(PrefillMode::kBounded)) note_streaming_middle(spec);
   const KeepPlan plan = final_plan(*policy, flags, n_layers);

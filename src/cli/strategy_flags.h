@@ -23,8 +23,8 @@ inline constexpr int kDefaultModelLayers = 30;
 /// Errors: kInvalidArgument for a number that no model has.
 [[nodiscard]] std::int64_t layers_for(const StrategySpec& spec, std::optional<std::int64_t> given);
 
-/// Refuses a policy that chooses by attention, if there is no model: kInvalidArgument.
-void require_no_scores(const Policy& policy);
+/// Refuses a policy that chooses by attention or keys, if there is no model: kInvalidArgument.
+void require_no_cache(const Policy& policy);
 
 /// Says on stderr if a stream cannot keep a middle that was asked for: a budget below one block.
 void note_streaming_middle(const StrategySpec& spec);

@@ -88,7 +88,7 @@ void run_visualize(VisualizeFlags flags) {
   // by its name alone the strategy has the middle budget of the default
   if (flags.strategy.strategy == "sink_recent_uniform") flags.strategy.strategy = kDefaultStrategy;
   const StrategySpec spec = flags.strategy.specs(kDefaultStrategy).front();
-  if (flags.from.file.empty()) require_no_scores(*make_policy(spec));
+  if (flags.from.file.empty()) require_no_cache(*make_policy(spec));
   if (!flags.animate.empty()) {
     plot::save_stream_animation({.spec = spec,
                                  .n_tokens = flags.total_len,

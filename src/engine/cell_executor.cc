@@ -86,6 +86,10 @@ std::vector<std::uint8_t> CellExecutor::copy(llama_seq_id sequence) {
   return copy_rows(context_, sequence);
 }
 
+StateRows CellExecutor::keys(llama_seq_id sequence, std::int64_t n_key_bytes) const {
+  return StateRows(copy_keys(context_, sequence, n_key_bytes), form_up_to_keys(form_));
+}
+
 void CellExecutor::put(llama_seq_id sequence, std::span<const std::uint8_t> rows,
                        std::span<const PositionShift> waiting) {
   const std::optional<std::vector<std::int64_t>> positions = positions_of_rows(rows, form_);

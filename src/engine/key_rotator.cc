@@ -93,7 +93,32 @@ KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads, 
 
 void KeyRotator::rotate(std::size_t layer, std::span<std::uint8_t> rows,
                         std::span<const std::int32_t> rotations) const {
-  if (rotations.empty() || rotates_none_ || left_.contains(layer)) return;
+  if (!rotations.empty() && rotates(layer)) rotate_rows(rows, rotations);
+}
+
+KeyRotator::Turns KeyRotator::turns(std::span<const std::int32_t> rotations) const {
+  Turns turns;
+  turns.n_pairs = static_cast<std::size_t>(n_rotated_) / 2;
+  turns.n_before = static_cast<std::size_t>(n_before_);
+  turns.is_neox = rope_mode_ == GGML_ROPE_TYPE_NEOX;
+  const auto dim = static_cast<std::size_t>(head_dim_);
+  const auto first = [&](std::size_t pair) { return turns.n_before + (turns.is_neox ? pair : 2 * pair); };
+  const std::size_t to_second = turns.is_neox ? turns.n_pairs : 1;
+  std::vector<float> units(rotations.size() * dim, 0.0F);  // each pair is (1, 0), which turns to (cos, sin)
+  for (std::size_t r = 0; r < rotations.size(); ++r) {
+    for (std::size_t i = 0; i < turns.n_pairs; ++i) units[r * dim + first(i)] = 1;
+  }
+  rotate_rows({reinterpret_cast<std::uint8_t*>(units.data()), units.size() * sizeof(float)}, rotations);
+  for (std::size_t r = 0; r < rotations.size(); ++r) {
+    for (std::size_t i = 0; i < turns.n_pairs; ++i) {
+      turns.cosines.push_back(units[r * dim + first(i)]);
+      turns.sines.push_back(units[r * dim + first(i) + to_second]);
+    }
+  }
+  return turns;
+}
+
+void KeyRotator::rotate_rows(std::span<std::uint8_t> rows, std::span<const std::int32_t> rotations) const {
   const auto n_rows = static_cast<std::int64_t>(rotations.size());
   const auto n_heads = static_cast<std::int64_t>(rows.size() / ggml_type_size(type_)) / (n_rows * head_dim_);
   if (n_heads < 1 ||

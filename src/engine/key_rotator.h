@@ -34,13 +34,28 @@ class KeyRotator {
   /// The keys of `layer`, by its place among those with a cache, are not rotated in this model.
   void leave(std::size_t layer) { left_.insert(layer); }
 
-  /// Whether the model's keys are rotated at all.
+  /// Whether the model's keys are rotated at all / those of `layer` are.
   [[nodiscard]] bool rotates_any() const noexcept { return !rotates_none_; }
+  [[nodiscard]] bool rotates(std::size_t layer) const { return !rotates_none_ && !left_.contains(layer); }
+
+  /// The cosine and sine of each pair of a head's dimensions for some rotations, as ggml computes them.
+  struct Turns {
+    std::size_t n_pairs = 0;  ///< Of a row.
+    std::size_t n_before = 0;  ///< Dimensions of a head in front of the rotated ones.
+    bool is_neox = false;     ///< A pair is (i, i + n_pairs) of the rotated dimensions; else (2i, 2i + 1).
+    std::vector<float> cosines, sines;  ///< `[rotations, n_pairs]`
+  };
+
+  /// What `rotate` would turn keys by: computed once for all layers that it rotates, since sines are what it
+  /// costs. REQUIRES: f32, and `rotates_any`.
+  [[nodiscard]] Turns turns(std::span<const std::int32_t> rotations) const;
 
  private:
   struct FreeBackend {
     void operator()(ggml_backend* backend) const noexcept { ggml_backend_free(backend); }
   };
+
+  void rotate_rows(std::span<std::uint8_t> rows, std::span<const std::int32_t> rotations) const;
 
   std::unique_ptr<ggml_backend, FreeBackend> backend_;
   ggml_type type_;

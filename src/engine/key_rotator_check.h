@@ -15,6 +15,11 @@ class Model;
 [[nodiscard]] std::unique_ptr<KeyRotator> checked_key_rotator(const std::shared_ptr<const Model>& model,
                                                               const SessionOptions& options);
 
+/// The same for keys as f32 numbers, in the layers without a sliding window; null if ggml's rotation differs
+/// from the model's. Errors: as of `LoneToken`.
+[[nodiscard]] std::unique_ptr<KeyRotator> checked_f32_rotator(const std::shared_ptr<const Model>& model,
+                                                              const SessionOptions& options);
+
 /// Makes sure that the rows of each layer can be told apart in what llama.cpp hands out, before anything is
 /// decoded for a user: one token is, in a context of its own. Errors: kUnsupported.
 void require_known_rows(const std::shared_ptr<const Model>& model, const SessionOptions& options);

@@ -197,6 +197,13 @@ std::vector<std::uint8_t> KvContext::copy(llama_seq_id sequence) {
   return cells_.copy(sequence);
 }
 
+StateRows KvContext::keys(llama_seq_id sequence) {
+  static_cast<void>(context());
+  StateRows keys = cells_.keys(sequence, model_->key_bytes_per_token(options_.type_k));
+  note_copies(static_cast<std::int64_t>(keys.bytes().size()), 0);
+  return keys;
+}
+
 void KvContext::put(llama_seq_id sequence, std::span<const std::uint8_t> rows,
                     std::span<const PositionShift> waiting) {
   static_cast<void>(context());

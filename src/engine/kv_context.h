@@ -83,6 +83,9 @@ class KvContext {
     return cells_.waiting_shifts();
   }
 
+  /// `CellExecutor::keys`: as they lie, rotated for the positions before the shifts that wait.
+  [[nodiscard]] StateRows keys(llama_seq_id sequence);
+
   /// `CellExecutor::put`, `put_into`.
   void put(llama_seq_id sequence, std::span<const std::uint8_t> rows, std::span<const PositionShift> waiting);
   void put_into(llama_seq_id sequence, std::span<const std::uint8_t> rows,

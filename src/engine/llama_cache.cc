@@ -130,6 +130,11 @@ void require_fitting(llama_context* context, const Policy& policy, const LlamaCa
                                         " chooses by attention, which a context shows only to "
                                         "the one who made it: use a kvevict::Session");
   }
+  if (policy.key_request()) {
+    refuse(ErrorCode::kUnsupported,
+           policy.spec().name + " chooses by the cached keys, which are read and held against the model in "
+                                "contexts of a kvevict::Session: use one");
+  }
   if (policy.is_per_layer() && (options.positions != PositionMode::kAbsolute || may_share)) {
     refuse(ErrorCode::kUnsupported, policy.spec().name +
                                         " keeps other tokens in each layer: it needs absolute "

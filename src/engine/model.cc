@@ -8,6 +8,7 @@
 #include "engine/ggml_types.h"
 #include "engine/gguf_file.h"
 #include "engine/gpu_fit.h"
+#include "engine/key_form.h"
 #include "engine/llama_handles.h"
 #include "engine/llama_log.h"
 #include "engine/model_traits.h"
@@ -25,6 +26,7 @@ struct KVEVICT_PRIVATE Model::Impl {
   std::vector<std::filesystem::path> files;  // more than one if the file is split
   LlamaModelHandle handle;
   mutable ProcessorLoad load;  // of the processors; sessions on several threads ask it
+  mutable KeyForms key_forms;
 };
 
 namespace {
@@ -210,8 +212,22 @@ ProcessorLoad& Model::processor_load() const noexcept {
   return impl_->load;
 }
 
+KeyForms& Model::key_forms() const noexcept {
+  return impl_->key_forms;
+}
+
 std::int64_t Model::kv_bytes_per_token(KvType type_k, KvType type_v) const {
   return kv_bytes(impl_->widths, type_k, type_v);
+}
+
+std::int64_t Model::key_bytes_per_token(KvType type_k) const {
+  std::int64_t bytes = 0;
+  for (std::size_t l = 0; l < impl_->widths.size(); ++l) {
+    const std::vector<int>& windows = impl_->info.window_layers;
+    if (!std::binary_search(windows.begin(), windows.end(), static_cast<int>(l)))
+      bytes += row_bytes(to_ggml(type_k), impl_->widths[l].k);
+  }
+  return bytes;
 }
 
 std::int64_t Model::window_bytes_per_token(KvType type_k, KvType type_v) const {

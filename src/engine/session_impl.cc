@@ -9,6 +9,7 @@
 #include "engine/kv_size.h"
 #include "engine/log_probability.h"
 #include "engine/model_traits.h"
+#include "engine/session_keys.h"
 #include "engine/trained_context.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/error.h"
@@ -96,6 +97,13 @@ KeepPlan Session::Impl::plan(std::int64_t n_upcoming) {
     plan = policy.plan(n_planned, with_scores);
     with_scores.scores = nullptr;
     state = std::move(with_scores);
+  } else if (policy.key_request() && context) {
+    SessionKeys keys(*model, *context, sequence, record, key_form);
+    PolicyState with_keys = state;
+    with_keys.keys = &keys;
+    plan = policy.plan(n_planned, with_keys);
+    with_keys.keys = nullptr;
+    state = std::move(with_keys);
   } else {
     plan = policy.plan(n_planned, state);
   }
@@ -104,6 +112,7 @@ KeepPlan Session::Impl::plan(std::int64_t n_upcoming) {
 }
 
 void Session::Impl::require_rotations() {
+  require_keys();
   const bool rotates_rows =
       policy().is_per_layer() || policy().score_request() || moves_by_rows(model->handle());
   if (rotates_rows && options.positions != PositionMode::kAbsolute) {
@@ -111,6 +120,19 @@ void Session::Impl::require_rotations() {
   } else if (policy().is_per_layer() || policy().score_request()) {
     require_known_rows(model, options);
   }
+}
+
+void Session::Impl::require_keys() {
+  const std::optional<KeyRequest> request = policy().key_request();
+  if (!request || request->is_rotated) return;
+  key_form = model->key_forms().of(model, options);
+  if (key_form->rotator) return;
+  throw Error(ErrorCode::kUnsupported,
+              policy().spec().name + " compares keys without the rotation of their positions, and that of " +
+                  model->info().name +
+                  " cannot be taken back: it differs from ggml's plain one (as YaRN and LongRoPE do); use " +
+                  "the strategy with rotated=1, or one that goes by position",
+              "strategy");
 }
 
 void Session::Impl::pack_if_needed(std::int64_t n_upcoming, std::int64_t n_reserve) {
@@ -230,7 +252,7 @@ void Session::Impl::append_bounded(std::span<const Token> tokens, const AppendOp
   record.begin_stream();
   for (std::size_t from = 0; from < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));
-    if (policy.score_request()) {
+    if (policy.looks_into_cache()) {
       retain(plan(0));
     } else {
       retain(keep_before_chunk(policy, record.state(), record.held(), record.map().n_seen()));

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/key_form.h"
 #include "engine/kv_context.h"
 #include "engine/sequence_record.h"
 #include "kvevict/session.h"
@@ -27,6 +28,7 @@ struct KVEVICT_PRIVATE Session::Impl {
   std::shared_ptr<KvContext> context;  // empty until the first token
   llama_seq_id sequence = 0;
   std::unique_ptr<KeyRotator> key_rotator;  // empty until keys of single layers must rotate
+  std::shared_ptr<const KeyForm> key_form;  // empty unless the policy asks for keys without rotation
   std::vector<float> logits;
 
   [[nodiscard]] bool is_alone() const { return context->n_sequences_in_use() == 1; }
@@ -53,6 +55,9 @@ struct KVEVICT_PRIVATE Session::Impl {
 
   /// Makes sure of the rotator if the policy will need it. Errors: as `checked_key_rotator`.
   void require_rotations();
+
+  /// Makes sure that the keys which the policy asks for can be read. Errors: kUnsupported.
+  void require_keys();
 
   /// Packs automatic positions if `n_upcoming` tokens would pass the trained context. What must move out of a
   /// shared context for it has cells for `n_reserve` >= n_upcoming more tokens afterwards.

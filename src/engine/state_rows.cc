@@ -14,7 +14,7 @@ namespace {
 
 [[noreturn]] void refuse_state(const std::string& why) {
   throw Error(ErrorCode::kUnsupported,
-              "the layers of this model's cache cannot be evicted differently: its state " + why);
+              "the rows of this model's cache cannot be told apart: its state " + why);
 }
 
 /// Reads numbers off the state and refuses one that ends too early. Sizes come from the state itself, which
@@ -95,6 +95,13 @@ StateForm state_form_of(const llama_model* model) {
           .has_index = has_index(model)};
 }
 
+StateForm form_up_to_keys(StateForm form) {
+  form.ends_at_keys = true;
+  form.has_values = false;
+  form.has_tail = false;
+  return form;
+}
+
 StateRows::StateRows(std::vector<std::uint8_t> bytes, StateForm form)
     : bytes_(std::move(bytes)), form_(form) {
   if (form.has_index) refuse_state("has an index of its keys");
@@ -118,7 +125,7 @@ StateRows::StateRows(std::vector<std::uint8_t> bytes, StateForm form)
   if (is_transposed > 1 || n_layers == 0 || n_layers > kMostLayers) refuse_state("does not say its layers");
   const auto read_rows = [&] {
     Rows rows{.head = in.at(), .n_rows = 1};
-    in.read<std::int32_t>();
+    rows.type = in.read<std::int32_t>();
     rows.row_bytes = in.read<std::uint64_t>();
     rows.data = in.skip(rows.row_bytes, n_cells);
     return rows;
@@ -133,6 +140,8 @@ StateRows::StateRows(std::vector<std::uint8_t> bytes, StateForm form)
     return rows;
   };
   for (std::uint32_t l = 0; l < n_layers; ++l) keys_.push_back(read_rows());
+  tail_ = in.at();
+  if (form.ends_at_keys) return;
   for (std::uint32_t l = 0; l < n_layers && form.has_values; ++l)
     values_.push_back(is_transposed ? read_transposed() : read_rows());
   tail_ = in.at();
@@ -164,6 +173,30 @@ std::vector<std::uint8_t> StateRows::row(const Rows& rows, std::size_t slot) con
 
 std::vector<std::uint8_t> StateRows::key(std::size_t layer, std::size_t slot) const {
   return row(keys_[layer], slot);
+}
+
+void StateRows::key_numbers(std::size_t layer, std::vector<float>& numbers) const {
+  const Rows& rows = keys_[layer];
+  const auto type = static_cast<ggml_type>(rows.type);
+  if (rows.type < 0 || rows.type >= GGML_TYPE_COUNT || ggml_type_size(type) == 0)
+    refuse_state("has keys of an unknown type");
+  const ggml_to_float_t to_float = ggml_get_type_traits(type)->to_float;
+  if (type != GGML_TYPE_F32 && to_float == nullptr) refuse_state("has keys that ggml cannot read");
+  const auto block = static_cast<std::size_t>(ggml_blck_size(type));
+  const std::size_t width = rows.row_bytes / ggml_type_size(type) * block;
+  numbers.resize(n_cells() * width);
+  for (std::size_t slot = 0; slot < n_cells();) {  // slots whose cells follow each other at once
+    std::size_t end = slot + 1;
+    while (end < n_cells() && cells_[end].place == cells_[end - 1].place + 1) ++end;
+    const std::uint8_t* const from = bytes_.data() + rows.data + cells_[slot].place * rows.row_bytes;
+    float* const to = numbers.data() + slot * width;
+    if (type == GGML_TYPE_F32) {
+      std::memcpy(to, from, (end - slot) * rows.row_bytes);
+    } else {
+      to_float(from, to, static_cast<std::int64_t>((end - slot) * width));
+    }
+    slot = end;
+  }
 }
 
 std::vector<std::uint8_t> StateRows::value(std::size_t layer, std::size_t slot) const {

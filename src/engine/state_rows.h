@@ -27,8 +27,13 @@ struct StateForm {
   bool has_coordinates = false;  ///< Of each cell, for models with several positions for each token (M-RoPE).
   bool has_tail = false;         ///< A state of fixed size behind the cells (hybrid models).
   bool has_index = false;        ///< A second key of each token: such a state is not taken apart.
+  bool ends_at_keys = false;     ///< What lies behind the keys of the (first) cache is not looked at.
 };
 [[nodiscard]] StateForm state_form_of(const llama_model* model);
+
+/// The form of the state's beginning, up to the keys of its first cache: of all layers but those with a
+/// sliding window, which have a cache of their own behind it.
+[[nodiscard]] StateForm form_up_to_keys(StateForm form);
 
 /// The cells of one sequence as llama.cpp's session state holds them, taken apart. Strict: it refuses what is
 /// not exactly the known form (several streams, an index of the keys, a length that does not add up), so that
@@ -58,6 +63,10 @@ class StateRows {
   [[nodiscard]] std::vector<std::uint8_t> key(std::size_t layer, std::size_t slot) const;
   [[nodiscard]] std::vector<std::uint8_t> value(std::size_t layer, std::size_t slot) const;
 
+  /// The keys of a layer as numbers, `[slots, width]`, whatever their type; a rotation that llama.cpp gives
+  /// quantised keys stays. `numbers` gets that size. Errors: kUnsupported for a type that ggml cannot read.
+  void key_numbers(std::size_t layer, std::vector<float>& numbers) const;
+
   /// The state in which the slots are arranged anew, for `put_rows`. `rotator` may be null if no key
   /// rotates. Errors: kInvalidArgument if the arrangement has other layers than the state.
   [[nodiscard]] std::vector<std::uint8_t> arranged(const CellArrangement& arrangement,
@@ -74,6 +83,7 @@ class StateRows {
     std::size_t data = 0;       // where its rows begin
     std::size_t n_rows = 0;     // transposed: elements of a cell; else 1
     std::size_t row_bytes = 0;  // of a cell; transposed: of an element
+    std::int32_t type = 0;      // ggml's
   };
 
   friend StateWithHoles with_holes(std::span<const std::uint8_t> rows, StateForm form,

@@ -27,11 +27,11 @@ void for_each_bounded_chunk(const Policy& policy, std::int64_t n_tokens, std::in
                             std::int64_t n_layers, const std::function<void(const BoundedChunk&)>& visit) {
   require_in_range("total_len", n_tokens, 0);
   require_in_range("chunk", n_chunk, 1);
-  if (policy.score_request()) {
+  if (policy.looks_into_cache()) {
     throw Error(ErrorCode::kUnsupported,
-                policy.spec().name +
-                    " chooses by attention, which only a model that runs has: its schedule "
-                    "cannot be told beforehand");
+                policy.spec().name + " chooses by " +
+                    (policy.score_request() ? "attention" : "the cached keys") +
+                    ", which only a model that runs has: its schedule cannot be told beforehand");
   }
   PolicyState state{.schedule = Schedule::kStreaming, .n_layers = n_layers};
   BoundedChunk chunk;
@@ -44,13 +44,13 @@ void for_each_bounded_chunk(const Policy& policy, std::int64_t n_tokens, std::in
 }
 
 std::int64_t count_kept_at_once(const Policy& policy, PolicyState& state, std::int64_t n_tokens) {
-  if (policy.score_request()) return std::min(n_tokens, policy.budget_tokens(state).value_or(n_tokens));
+  if (policy.looks_into_cache()) return std::min(n_tokens, policy.budget_tokens(state).value_or(n_tokens));
   return policy.plan(n_tokens, state).count();
 }
 
 std::int64_t decode_slack(const Policy& policy, PositionMode positions, std::int64_t n_slack) noexcept {
   const bool is_dear =
-      positions == PositionMode::kPacked || policy.is_per_layer() || policy.score_request().has_value();
+      positions == PositionMode::kPacked || policy.is_per_layer() || policy.looks_into_cache();
   return is_dear ? n_slack : 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "policy/full.h"
 #include "policy/h2o.h"
+#include "policy/keydiff.h"
 #include "policy/ladder.h"
 #include "policy/sink_recent.h"
 #include "policy/sink_recent_uniform.h"
@@ -80,6 +81,14 @@ std::vector<PolicyInfo> built_in_policies() {
        .make = make_tova,
        .colour = 0x8C510A,
        .compared_at = "0:1:1023"},
+      {.name = "keydiff",
+       .summary = "first and last tokens, and those whose keys are unlike the rest",
+       .keys = {"sink", "recent", "budget", "per_layer", "smooth", "rotated"},
+       .defaults = with_budget(4, 512, 508),
+       .make = make_keydiff,
+       .colour = 0x882255,
+       .compared_at = "4:512:508",
+       .halves_total_budget = true},
   };
 }
 

@@ -1,24 +1,15 @@
 #include "policy/score_policy.h"
 
 #include <algorithm>
-#include <cmath>
 #include <deque>
-#include <limits>
-#include <numeric>
 #include <utility>
 #include <vector>
 
 #include "kvevict/error.h"
+#include "policy/highest_ranked.h"
 
 namespace kvevict {
 namespace {
-
-constexpr float kAlways = std::numeric_limits<float>::infinity();
-constexpr float kNoScoreYet = std::numeric_limits<float>::max();
-
-float finite(float score) {
-  return std::isfinite(score) ? std::min(score, std::nextafter(kNoScoreYet, 0.0F)) : 0.0F;
-}
 
 /// Each value becomes the highest of the `width` values around it (odd), fewer at the ends. O(values).
 void pool_highest(std::span<float> values, std::int64_t width) {
@@ -60,7 +51,7 @@ void add_common(const KeepSet& held, std::span<const float> scores, const KeepSe
   const std::vector<std::int64_t> tokens = held.to_indices();
   const std::vector<std::int64_t> wanted = common.to_indices();
   for (std::size_t row = 0, i = 0; i < wanted.size(); ++row) {
-    if (tokens[row] == wanted[i]) sums[i++] += static_cast<double>(finite(scores[row]));
+    if (tokens[row] == wanted[i]) sums[i++] += static_cast<double>(finite_rank(scores[row]));
   }
 }
 
@@ -112,7 +103,7 @@ KeepPlan ScorePolicy::plan_each_layer(const TokenScores& scores, TokenRange fres
     all.append(fresh.begin, fresh.end);
     return all;
   }
-  for (const KeepSet& set : left.distinct_sets()) n_most = std::min(n_most, set.count() + fresh.count());
+  n_most = equal_count(left, fresh, n_most);
   std::vector<KeepSet> sets;
   std::vector<std::size_t> set_of_layer;
   for (std::size_t l = 0; l < scores.by_layer.size(); ++l) {
@@ -122,32 +113,16 @@ KeepPlan ScorePolicy::plan_each_layer(const TokenScores& scores, TokenRange fres
   return {std::move(sets), std::move(set_of_layer)};
 }
 
-/// The `n_most` tokens of highest rank among those of `held` below `fresh`, and `fresh`.
 KeepSet ScorePolicy::choose(const KeepSet& held, std::span<const float> scores, TokenRange fresh,
                             std::int64_t n_most) const {
-  KeepSet candidates = held.intersect(KeepSet::all(fresh.begin));
-  const auto n_scored = static_cast<std::size_t>(candidates.count());
-  candidates.append(fresh.begin, fresh.end);
-  if (candidates.count() <= n_most) return candidates;
-  const std::vector<std::int64_t> tokens = candidates.to_indices();
-  const std::int64_t recent_begin = fresh.end - spec_.config.recent_tokens;
-  std::vector<float> ranks(tokens.size(), kNoScoreYet);
-  for (std::size_t i = 0; i < n_scored; ++i) ranks[i] = finite(scores[i]);
-  const auto n_older =
-      static_cast<std::size_t>(std::lower_bound(tokens.begin(), tokens.end(), recent_begin) - tokens.begin());
-  pool_highest(std::span(ranks).first(std::min(n_scored, n_older)), rule_.pool);
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    if (tokens[i] < spec_.config.sink_tokens || i >= n_older) ranks[i] = kAlways;
-  }
-  std::vector<std::size_t> order(tokens.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto is_higher = [&](std::size_t a, std::size_t b) {
-    return ranks[a] != ranks[b] ? ranks[a] > ranks[b] : a > b;
-  };
-  std::nth_element(order.begin(), order.begin() + n_most, order.end(), is_higher);
-  std::vector<std::int64_t> kept;
-  for (std::int64_t i = 0; i < n_most; ++i) kept.push_back(tokens[order[static_cast<std::size_t>(i)]]);
-  return KeepSet::from_indices(kept);
+  const KeepSet scored = held.intersect(KeepSet::all(fresh.begin));
+  std::vector<float> ranks;
+  for (std::int64_t i = 0; i < scored.count(); ++i)
+    ranks.push_back(finite_rank(scores[static_cast<std::size_t>(i)]));
+  const std::int64_t recent_begin = std::max<std::int64_t>(0, fresh.end - spec_.config.recent_tokens);
+  const std::int64_t n_older = scored.intersect(KeepSet::all(recent_begin)).count();
+  pool_highest(std::span(ranks).first(static_cast<std::size_t>(n_older)), rule_.pool);
+  return highest_ranked(scored, std::move(ranks), fresh, spec_.config, n_most);
 }
 
 }  // namespace kvevict

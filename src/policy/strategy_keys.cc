@@ -33,6 +33,10 @@ std::span<const StrategyKey> built_in_keys() {
                   [](Spec& s) -> std::int64_t& { return s.window; }},
       StrategyKey{"pool", "pool", "Neighbouring rows whose highest score counts, odd", 1, kMaxTokens, 0, true,
                   [](Spec& s) -> std::int64_t& { return s.pool; }},
+      StrategyKey{"smooth", "smooth", "Neighbouring tokens whose mean score counts, odd", 1, kMaxTokens, 0,
+                  true, [](Spec& s) -> std::int64_t& { return s.smooth; }},
+      StrategyKey{"rotated", "rotated", "1: keys are compared as they lie, rotated by their positions", 0, 1,
+                  0, false, [](Spec& s) -> std::int64_t& { return s.rotated; }},
   };
   return kKeys;
 }

@@ -1,5 +1,6 @@
 #include "kvevict/strategy_spec.h"
 
+#include <algorithm>
 #include <charconv>
 #include <vector>
 
@@ -102,6 +103,8 @@ void set_total_budget(StrategySpec& spec, std::int64_t n_tokens) {
                 "budget");
   }
   SimpleEvictConfig& config = spec.config;
+  if (info.halves_total_budget && config.recent_tokens == info.defaults.recent_tokens)
+    config.recent_tokens = std::max<std::int64_t>(1, n_tokens / 2);
   const std::int64_t n_fixed = config.sink_tokens + (has_middle ? config.recent_tokens : 0);
   const std::int64_t n_least = n_fixed + (has_middle ? 0 : 1);
   if (n_tokens < n_least) {

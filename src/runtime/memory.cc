@@ -78,8 +78,10 @@ class RunPlan {
     needed_.kv_bytes_peak = std::max(needed_.kv_bytes_peak, needed_.kv_bytes_after + bytes);
   }
 
-  /// An eviction: one of rows that are arranged anew holds them twice beside the cells.
+  /// An eviction: one by keys copies them, one of rows that are arranged anew holds them twice beside the
+  /// cells.
   void evict(std::int64_t n_before, std::int64_t n_after) {
+    if (policy_.key_request()) hold_beside(n_before * model_.key_bytes_per_token(options_.type_k));
     if (is_arranged_) hold_beside(row_bytes(n_before) + row_bytes(n_after));
   }
 

@@ -163,14 +163,14 @@ TEST(CInterface, DescribesAPolicy) {
   EXPECT_STREQ(info.strategy, "streaming_llm:4:60");
   EXPECT_EQ(std::string(info.name).find("streaming_llm/"), 0U);
   EXPECT_EQ(info.positions, KVEVICT_PACKED);
-  EXPECT_FALSE(info.keeps_all || info.is_per_layer || info.needs_attention);
+  EXPECT_FALSE(info.keeps_all || info.is_per_layer || info.needs_cache);
   const PolicyHandle full = policy_of("full");
   ASSERT_EQ(kvevict_policy_describe(full.get(), &info), KVEVICT_OK);
   EXPECT_TRUE(info.keeps_all);
   EXPECT_EQ(info.positions, KVEVICT_ANY_POSITIONS);
   const PolicyHandle h2o = policy_of("h2o");
   ASSERT_EQ(kvevict_policy_describe(h2o.get(), &info), KVEVICT_OK);
-  EXPECT_TRUE(info.needs_attention);
+  EXPECT_TRUE(info.needs_cache);
   const PolicyHandle ladder = policy_of("ladder");
   ASSERT_EQ(kvevict_policy_describe(ladder.get(), &info), KVEVICT_OK);
   EXPECT_TRUE(info.is_per_layer);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,21 +12,10 @@
 #include "kvevict/error.h"
 #include "kvevict/policy.h"
 #include "kvevict/registry.h"
+#include "policy/random_cache.h"
 
 namespace kvevict {
 namespace {
-
-constexpr std::int64_t kLayers = 6;
-
-class Draw {
- public:
-  std::int64_t operator()(std::int64_t least, std::int64_t most) {
-    return std::uniform_int_distribution<std::int64_t>(least, most)(random_);
-  }
-
- private:
-  std::mt19937 random_{29};
-};
 
 /// Values of `name` for the keys that every strategy with a middle has.
 StrategySpec with_ends_and_budget(const std::string& name, Draw& draw) {
@@ -68,6 +56,13 @@ StrategySpec random_snapkv(const std::string& name, Draw& draw) {
   return spec;
 }
 
+StrategySpec random_keydiff(const std::string& name, Draw& draw) {
+  StrategySpec spec = random_scored(name, draw);
+  spec.config.middle_budget_tokens += 1;
+  spec.smooth = 2 * draw(0, 4) + 1;
+  return spec;
+}
+
 /// What a policy promises beyond what all do.
 struct Row {
   std::string_view name;
@@ -87,66 +82,7 @@ const std::array kRows = {
     Row{"h2o", true, true, true, true, random_scored},
     Row{"snapkv", true, true, true, true, random_snapkv},
     Row{"tova", true, true, true, true, random_scored},
-};
-
-/// A cache that does what the plans say, and random attention for what it holds.
-class Cache {
- public:
-  /// `n_upcoming` of the tokens are planned for and not in the cache yet.
-  void see(std::int64_t n_tokens, std::int64_t n_upcoming, Draw& draw) {
-    scores_.held = held_;
-    scores_.held.append(n_seen_, n_tokens - n_upcoming);
-    possible_ = held_;
-    possible_.append(n_seen_, n_tokens);
-    n_seen_ = n_tokens;
-    scores_.by_layer.clear();
-    for (std::size_t l = 0; l < kLayers; ++l) {
-      scores_.by_layer.emplace_back();
-      for (std::int64_t i = scores_.held.layer(l).count(); i > 0; --i) {
-        scores_.by_layer.back().push_back(static_cast<float>(draw(0, 50)) / 50);
-      }
-    }
-  }
-
-  void hold(const KeepPlan& plan) { held_ = possible_.intersect(plan); }
-
-  /// Goes back to the first `n_tokens` tokens, if the last of them is there and layers hold equally many.
-  [[nodiscard]] bool cut(std::int64_t n_tokens) {
-    const KeepPlan left = held_.intersect(KeepPlan(KeepSet::all(n_tokens)));
-    for (std::size_t l = 0; l < kLayers; ++l) {
-      if (!left.layer(l).contains(n_tokens - 1) || left.layer(l).count() != left.layer(0).count())
-        return false;
-    }
-    held_ = left;
-    n_seen_ = n_tokens;
-    return true;
-  }
-
-  [[nodiscard]] const KeepPlan& held() const { return held_; }
-  [[nodiscard]] const KeepPlan& possible() const { return possible_; }
-  [[nodiscard]] const TokenScores& scores() const { return scores_; }
-
- private:
-  KeepPlan held_, possible_;
-  std::int64_t n_seen_ = 0;
-  TokenScores scores_;
-};
-
-/// A sequence: what its cache holds and what its policy remembers.
-struct Stream {
-  PolicyState state{};
-  Cache cache{};
-  std::int64_t n_seen = 0;
-
-  /// The plan after some more tokens, which the cache follows.
-  KeepPlan step(const Policy& policy, Draw& draw) {
-    n_seen += draw(1, 80);
-    cache.see(n_seen, draw(0, 1), draw);
-    state.scores = &cache.scores();
-    KeepPlan plan = policy.plan(n_seen, state);
-    cache.hold(plan);
-    return plan;
-  }
+    Row{"keydiff", true, true, true, true, random_keydiff},
 };
 
 /// The next plans of `stream`; the same draw gives the same steps and the same attention.
@@ -218,7 +154,7 @@ void ConformanceTest::run_stream(const StrategySpec& spec, Schedule schedule) {
   Cache cache;
   for (std::int64_t n = draw_(1, 80); n < 300; n += draw_(1, 80)) {
     cache.see(n, draw_(0, 1), draw_);
-    state.scores = &cache.scores();
+    cache.show(state);
     const KeepPlan plan = policy->plan(n, state);
     ASSERT_TRUE(plan.is_shared() || plan.n_layers() == kLayers);
     ASSERT_TRUE(plan.is_shared() || policy->is_per_layer()) << to_string(spec);
@@ -289,7 +225,7 @@ TEST_P(ConformanceTest, LeavesACacheWithinItsBudgetAlone) {
     const std::int64_t n = draw_(0, policy->budget_tokens(state).value_or(500));
     Cache cache;
     cache.see(n, 0, draw_);
-    state.scores = &cache.scores();
+    cache.show(state);
     const KeepPlan plan = policy->plan(n, state);
     for (std::size_t l = 0; l < kLayers; ++l) ASSERT_EQ(plan.layer(l), KeepSet::all(n)) << to_string(spec);
   }
