@@ -26,7 +26,7 @@ struct LayerKeys {
 };
 
 /// The keys of what a cache holds, read when a plan asks for them, one layer at a time. Who makes a plan
-/// passes one in `PolicyState::keys`: `Session` of its own cells, `key_reader.h` of plain tensors.
+/// passes one in `PolicyState::keys`: `Session` of its own cells, `view_keys.h` of plain tensors.
 /// Thread safety: one thread at a time.
 class CachedKeys {
  public:

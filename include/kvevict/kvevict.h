@@ -35,3 +35,4 @@
 #include "kvevict/strategy_spec.h"
 #include "kvevict/token_stream.h"
 #include "kvevict/version.h"
+#include "kvevict/view_keys.h"

@@ -82,6 +82,11 @@ void rotate_keys(const KvView& keys, const KeepSet& from, const KeepSet& to, con
 void rotate_keys_into(const KvView& rotated, const KvView& keys, const KeepSet& positions,
                       const RopeConfig& rope, int n_threads = 0);
 
+/// The way back: copies of cached keys, rotated for `positions`, without their rotation, and without
+/// `rope_magnitude`. Shapes, types and errors: as rotate_keys_into.
+void rotate_keys_back_into(const KvView& unrotated, const KvView& keys, const KeepSet& positions,
+                           const RopeConfig& rope, int n_threads = 0);
+
 /// Packs the positions of a cache that holds rotated keys: every key is rotated from the position
 /// that it is rotated for (`rope_pos`) to its row number, and `rope_pos` becomes 0 … n − 1; the next
 /// token goes to position n (`next_rope_pos`). `abs_pos` and `seen_tokens` stay. Later evictions and

@@ -215,22 +215,36 @@ void rotate_keys(const KvView& keys, const KeepSet& from, const KeepSet& to, con
   turn_keys({&tensor, 1}, TurnWalk(from, to), PreparedRope(rope, keys.shape().head_dim), true, n_threads);
 }
 
-void rotate_keys_into(const KvView& rotated, const KvView& keys, const KeepSet& positions,
-                      const RopeConfig& rope, int n_threads) {
+namespace {
+
+void turn_into(const KvView& target, const KvView& keys, const KeepSet& positions, const RopeConfig& rope,
+               bool is_back, int n_threads) {
+  const char* const what = is_back ? "unrotated keys" : "rotated keys";
   require_threads(n_threads);
   require_keys(keys, "keys");
-  require_keys(rotated, "rotated keys");
-  require_writable(rotated);
+  require_keys(target, what);
+  require_writable(target);
   require_positions(keys, positions);
-  if (rotated.shape() != keys.shape()) {
-    throw Error(ErrorCode::kInvalidArgument, "the rotated keys must have the shape of the keys");
-  }
-  const KvView both[] = {rotated, keys};
+  if (target.shape() != keys.shape())
+    throw Error(ErrorCode::kInvalidArgument, std::string("the ") + what + " must have the shape of the keys");
+  const KvView both[] = {target, keys};
   require_disjoint(both);
   PreparedRope prepared(rope, keys.shape().head_dim);
-  prepared.magnitude = rope_magnitude(rope);
-  const KeyTensor tensor{rotated, keys};
-  turn_keys({&tensor, 1}, TurnWalk(positions), prepared, false, n_threads);
+  prepared.magnitude = is_back ? 1 / rope_magnitude(rope) : rope_magnitude(rope);
+  const KeyTensor tensor{target, keys};
+  turn_keys({&tensor, 1}, TurnWalk(positions, is_back), prepared, false, n_threads);
+}
+
+}  // namespace
+
+void rotate_keys_into(const KvView& rotated, const KvView& keys, const KeepSet& positions,
+                      const RopeConfig& rope, int n_threads) {
+  turn_into(rotated, keys, positions, rope, false, n_threads);
+}
+
+void rotate_keys_back_into(const KvView& unrotated, const KvView& keys, const KeepSet& positions,
+                           const RopeConfig& rope, int n_threads) {
+  turn_into(unrotated, keys, positions, rope, true, n_threads);
 }
 
 namespace {

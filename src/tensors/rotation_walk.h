@@ -21,8 +21,9 @@ class TurnWalk {
   /// Row r rotates from from[r] to to[r]. Both outlive the walk and are equally many.
   TurnWalk(const KeepSet& from, const KeepSet& to) noexcept : from_(from.ranges()), to_(to.ranges()) {}
 
-  /// Row r, unrotated, rotates to to[r].
-  explicit TurnWalk(const KeepSet& to) noexcept : to_(to.ranges()), unrotated_(true) {}
+  /// Row r, unrotated, rotates to to[r]; `is_back`: rotated for to[r], it rotates back to 0.
+  explicit TurnWalk(const KeepSet& to, bool is_back = false) noexcept
+      : to_(to.ranges()), unrotated_(true), is_back_(is_back) {}
 
   [[nodiscard]] bool done() const noexcept { return to_.empty(); }
 
@@ -30,7 +31,7 @@ class TurnWalk {
   TurnRun take(std::int64_t n_most) noexcept {
     const std::int64_t target = to_.front().begin + to_offset_;
     std::int64_t n = std::min(n_most, to_.front().count() - to_offset_);
-    TurnRun run{row_, 1, target};
+    TurnRun run{row_, 1, is_back_ ? -target : target};
     if (!unrotated_) {
       n = std::min(n, from_.front().count() - from_offset_);
       run = {row_, n, target - (from_.front().begin + from_offset_)};
@@ -68,6 +69,7 @@ class TurnWalk {
   std::int64_t to_offset_ = 0;
   std::int64_t row_ = 0;
   bool unrotated_ = false;
+  bool is_back_ = false;
 };
 
 }  // namespace kvevict
