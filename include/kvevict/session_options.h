@@ -45,6 +45,9 @@ struct SessionOptions {
   /// a result depend on the number of threads.
   int n_threads = 0;
   int n_threads_batch = 0;
+  /// Newest queries whose attention is recorded for forks whose policies choose by it, though the session's
+  /// own does not; 0: none, and such forks are refused.
+  int n_recorded_queries = 0;
   int n_sequences = 1;  ///< Sessions that may share the context by `fork`; 1 … kMaxSequences.
   /// kFull: `append` holds every token until `evict` or `generate` drops some. kBounded: `append` evicts
   /// before each chunk, so that at most budget + chunk tokens are ever held.
@@ -65,8 +68,9 @@ struct SessionOptions {
 };
 
 /// `options` as a session of `model` and `policy` has them: positions chosen, flash attention off if the
-/// policy chooses by attention. Throws `Error(kInvalidArgument)` for an option out of its range, and if a
-/// policy that chooses by attention meets flash attention that is forced on, or several sequences;
+/// policy chooses by the attention of every query. Throws `Error(kInvalidArgument)` for an option out of its range, and if a
+/// policy that chooses by attention meets several sequences, or, by that of every query, flash attention that
+/// is forced on;
 /// `Error(kUnsupported)` for what the model cannot do: packed or automatic positions that it cannot shift, a
 /// quantised V cache without flash attention.
 [[nodiscard]] SessionOptions resolved_options(const Model& model, const Policy& policy,

@@ -17,17 +17,14 @@ namespace {
 
 constexpr std::string_view kName = "kq_soft_max-";
 
-/// The place in `layers` of the layer that a tensor of probabilities belongs to; one past it for any other
-/// tensor.
-std::size_t place_of(const ggml_tensor& tensor, const std::vector<int>& layers) {
+/// The layer whose probabilities `tensor` holds, or whose flash attention it computes; -1 for any other.
+int layer_of(const ggml_tensor& tensor) {
+  if (const std::optional<int> layer = flash_attention_layer(tensor)) return *layer;
   const std::string_view name(ggml_get_name(&tensor));
-  if (!name.starts_with(kName)) return layers.size();
+  if (!name.starts_with(kName)) return -1;
   int layer = -1;
   const auto [end, error] = std::from_chars(name.data() + kName.size(), name.data() + name.size(), layer);
-  if (error != std::errc() || end != name.data() + name.size()) return layers.size();
-  const auto place = std::lower_bound(layers.begin(), layers.end(), layer);
-  return place == layers.end() || *place != layer ? layers.size()
-                                                  : static_cast<std::size_t>(place - layers.begin());
+  return error == std::errc() && end == name.data() + name.size() ? layer : -1;
 }
 
 }  // namespace
@@ -36,17 +33,34 @@ bool AttentionScores::on_tensor(ggml_tensor* tensor, bool is_question, void* sco
   auto& self = *static_cast<AttentionScores*>(scores);
   try {
     return self.look_at(tensor, is_question);
-  } catch (const std::bad_alloc&) {
-    self.is_out_of_memory_ = true;
+  } catch (...) {
+    self.failure_ = std::current_exception();
     return false;  // llama.cpp stops computing
   }
 }
 
+/// The place of its layer among those that hold a cache; one past them for what is of no use.
+std::size_t AttentionScores::place_of(const ggml_tensor& tensor) const {
+  const int layer = is_recording_ ? layer_of(tensor) : -1;
+  const auto place = std::lower_bound(numbers_.begin(), numbers_.end(), layer);
+  return layer < 0 || place == numbers_.end() || *place != layer
+             ? numbers_.size()
+             : static_cast<std::size_t>(place - numbers_.begin());
+}
+
 bool AttentionScores::look_at(ggml_tensor* tensor, bool is_question) {
-  const std::size_t number = place_of(*tensor, numbers_);
-  if (number == layers_.size()) return !is_question;  // not wanted; or go on
-  const bool is_known = tensor->type == GGML_TYPE_F32 && ggml_is_contiguous(tensor) && tensor->ne[3] == 1;
-  if (is_question || !is_known) return true;
+  const std::size_t place = place_of(*tensor);
+  if (place == layers_.size()) return !is_question;  // not wanted; or go on
+  if (is_question) return true;
+  if (tensor->op == GGML_OP_FLASH_ATTN_EXT) {
+    const auto n_last = static_cast<std::size_t>(request_.n_last_queries);
+    if (n_last == 0) return true;  // `require_sound` refuses it
+    if (!flash_) flash_ = std::make_shared<FlashAttentionReader>(n_threads_);
+    const FlashAttentionReader::Probabilities p = flash_->last_queries(*tensor, n_last);
+    add(layers_[place], p.values, p.n_cells, p.n_queries, p.n_heads);
+    return true;
+  }
+  if (tensor->type != GGML_TYPE_F32 || !ggml_is_contiguous(tensor) || tensor->ne[3] != 1) return true;
   const auto n = static_cast<std::size_t>(ggml_nelements(tensor));
   std::span<const float> probabilities(static_cast<const float*>(tensor->data), n);
   if (tensor->buffer == nullptr || !ggml_backend_buffer_is_host(tensor->buffer)) {
@@ -54,7 +68,7 @@ bool AttentionScores::look_at(ggml_tensor* tensor, bool is_question) {
     ggml_backend_tensor_get(tensor, copied_.data(), 0, n * sizeof(float));
     probabilities = copied_;
   }
-  add(layers_[number], probabilities, static_cast<std::size_t>(tensor->ne[0]),
+  add(layers_[place], probabilities, static_cast<std::size_t>(tensor->ne[0]),
       static_cast<std::size_t>(tensor->ne[1]), static_cast<std::size_t>(tensor->ne[2]));
   return true;
 }
@@ -83,8 +97,13 @@ void AttentionScores::add(Layer& layer, std::span<const float> probabilities, st
   }
 }
 
-void AttentionScores::require_memory() const {
-  if (is_out_of_memory_) throw Error(ErrorCode::kOutOfMemory, "no memory for the attention of a batch");
+void AttentionScores::rethrow() const {
+  if (!failure_) return;
+  try {
+    std::rethrow_exception(failure_);
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::kOutOfMemory, "no memory for the attention of a batch");
+  }
 }
 
 void AttentionScores::require_sound(std::size_t n_cells) const {
@@ -122,8 +141,15 @@ void AttentionScores::commit() {
 }
 
 void AttentionScores::discard() {
-  is_out_of_memory_ = false;
+  failure_ = nullptr;
   for (Layer& layer : layers_) layer.shown.clear();
+}
+
+void AttentionScores::forget() noexcept {
+  for (Layer& layer : layers_) {
+    layer.rows.clear();
+    layer.shown.clear();
+  }
 }
 
 void AttentionScores::arrange(const CellArrangement& arrangement) {
@@ -151,12 +177,15 @@ void AttentionScores::trim(std::size_t n_before, std::size_t n_cells) {
   }
 }
 
-TokenScores AttentionScores::collected(KeepPlan held) const {
+TokenScores AttentionScores::collected(KeepPlan held, int n_last_queries) const {
   TokenScores scores{.held = std::move(held), .by_layer = {}};
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     std::vector<float>& sums =
         scores.by_layer.emplace_back(static_cast<std::size_t>(scores.held.layer(l).count()), 0.0F);
-    for (const std::vector<float>& row : layers_[l].rows) {
+    const std::deque<std::vector<float>>& rows = layers_[l].rows;
+    const auto n_last = n_last_queries == 0 ? rows.size() : static_cast<std::size_t>(n_last_queries);
+    for (std::size_t r = rows.size() - std::min(n_last, rows.size()); r < rows.size(); ++r) {
+      const std::vector<float>& row = rows[r];
       for (std::size_t cell = 0; cell < std::min(row.size(), sums.size()); ++cell) sums[cell] += row[cell];
     }
   }

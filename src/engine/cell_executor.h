@@ -56,6 +56,9 @@ class CellExecutor {
     places_.written(first_position, n_tokens);
   }
 
+  /// Recorded attention that follows the cells from now on; may be null.
+  void follow(AttentionScores* scores) noexcept { scores_ = scores; }
+
   /// Frees the cells of `positions`, which a decode that failed may have written. Never throws.
   void forget(llama_seq_id sequence, PositionRange positions) noexcept;
 

@@ -1,12 +1,9 @@
 #include "engine/key_rotator.h"
 
-#include <ggml-alloc.h>
-
 #include <cstdlib>
 #include <optional>
 #include <string>
 
-#include "base/processors.h"
 #include "engine/model_metadata.h"
 #include "engine/model_traits.h"
 #include "kvevict/error.h"
@@ -20,28 +17,10 @@ namespace {
               "positions");
 }
 
-struct FreeContext {
-  void operator()(ggml_context* context) const noexcept { ggml_free(context); }
-};
-struct FreeBuffer {
-  void operator()(ggml_backend_buffer* buffer) const noexcept { ggml_backend_buffer_free(buffer); }
-};
-
-ggml_backend* make_backend(int n_threads) {
-  ggml_backend* const backend = ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
-  if (backend == nullptr) throw Error(ErrorCode::kEngine, "ggml has no CPU back end");
-  // The CPU back end may be a library that ggml loads at run time: its functions are asked for by name.
-  using SetThreads = void (*)(ggml_backend_t, int);
-  auto* const set_threads = reinterpret_cast<SetThreads>(ggml_backend_reg_get_proc_address(
-      ggml_backend_dev_backend_reg(ggml_backend_get_device(backend)), "ggml_backend_set_n_threads"));
-  if (set_threads != nullptr) set_threads(backend, n_threads > 0 ? n_threads : usable_cores());
-  return backend;
-}
-
 }  // namespace
 
 KeyRotator::KeyRotator(const KeyRotator& other)
-    : backend_(make_backend(other.n_threads_)),
+    : backend_(make_cpu_backend(other.n_threads_)),
       type_(other.type_),
       n_threads_(other.n_threads_),
       rope_mode_(other.rope_mode_),
@@ -55,7 +34,7 @@ KeyRotator::KeyRotator(const KeyRotator& other)
       freq_scale_(other.freq_scale_) {}
 
 KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads, std::vector<float> factors)
-    : backend_(make_backend(n_threads)), type_(type), n_threads_(n_threads), factors_(std::move(factors)) {
+    : backend_(make_cpu_backend(n_threads)), type_(type), n_threads_(n_threads), factors_(std::move(factors)) {
   if (!are_keys_rotated(model)) {
     rotates_none_ = true;
     return;
@@ -128,7 +107,7 @@ void KeyRotator::rotate_rows(std::span<std::uint8_t> rows, std::span<const std::
   const ggml_init_params params = {.mem_size = kTensors * ggml_tensor_overhead() + ggml_graph_overhead(),
                                    .mem_buffer = nullptr,
                                    .no_alloc = true};
-  const std::unique_ptr<ggml_context, FreeContext> context(ggml_init(params));
+  const GgmlContextHandle context(ggml_init(params));
   ggml_tensor* const keys = ggml_new_tensor_3d(context.get(), type_, head_dim_, n_heads, n_rows);
   ggml_tensor* const positions = ggml_new_tensor_1d(context.get(), GGML_TYPE_I32, n_rows);
   // A latent key (MLA) has its rotated dimensions last.
@@ -141,8 +120,7 @@ void KeyRotator::rotate_rows(std::span<std::uint8_t> rows, std::span<const std::
                                                      rope_mode_, 0, freq_base_, freq_scale_, 0, 1, 32, 1);
   ggml_cgraph* const graph = ggml_new_graph(context.get());
   ggml_build_forward_expand(graph, rotated);
-  const std::unique_ptr<ggml_backend_buffer, FreeBuffer> buffer(
-      ggml_backend_alloc_ctx_tensors(context.get(), backend_.get()));
+  const GgmlBufferHandle buffer(ggml_backend_alloc_ctx_tensors(context.get(), backend_.get()));
   if (!buffer) throw Error(ErrorCode::kOutOfMemory, "no memory to rotate the keys of a layer");
   ggml_backend_tensor_set(keys, rows.data(), 0, rows.size());
   ggml_backend_tensor_set(positions, rotations.data(), 0, rotations.size_bytes());

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <ggml-backend.h>
 #include <ggml.h>
 
 #include <cstdint>
@@ -9,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/cpu_backend.h"
 #include "engine/llama_handles.h"
 
 namespace kvevict {
@@ -51,13 +51,9 @@ class KeyRotator {
   [[nodiscard]] Turns turns(std::span<const std::int32_t> rotations) const;
 
  private:
-  struct FreeBackend {
-    void operator()(ggml_backend* backend) const noexcept { ggml_backend_free(backend); }
-  };
-
   void rotate_rows(std::span<std::uint8_t> rows, std::span<const std::int32_t> rotations) const;
 
-  std::unique_ptr<ggml_backend, FreeBackend> backend_;
+  GgmlBackendHandle backend_;
   ggml_type type_;
   int n_threads_;
   int rope_mode_ = 0;

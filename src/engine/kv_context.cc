@@ -54,7 +54,7 @@ KvContext::KvContext(std::shared_ptr<const Model> model, const SessionOptions& o
       n_outputs_(std::max(n_outputs, options.n_sequences)),
       cells_(nullptr) {
   if (scores) {
-    scores_ = std::make_unique<AttentionScores>(*scores, model_->info().cache_layers);
+    scores_ = std::make_unique<AttentionScores>(*scores, model_->info().cache_layers, options.n_threads);
   }
   install(make_context(padded_cells(n_cells)), padded_cells(n_cells));
 }
@@ -162,7 +162,7 @@ void KvContext::release_sequence(llama_seq_id sequence) noexcept {
   if (!context_ || cells_.is_lost()) return;
   llama_memory_seq_rm(llama_get_memory(context_.get()), sequence, -1, -1);
   cells_.places().removed({0, std::numeric_limits<std::int32_t>::max()});
-  if (scores_) scores_->trim(static_cast<std::size_t>(n_cells_), 0);
+  if (scores_ && n_sequences_in_use() == 0) scores_->forget();
   // Shifts that wait belong to cells that are gone: they would move those of the next sequence of this
   // number.
   if (sequence == cells_.shifted_sequence()) cells_.shifts_done();
@@ -231,6 +231,8 @@ std::vector<TokenRange> KvContext::occupied_cells(std::span<const std::uint8_t> 
 
 void KvContext::carry_out(llama_seq_id sequence, const CellChanges& changes, const KeyRotator* rotator) {
   static_cast<void>(context());
+  // What was recorded is of the one sequence that had the cells alone; forks of it change theirs.
+  cells_.follow(n_sequences_in_use() == 1 ? scores_.get() : nullptr);
   cells_.carry_out(sequence, changes, rotator);
   if (changes.arrangement) note_copies(cells_.bytes_copied(), 2);
 }
@@ -297,16 +299,18 @@ void KvContext::decode(std::span<const BatchToken> batch) {
     if (model_->info().has_state && !is_refused) cells_.lose();
     if (!cells_.is_lost()) forget(batch);
   });
+  if (scores_) scores_->record(records_ && n_sequences_in_use() == 1);
+  if (scores_ && n_sequences_in_use() > 1) scores_->forget();  // it is no more that of the newest queries
   threads_.apply(llama, threads_.follows() ? model_->processor_load().free_processors() : std::nullopt);
   code = llama_decode(llama, arrays.get());
   ++n_decode_calls_;
   // llama.cpp rotates the keys that wait before it computes, so even a decode that fails has rotated them;
   // but for -1: refused before anything was done.
   if (code != -1) cells_.shifts_done();
-  if (scores_) scores_->require_memory();
+  if (scores_) scores_->rethrow();
   if (code != 0) throw_decode_error(code, batch.size(), log.reason());
   for (const BatchToken& token : batch) cells_.written(token.position, 1);
-  if (scores_) {
+  if (scores_ && scores_->is_recording()) {
     scores_->require_sound(static_cast<std::size_t>(count_occupied()));
     scores_->commit();
   }

@@ -77,6 +77,12 @@ class KvContext {
   /// The attention recorded so far; null if the options ask for none.
   [[nodiscard]] const AttentionScores* scores() const noexcept { return scores_.get(); }
 
+  /// Whether the attention of batches from now on is recorded, if the context records any.
+  void record_attention(bool is_recorded) noexcept { records_ = is_recorded; }
+
+  /// Goes on from attention that was recorded elsewhere, of cells that were copied from there in their order.
+  void take_over(const AttentionScores& scores) { *scores_ = scores; }
+
   /// `CellExecutor::copy`: rows as they were before the shifts that wait.
   [[nodiscard]] std::vector<std::uint8_t> copy(llama_seq_id sequence);
   [[nodiscard]] std::span<const PositionShift> waiting_shifts() const noexcept {
@@ -135,6 +141,7 @@ class KvContext {
   std::int64_t kv_bytes_peak_ = 0;
   std::int64_t n_decode_calls_ = 0;
   std::int64_t n_decoded_tokens_ = 0;
+  bool records_ = true;      // the attention of a batch, if there is anything that records
   bool was_shared_ = false;  // by several sequences, since the cells were last moved
   CellExecutor cells_;       // of context_
 };

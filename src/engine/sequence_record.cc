@@ -18,6 +18,7 @@ void SequenceRecord::begin_stream() {
 void SequenceRecord::rebind(std::shared_ptr<const Policy> policy, PositionMode positions) {
   policy_ = std::move(policy);
   setting_.positions = positions;
+  setting_.keeps_slots = policy_->score_request().has_value();
   state_ = {.n_layers = setting_.n_layers};
 }
 

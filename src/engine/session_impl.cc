@@ -48,7 +48,7 @@ void Session::Impl::ensure_cells(std::int64_t n_tokens_held) {
                                                  ": shorten the text or evict earlier");
   }
   if (!context) {
-    context = std::make_shared<KvContext>(model, options, n_tokens_held, policy().score_request());
+    context = std::make_shared<KvContext>(model, options, n_tokens_held, recorded_attention());
     sequence = context->take_sequence();
     return;
   }
@@ -91,7 +91,8 @@ KeepPlan Session::Impl::plan(std::int64_t n_upcoming) {
   const std::int64_t n_planned = n_seen + (needs_newest ? 0 : n_upcoming);
   KeepPlan plan;
   if (policy.score_request() && context) {
-    const TokenScores scores = context->scores()->collected(record.held());
+    const TokenScores scores = 
+        context->scores()->collected(record.held(), policy.score_request()->n_last_queries);
     PolicyState with_scores = state;
     with_scores.scores = &scores;
     plan = policy.plan(n_planned, with_scores);
@@ -109,6 +110,27 @@ KeepPlan Session::Impl::plan(std::int64_t n_upcoming) {
   }
   if (needs_newest) plan.append(n_seen, n_seen + n_upcoming);
   return plan;
+}
+
+std::optional<ScoreRequest> Session::Impl::recorded_attention() const {
+  if (policy().score_request()) return policy().score_request();
+  if (options.n_recorded_queries > 0) return ScoreRequest{options.n_recorded_queries};
+  return std::nullopt;
+}
+
+void Session::Impl::require_recorded(const Policy& policy) const {
+  const int n_asked = policy.score_request()->n_last_queries;
+  const AttentionScores* const scores = context ? context->scores() : nullptr;
+  const std::int64_t n_seen = record.map().n_seen();
+  const bool is_whole = !record.layers() && record.map().n_held() == n_seen;
+  const bool is_there = scores != nullptr && static_cast<std::int64_t>(scores->n_queries()) >=
+                                                 std::min<std::int64_t>(n_asked, n_seen);
+  if (n_asked > 0 && n_asked <= options.n_recorded_queries && is_there && is_whole) return;
+  throw Error(ErrorCode::kUnsupported,
+              policy.spec().name + " chooses by attention, which is there for a session of its own, or for a " +
+                  "fork of one that still holds everything and was made to record enough queries "
+                  "(n_recorded_queries)" +
+                  (n_asked > 0 ? ": " + std::to_string(n_asked) : ", not of every one"));
 }
 
 void Session::Impl::require_rotations() {
@@ -143,9 +165,10 @@ void Session::Impl::pack_if_needed(std::int64_t n_upcoming, std::int64_t n_reser
 
 void Session::Impl::move_out(std::int64_t n_cells) {
   auto own = std::make_shared<KvContext>(model, options, std::max(n_cells, record.map().n_held()),
-                                         policy().score_request());
+                                         recorded_attention());
   const llama_seq_id own_sequence = own->take_sequence();
   own->put(own_sequence, context->copy(sequence), context->waiting_shifts());
+  if (own->scores() != nullptr && context->scores() != nullptr) own->take_over(*context->scores());
   context->release_sequence(sequence);
   context = std::move(own);
   sequence = own_sequence;
@@ -213,9 +236,17 @@ void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability
   ensure_cells(record.map().n_held() + static_cast<std::int64_t>(tokens.size()));
   if (on_log_probability) context->ensure_outputs(std::min(kScoredTokens, context->n_batch()));
   const int n_most = on_log_probability ? std::min(kScoredTokens, context->n_batch()) : context->n_batch();
+  // Where the last queries alone are recorded, they are batches of their own, and those before cost nothing.
+  const std::optional<ScoreRequest> recorded = recorded_attention();
+  const auto n_recorded = static_cast<std::size_t>(recorded ? recorded->n_last_queries : 0);
+  const OnExit record_again([this] { context->record_attention(true); });
   for (std::size_t from = 0; from < tokens.size();) {
     throw_if_cancelled();
-    const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(n_most));
+    const std::size_t n_left = tokens.size() - from;
+    std::size_t n = std::min(n_left, static_cast<std::size_t>(n_most));
+    const bool is_before = n_recorded > 0 && n_left > n_recorded;
+    if (is_before) n = std::min(n, n_left - n_recorded);
+    context->record_attention(!is_before);
     pack_if_needed(static_cast<std::int64_t>(n), static_cast<std::int64_t>(tokens.size() - from));
     decode_batch(tokens.subspan(from, n), from + n == tokens.size(), on_log_probability);
     from += n;

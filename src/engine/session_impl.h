@@ -56,6 +56,12 @@ struct KVEVICT_PRIVATE Session::Impl {
   /// Makes sure of the rotator if the policy will need it. Errors: as `checked_key_rotator`.
   void require_rotations();
 
+  /// Refuses a policy for a fork whose attention is not there. Errors: kUnsupported.
+  void require_recorded(const Policy& policy) const;
+
+  /// The attention that its context records; nothing if none is asked for.
+  [[nodiscard]] std::optional<ScoreRequest> recorded_attention() const;
+
   /// Makes sure that the keys which the policy asks for can be read. Errors: kUnsupported.
   void require_keys();
 

@@ -40,6 +40,7 @@ void require_sound(const SessionOptions& options) {
   require_in_range("chunk", options.n_chunk, 1, kMost);
   require_in_range("decode_slack", options.n_decode_slack, 1, kMost);
   require_in_range("n_sequences", options.n_sequences, 1, kMaxSequences);
+  require_in_range("n_recorded_queries", options.n_recorded_queries, 0, kMost);
   require_threads("threads", options.n_threads);
   require_threads("threads_batch", options.n_threads_batch);
 }
@@ -48,13 +49,15 @@ bool is_quantised(KvType type) {
   return type == KvType::kQ8_0 || type == KvType::kQ4_0;
 }
 
-/// A policy that chooses by attention sees it only without flash attention, and in a context of its own.
+/// A policy that chooses by attention sees it in a context of its own; that of every query only without flash
+/// attention.
 void turn_attention_on(const Policy& policy, SessionOptions& options) {
-  if (options.flash_attention == FlashAttention::kOn) {
+  const bool is_of_every_query = policy.score_request()->n_last_queries == 0;
+  if (is_of_every_query && options.flash_attention == FlashAttention::kOn) {
     throw Error(ErrorCode::kInvalidArgument,
                 policy.spec().name +
-                    " chooses by attention, which flash attention never writes down: turn flash "
-                    "attention off, or leave it to be chosen (auto)",
+                    " chooses by the attention of every query, which flash attention never writes down: turn "
+                    "flash attention off, or leave it to be chosen (auto)",
                 "flash_attention");
   }
   if (options.n_sequences != 1) {
@@ -63,7 +66,7 @@ void turn_attention_on(const Policy& policy, SessionOptions& options) {
                     ": a session that records attention has its context alone",
                 "n_sequences");
   }
-  options.flash_attention = FlashAttention::kOff;
+  if (is_of_every_query) options.flash_attention = FlashAttention::kOff;
 }
 
 /// Keys that llama.cpp cannot shift are rotated here, which ggml does for two types alone.

@@ -11,12 +11,10 @@ namespace kvevict {
 
 Session Session::fork(std::shared_ptr<const Policy> policy) {
   const bool is_rebound = policy != nullptr && policy != impl_->record.shared_policy();
-  if (is_rebound && policy->score_request()) {
-    throw Error(
-        ErrorCode::kUnsupported,
-        policy->spec().name + " chooses by attention, which is recorded only for a session of its own");
-  }
+  if (is_rebound && policy->score_request()) impl_->require_recorded(*policy);
   SessionOptions options = impl_->options;
+  options.n_recorded_queries = 0;
+  if (is_rebound && policy->score_request()) options.n_sequences = 1;  // recorded attention is of one alone
   if (is_rebound) options.positions = impl_->asked_positions;
   if (is_rebound) options = resolved_options(*impl_->model, *policy, options);
   auto twin = std::make_unique<Impl>(impl_->model, impl_->record.shared_policy(), options);
@@ -32,6 +30,7 @@ Session Session::fork(std::shared_ptr<const Policy> policy) {
     twin->sequence = impl_->context->take_sequence();
     twin->context = impl_->context;
     twin->context->share(impl_->sequence, twin->sequence);
+    if (twin->policy().score_request()) twin->move_out(twin->record.map().n_held());
   }
   return Session(std::move(twin));
 }

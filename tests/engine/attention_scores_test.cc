@@ -79,6 +79,7 @@ SessionOptions exact_options(int n_ubatch) {
   SessionOptions options;
   options.type_k = options.type_v = KvType::kF32;
   options.n_ubatch = n_ubatch;
+  options.flash_attention = FlashAttention::kOff;
   return options;
 }
 
@@ -105,6 +106,82 @@ TEST(AttentionScores, AreTheColumnSumsOfTheWholeMatrix) {
       }
     }
   }
+}
+
+/// The scores of `tokens` without flash attention, and with it, of keys of `type`.
+struct BothWays {
+  TokenScores plain, flash;
+};
+BothWays both_ways(const std::shared_ptr<const Model>& model, std::span<const Token> tokens, int n_last,
+                   KvType type) {
+  BothWays scores;
+  for (const bool is_flash : {false, true}) {
+    const auto n = static_cast<std::int64_t>(tokens.size());
+    const auto policy = std::make_shared<const ShowScores>(n_last, KeepPlan(KeepSet::all(n)));
+    SessionOptions options = exact_options(32);
+    options.type_k = type;
+    options.flash_attention = is_flash ? FlashAttention::kOn : FlashAttention::kOff;
+    Session session(model, policy, options);
+    session.append(tokens);
+    session.evict();
+    (is_flash ? scores.flash : scores.plain) = policy->shown;
+  }
+  return scores;
+}
+
+TEST(AttentionScores, OfTheLastQueriesAreTheSameWithFlashAttention) {
+  for (const auto& path : {test::shallow_f32_model_path(), test::alibi_model_path(), test::hybrid_model_path(),
+                           test::many_positions_model_path()}) {
+    SCOPED_TRACE(path);
+    const auto model = test::load_model(path);
+    std::vector<Token> text;
+    for (int i = 0; i < 90; ++i) text.push_back((i * 37 + i / 7) % 128);
+    for (const int n_last : {1, 7, 50}) {
+      for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0}) {
+        if (type == KvType::kQ8_0 && path != test::shallow_f32_model_path()) continue;
+        const auto [plain, flash] = both_ways(model, text, n_last, type);
+        ASSERT_EQ(flash.by_layer.size(), model->info().cache_layers.size());
+        for (std::size_t l = 0; l < flash.by_layer.size(); ++l) {
+          double sum = 0;
+          for (std::size_t i = 0; i < 90; ++i) {
+            ASSERT_NEAR(flash.by_layer[l][i], plain.by_layer[l][i], 4e-3 * n_last) << l << " " << i;
+            sum += flash.by_layer[l][i];
+          }
+          ASSERT_NEAR(sum, n_last, 1e-2 * n_last);
+        }
+      }
+    }
+  }
+}
+
+TEST(AttentionScores, AForkOfASessionThatRecordsChoosesAsOneOfItsOwn) {
+  const auto model = test::load_model(test::shallow_f32_model_path());
+  const std::vector<Token> text = test::prose_tokens(*model, kTokens + 4);
+  SessionOptions options = exact_options(512);
+  options.n_sequences = 4;
+  options.n_recorded_queries = 16;
+  Session trunk(model, make_policy("full"), options);
+  trunk.append(std::span(text).first(kTokens));
+  Session by_position = trunk.fork(make_policy("sink_recent:4:20"));
+  (void)by_position.evict();  // its cells go while the trunk's attention is still to be used
+  for (const char* strategy : {"snapkv:2:16:14:window=16", "snapkv:2:16:14:window=8:per_layer=1", "tova:0:1:31"}) {
+    Session fork = trunk.fork(make_policy(strategy));
+    (void)fork.evict();
+    Session alone(model, make_policy(strategy), exact_options(512));
+    alone.append(std::span(text).first(kTokens));
+    (void)alone.evict();
+    EXPECT_EQ(fork.held_by_layer(), alone.held_by_layer()) << strategy;
+    EXPECT_EQ(fork.held_by_layer().count(), 32);
+    fork.append(std::span(text).last(4));
+    alone.append(std::span(text).last(4));
+    (void)fork.evict();
+    (void)alone.evict();
+    EXPECT_EQ(fork.held_by_layer(), alone.held_by_layer()) << strategy << ", later";
+  }
+  EXPECT_THROW((void)trunk.fork(make_policy("h2o:0:16:16")), Error) << "not every query was recorded";
+  EXPECT_THROW((void)trunk.fork(make_policy("snapkv:2:32:14")), Error) << "nor 32 of them";
+  by_position.append(std::span(text).last(4));
+  EXPECT_THROW((void)trunk.fork(make_policy("tova:0:1:31")), Error) << "the cells have moved on";
 }
 
 TEST(AttentionScores, FollowTheTokensThroughAnEviction) {
@@ -142,8 +219,8 @@ TEST(AttentionScores, FollowTheTokensThroughAnEviction) {
 
 TEST(AttentionScores, AreAskedForOrRefused) {
   const auto model = test::load_model(test::shallow_model_path());
-  const auto policy = std::make_shared<const ShowScores>(1, KeepPlan(KeepSet::all(5)));
-  SessionOptions forced;
+  const auto policy = std::make_shared<const ShowScores>(0, KeepPlan(KeepSet::all(5)));
+  SessionOptions forced;  // of the attention of every query
   forced.flash_attention = FlashAttention::kOn;
   EXPECT_THROW((void)resolved_options(*model, *policy, forced), Error);
   EXPECT_THROW(Session(model, policy, forced), Error);
