@@ -19,6 +19,8 @@ COLUMNS = {
                          "names the same tokens for each layer gives the logits of llama.cpp without the others")),
     "scores": ("scores", ("H2O and TOVA: the scores are the column sums of llama.cpp's own attention, and what is kept gives its logits "
                          "without the others")),
+    "keys": ("keys", ("keydiff: the keys of the first layer, without the rotation of their positions, are the same wherever a token "
+                     "stands, and what is kept gives llama.cpp's logits without the others")),
     "fork": ("fork", "two sessions go on from one prompt, each with the logits that it has alone"),
     "snapshot": ("snapshot", "a session that is saved and restored goes on with the same logits, before an eviction and after one"),
 }

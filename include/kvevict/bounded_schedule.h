@@ -33,8 +33,8 @@ void for_each_bounded_chunk(const Policy& policy, std::int64_t n_tokens, std::in
                             std::int64_t n_layers, const std::function<void(const BoundedChunk&)>& visit);
 
 /// Tokens per layer that the first plan for `n_tokens` tokens keeps. What the plan freezes is in `state`
-/// afterwards. A policy that chooses by attention or keys always fills its budget, so no plan is made for it. Throws
-/// as `Policy::plan`.
+/// afterwards. A policy that chooses by attention or keys always fills its budget, so no plan is made for it.
+/// Throws as `Policy::plan`.
 [[nodiscard]] std::int64_t count_kept_at_once(const Policy& policy, PolicyState& state,
                                               std::int64_t n_tokens);
 

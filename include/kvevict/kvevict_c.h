@@ -58,12 +58,12 @@ typedef struct kvevict_range {
 } kvevict_range;
 
 typedef struct kvevict_policy_info {
-  const char* strategy;   ///< The grammar's text for it: "sink_recent:4:60".
-  const char* name;       ///< Its name and the version of its rule: "sink_recent/1".
-  bool keeps_all;         ///< No plan ever drops a token.
-  bool is_per_layer;      ///< Plans differ by layer: the number of layers is needed.
-  bool needs_cache;       ///< It looks at attention or keys: a plan beyond its budget cannot be made from here.
-  int32_t positions;      ///< The kvevict_positions that the method is defined by; or KVEVICT_ANY_POSITIONS.
+  const char* strategy;  ///< The grammar's text for it: "sink_recent:4:60".
+  const char* name;      ///< Its name and the version of its rule: "sink_recent/1".
+  bool keeps_all;        ///< No plan ever drops a token.
+  bool is_per_layer;     ///< Plans differ by layer: the number of layers is needed.
+  bool needs_cache;   ///< It looks at attention or keys: a plan beyond its budget cannot be made from here.
+  int32_t positions;  ///< The kvevict_positions that the method is defined by; or KVEVICT_ANY_POSITIONS.
   int64_t n_newest_kept;  ///< So many of the newest tokens are in every plan.
 } kvevict_policy_info;
 

@@ -31,8 +31,8 @@ class Policy {
   [[nodiscard]] virtual const StrategySpec& spec() const noexcept = 0;
 
   /// The tokens to keep once `n_tokens_seen` >= 0 tokens have been seen in all. Throws
-  /// `Error(kInvalidArgument)` for a stride in a stream, if `state` lacks the scores, the keys or the number of layers
-  /// that the policy needs, and if the number of layers is not the one of the strategy.
+  /// `Error(kInvalidArgument)` for a stride in a stream, if `state` lacks the scores, the keys or the number
+  /// of layers that the policy needs, and if the number of layers is not the one of the strategy.
   [[nodiscard]] virtual KeepPlan plan(std::int64_t n_tokens_seen, PolicyState& state) const = 0;
 
   /// Tokens per layer that the cache may hold before a plan must be made; nothing for a policy without a

@@ -68,11 +68,10 @@ struct SessionOptions {
 };
 
 /// `options` as a session of `model` and `policy` has them: positions chosen, flash attention off if the
-/// policy chooses by the attention of every query. Throws `Error(kInvalidArgument)` for an option out of its range, and if a
-/// policy that chooses by attention meets several sequences, or, by that of every query, flash attention that
-/// is forced on;
-/// `Error(kUnsupported)` for what the model cannot do: packed or automatic positions that it cannot shift, a
-/// quantised V cache without flash attention.
+/// policy chooses by the attention of every query. Throws `Error(kInvalidArgument)` for an option out of its
+/// range, and if a policy that chooses by attention meets several sequences, or, by that of every query,
+/// flash attention that is forced on; `Error(kUnsupported)` for what the model cannot do: packed or automatic
+/// positions that it cannot shift, a quantised V cache without flash attention.
 [[nodiscard]] SessionOptions resolved_options(const Model& model, const Policy& policy,
                                               SessionOptions options);
 

@@ -70,8 +70,8 @@ void validate(const StrategySpec& spec);
 [[nodiscard]] std::string to_string(const StrategySpec& spec);
 
 /// Makes the strategy hold `n_tokens` tokens a layer in all: its middle budget, or for one without a middle
-/// its recent window, is what the rest leaves (`PolicyInfo::halves_total_budget`). Throws `Error(kInvalidArgument)` if nothing is left, or the
-/// strategy has neither.
+/// its recent window, is what the rest leaves (`PolicyInfo::halves_total_budget`). Throws
+/// `Error(kInvalidArgument)` if nothing is left, or the strategy has neither.
 void set_total_budget(StrategySpec& spec, std::int64_t n_tokens);
 
 }  // namespace kvevict

@@ -83,11 +83,10 @@ std::int64_t layers_for(const StrategySpec& spec, std::optional<std::int64_t> gi
 
 void require_no_cache(const Policy& policy) {
   if (!policy.looks_into_cache()) return;
-  throw Error(
-      ErrorCode::kInvalidArgument,
-      fmt::format("{} needs a model's {} to choose tokens: what it keeps cannot be told without "
-                  "a run (generate, longbench)",
-                  policy.spec().name, policy.score_request() ? "attention" : "keys"));
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("{} needs a model's {} to choose tokens: what it keeps cannot be told without "
+                          "a run (generate, longbench)",
+                          policy.spec().name, policy.score_request() ? "attention" : "keys"));
 }
 
 void note_streaming_middle(const StrategySpec& spec) {

@@ -63,8 +63,8 @@ class AttentionScores {
   /// (`n_last_queries` 0), what their queries gave to earlier cells stays in the sums.
   void trim(std::size_t n_before, std::size_t n_cells);
 
-  /// The sums for cells that hold `held`, averaged over the query heads; of the last `n_last_queries` of those
-  /// that were recorded. O(layers x cells).
+  /// The sums for cells that hold `held`, averaged over the query heads; of the last `n_last_queries` of
+  /// those that were recorded. O(layers x cells).
   [[nodiscard]] TokenScores collected(KeepPlan held, int n_last_queries) const;
 
   [[nodiscard]] ScoreRequest request() const noexcept { return request_; }

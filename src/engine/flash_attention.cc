@@ -20,7 +20,8 @@ std::vector<std::uint8_t> bytes_of(const ggml_tensor& tensor) {
   return bytes;
 }
 
-/// Rows [first, first + n) of each plane of `from`, `[width, rows, planes]` of any strides, densely into `to`.
+/// Rows [first, first + n) of each plane of `from`, `[width, rows, planes]` of any strides, densely into
+/// `to`.
 void copy_planes(const ggml_tensor& from, std::int64_t first, ggml_tensor& to) {
   const std::vector<std::uint8_t> bytes = bytes_of(from);
   const std::size_t row_bytes = ggml_row_size(from.type, from.ne[0]);
@@ -28,8 +29,9 @@ void copy_planes(const ggml_tensor& from, std::int64_t first, ggml_tensor& to) {
   std::uint8_t* out = dense.data();
   for (std::int64_t plane = 0; plane < to.ne[2]; ++plane) {
     for (std::int64_t row = first; row < first + to.ne[1]; ++row) {
-      std::memcpy(out, bytes.data() + static_cast<std::size_t>(plane) * from.nb[2] +
-                           static_cast<std::size_t>(row) * from.nb[1],
+      std::memcpy(out,
+                  bytes.data() + static_cast<std::size_t>(plane) * from.nb[2] +
+                      static_cast<std::size_t>(row) * from.nb[1],
                   row_bytes);
       out += row_bytes;
     }
@@ -52,7 +54,8 @@ struct Numbers {
 std::optional<int> flash_attention_layer(const ggml_tensor& tensor) {
   if (tensor.op != GGML_OP_FLASH_ATTN_EXT) return std::nullopt;
   // Views, and a cast of f32 keys, lie between the cache and the attention, which alone has no name.
-  for (const ggml_tensor* k = tensor.src[1]; k != nullptr; k = k->view_src != nullptr ? k->view_src : k->src[0]) {
+  for (const ggml_tensor* k = tensor.src[1]; k != nullptr;
+       k = k->view_src != nullptr ? k->view_src : k->src[0]) {
     const std::string_view name(ggml_get_name(k));
     if (!name.starts_with(kKeys)) continue;
     int layer = -1;

@@ -22,8 +22,8 @@ struct KeyForm {
 /// The head dimension of `model`'s keys in the layers without a sliding window.
 [[nodiscard]] std::int64_t key_head_dim(const Model& model);
 
-/// Mixes each `n` elements of `numbers` by the orthonormal Hadamard matrix (n a power of two): twice is not at
-/// all. O(numbers x log n).
+/// Mixes each `n` elements of `numbers` by the orthonormal Hadamard matrix (n a power of two): twice is not
+/// at all. O(numbers x log n).
 void mix_by_hadamard(std::span<float> numbers, std::size_t n);
 
 /// The forms that are known of a model, by K types. Thread safe.

@@ -34,7 +34,10 @@ KeyRotator::KeyRotator(const KeyRotator& other)
       freq_scale_(other.freq_scale_) {}
 
 KeyRotator::KeyRotator(const llama_model* model, ggml_type type, int n_threads, std::vector<float> factors)
-    : backend_(make_cpu_backend(n_threads)), type_(type), n_threads_(n_threads), factors_(std::move(factors)) {
+    : backend_(make_cpu_backend(n_threads)),
+      type_(type),
+      n_threads_(n_threads),
+      factors_(std::move(factors)) {
   if (!are_keys_rotated(model)) {
     rotates_none_ = true;
     return;

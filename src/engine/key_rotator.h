@@ -40,9 +40,9 @@ class KeyRotator {
 
   /// The cosine and sine of each pair of a head's dimensions for some rotations, as ggml computes them.
   struct Turns {
-    std::size_t n_pairs = 0;  ///< Of a row.
+    std::size_t n_pairs = 0;   ///< Of a row.
     std::size_t n_before = 0;  ///< Dimensions of a head in front of the rotated ones.
-    bool is_neox = false;     ///< A pair is (i, i + n_pairs) of the rotated dimensions; else (2i, 2i + 1).
+    bool is_neox = false;      ///< A pair is (i, i + n_pairs) of the rotated dimensions; else (2i, 2i + 1).
     std::vector<float> cosines, sines;  ///< `[rotations, n_pairs]`
   };
 

@@ -108,7 +108,9 @@ std::unique_ptr<KeyRotator> checked_f32_rotator(const std::shared_ptr<const Mode
   SessionOptions exact = options;
   exact.type_k = exact.type_v = KvType::kF32;
   LoneToken lone(model, exact);
-  const Decode decode = [&](Token token, std::int64_t position) { return lone.decoded_keys(token, position); };
+  const Decode decode = [&](Token token, std::int64_t position) {
+    return lone.decoded_keys(token, position);
+  };
   static_cast<void>(decode(0, 0));  // throws for a state that is not known
   try {
     return find_rotator(*model, GGML_TYPE_F32, options.n_threads,

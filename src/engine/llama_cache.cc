@@ -132,8 +132,9 @@ void require_fitting(llama_context* context, const Policy& policy, const LlamaCa
   }
   if (policy.key_request()) {
     refuse(ErrorCode::kUnsupported,
-           policy.spec().name + " chooses by the cached keys, which are read and held against the model in "
-                                "contexts of a kvevict::Session: use one");
+           policy.spec().name +
+               " chooses by the cached keys, which are read and held against the model in "
+               "contexts of a kvevict::Session: use one");
   }
   if (policy.is_per_layer() && (options.positions != PositionMode::kAbsolute || may_share)) {
     refuse(ErrorCode::kUnsupported, policy.spec().name +

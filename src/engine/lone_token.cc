@@ -28,10 +28,10 @@ StateRows LoneToken::read(Token token, std::int64_t position, std::size_t n_laye
   StateRows rows = read(sequence);
   context_.release_sequence(sequence);
   if (rows.n_layers() == n_layers) return rows;
-  throw Error(ErrorCode::kUnsupported,
-              "the layers of " + model_->info().name + " cannot be told apart: its cache has " +
-                  std::to_string(rows.n_layers()) + " of them and its file speaks of " +
-                  std::to_string(n_layers));
+  throw Error(ErrorCode::kUnsupported, "the layers of " + model_->info().name +
+                                           " cannot be told apart: its cache has " +
+                                           std::to_string(rows.n_layers()) +
+                                           " of them and its file speaks of " + std::to_string(n_layers));
 }
 
 StateRows LoneToken::decoded(Token token, std::int64_t position) {

@@ -91,7 +91,7 @@ KeepPlan Session::Impl::plan(std::int64_t n_upcoming) {
   const std::int64_t n_planned = n_seen + (needs_newest ? 0 : n_upcoming);
   KeepPlan plan;
   if (policy.score_request() && context) {
-    const TokenScores scores = 
+    const TokenScores scores =
         context->scores()->collected(record.held(), policy.score_request()->n_last_queries);
     PolicyState with_scores = state;
     with_scores.scores = &scores;
@@ -127,7 +127,8 @@ void Session::Impl::require_recorded(const Policy& policy) const {
                                                  std::min<std::int64_t>(n_asked, n_seen);
   if (n_asked > 0 && n_asked <= options.n_recorded_queries && is_there && is_whole) return;
   throw Error(ErrorCode::kUnsupported,
-              policy.spec().name + " chooses by attention, which is there for a session of its own, or for a " +
+              policy.spec().name +
+                  " chooses by attention, which is there for a session of its own, or for a " +
                   "fork of one that still holds everything and was made to record enough queries "
                   "(n_recorded_queries)" +
                   (n_asked > 0 ? ": " + std::to_string(n_asked) : ", not of every one"));

@@ -60,10 +60,10 @@ LayerKeys SessionKeys::layer(std::size_t layer) {
   if (!rows_) rows_.emplace(context_.keys(sequence_));
   const auto n_held = static_cast<std::size_t>(record_.map().n_held());
   if (rows_->n_layers() != layers_.size() || rows_->n_cells() != n_held) {
-    throw Error(ErrorCode::kEngine, "the cache has keys of " + std::to_string(rows_->n_cells()) + " tokens in " +
-                                        std::to_string(rows_->n_layers()) + " layers: " +
-                                        std::to_string(n_held) + " in " + std::to_string(layers_.size()) +
-                                        " were expected");
+    throw Error(ErrorCode::kEngine, "the cache has keys of " + std::to_string(rows_->n_cells()) +
+                                        " tokens in " + std::to_string(rows_->n_layers()) +
+                                        " layers: " + std::to_string(n_held) + " in " +
+                                        std::to_string(layers_.size()) + " were expected");
   }
   rows_->key_numbers(layer, numbers_);
   const std::size_t width = numbers_.size() / std::max<std::size_t>(1, n_held);

@@ -38,10 +38,10 @@ void require_dense(const LayerKeys& keys, std::size_t n_rows) {
   const bool is_dense = keys.n_heads > 0 && keys.head_dim > 0 &&
                         keys.rows.size() == n_rows * static_cast<std::size_t>(keys.n_heads * keys.head_dim);
   if (is_dense) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              "a layer of " + std::to_string(n_rows) + " rows was given keys of " +
-                  std::to_string(keys.rows.size()) + " elements: rows x " + std::to_string(keys.n_heads) +
-                  " heads x " + std::to_string(keys.head_dim) + " are needed");
+  throw Error(ErrorCode::kInvalidArgument, "a layer of " + std::to_string(n_rows) +
+                                               " rows was given keys of " + std::to_string(keys.rows.size()) +
+                                               " elements: rows x " + std::to_string(keys.n_heads) +
+                                               " heads x " + std::to_string(keys.head_dim) + " are needed");
 }
 
 }  // namespace

@@ -52,8 +52,9 @@ KeepPlan KeyDiff::plan(std::int64_t n_tokens_seen, PolicyState& state) const {
   }
   if (state.keys == nullptr) {
     if (n_tokens_seen <= n_most()) return KeepPlan(KeepSet::all(n_tokens_seen));
-    throw Error(ErrorCode::kInvalidArgument, "keydiff chooses by the cached keys, and there are none for its " +
-                                                 std::to_string(n_tokens_seen) + " tokens");
+    throw Error(ErrorCode::kInvalidArgument,
+                "keydiff chooses by the cached keys, and there are none for its " +
+                    std::to_string(n_tokens_seen) + " tokens");
   }
   CachedKeys& keys = *state.keys;
   const std::int64_t n_cached = std::min(keys.held().in_any_layer().end(), n_tokens_seen);
@@ -77,8 +78,7 @@ KeepPlan KeyDiff::plan(std::int64_t n_tokens_seen, PolicyState& state) const {
   std::vector<KeepSet> sets;
   std::vector<std::size_t> set_of_layer;
   for (std::size_t l = 0; l < keys.n_layers(); ++l) {
-    sets.push_back(
-        choose(known, l, keys.held().layer(l), key_differences(keys.layer(l)), fresh, n_each));
+    sets.push_back(choose(known, l, keys.held().layer(l), key_differences(keys.layer(l)), fresh, n_each));
     set_of_layer.push_back(l);
   }
   return {std::move(sets), std::move(set_of_layer)};

@@ -6,15 +6,15 @@
 
 namespace kvevict {
 
-/// `keydiff`: the sink, the recent window, and between them the tokens whose keys are unlike the others': what
-/// a text says once. It looks at no attention, so that nothing is recorded while the prompt is computed and
-/// flash attention stays on; and at no question, so that what it keeps can be asked for later.
+/// `keydiff`: the sink, the recent window, and between them the tokens whose keys are unlike the others':
+/// what a text says once. It looks at no attention, so that nothing is recorded while the prompt is computed
+/// and flash attention stays on; and at no question, so that what it keeps can be asked for later.
 ///
 /// For each layer and KV head, k is a cached key with the rotation of its position taken back, and a the mean
 /// of k / |k| over all rows held, sinks included. The score of a row is -cos(k, a), averaged over heads and
 /// layers, and then over the tokens at most `smooth` / 2 away in the text, with the last known score of those
-/// that are evicted (`NeighbourScores`). With N = sink + recent + budget, of the tokens held and those to come
-/// N stay: the sink and the recent window, then tokens that are not in the cache yet, then those of the
+/// that are evicted (`NeighbourScores`). With N = sink + recent + budget, of the tokens held and those to
+/// come N stay: the sink and the recent window, then tokens that are not in the cache yet, then those of the
 /// highest score, the newest first among equals. N or fewer: all. Scores are taken anew at every eviction.
 ///
 /// `per_layer` 1: each layer decides for itself, all keep equally many. `rotated` 1: keys as they lie in the

@@ -78,8 +78,8 @@ std::string NeighbourScores::save() const {
     if (l > 0) text += '|';
     for (const auto& [token, score] : lists_[l]) {
       if (!text.empty() && text.back() != '|') text += ' ';
-      const auto end = std::to_chars(number.data(), number.data() + number.size(), score,
-                                     std::chars_format::hex);
+      const auto end =
+          std::to_chars(number.data(), number.data() + number.size(), score, std::chars_format::hex);
       text += std::to_string(token) + ":" + std::string(number.data(), end.ptr);
     }
   }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "archs/keys.h"
 #include "archs/layers.h"
 #include "archs/packed.h"
 #include "archs/reference.h"
@@ -115,12 +116,13 @@ void check_snapshot(const ModelPtr& model, LargestDifference& difference) {
   }
 }
 
-constexpr std::array<Column, 8> kColumns{{{"full", check_full},
+constexpr std::array<Column, 9> kColumns{{{"full", check_full},
                                           {"one_shot", check_one_shot},
                                           {"bounded", check_bounded},
                                           {"packed", check_packed},
                                           {"ladder", check_layers},
                                           {"scores", check_scores},
+                                          {"keys", check_keys},
                                           {"fork", check_fork},
                                           {"snapshot", check_snapshot}}};
 

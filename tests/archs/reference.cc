@@ -106,4 +106,24 @@ void go_on(Session& session, PlainLlama& plain, std::span<const Token> tokens, s
   }
 }
 
+void check_choice(const std::shared_ptr<const Model>& model, const char* strategy,
+                  LargestDifference& difference, const char* when) {
+  const std::vector<Token> text = made_up_tokens(*model, kPrompt + 8);
+  SessionOptions options = exact_options();
+  options.positions = PositionMode::kAbsolute;
+  Session session(model, make_policy(strategy), options);
+  PlainLlama plain(*model, options, kCells);
+  session.append(std::span(text).first(kPrompt));
+  plain.decode(std::span(text).first(kPrompt), 0);
+  const EvictionReport report = session.evict({.n_reserve = 8});
+  if (session.count_occupied_cells() != 40 || report.kept.count() != 40)
+    throw WrongResult(std::string(strategy) + " holds " + std::to_string(session.count_occupied_cells()) +
+                      " tokens, not 40");
+  remove_all_but(plain, report.kept.layer(0), kPrompt);
+  // Token by token: a session that records the last queries computes them in batches of their own, and what
+  // some of llama.cpp's graphs give (cogvlm) depends on the batch.
+  for (std::int64_t i = kPrompt; i < kPrompt + 8; ++i)
+    go_on(session, plain, std::span(text).subspan(static_cast<std::size_t>(i), 1), i, difference, when);
+}
+
 }  // namespace kvevict::test

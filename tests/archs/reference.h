@@ -49,6 +49,11 @@ void expect_count(const Session& session);
 void check_stream(const std::shared_ptr<const Model>& model, const char* strategy, PositionMode positions,
                   PositionMode reference, LargestDifference& difference);
 
+/// A prompt, an eviction by a strategy that holds 40 tokens of its own choice, the same in all layers, and
+/// the text behind it, in a session and in llama.cpp's own calls without the cells of the others.
+void check_choice(const std::shared_ptr<const Model>& model, const char* strategy,
+                  LargestDifference& difference, const char* when);
+
 /// Appends `tokens` to both, three at once and the others one by one, and compares the logits each time.
 void go_on(Session& session, PlainLlama& plain, std::span<const Token> tokens, std::int64_t position,
            LargestDifference& difference, const char* when);

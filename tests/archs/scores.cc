@@ -79,28 +79,11 @@ void check_sums(const ModelPtr& model) {
   }
 }
 
-void check_strategy(const ModelPtr& model, const char* strategy, LargestDifference& difference) {
-  const std::vector<Token> text = made_up_tokens(*model, kPrompt + 8);
-  SessionOptions options = exact_options();
-  options.positions = PositionMode::kAbsolute;
-  Session session(model, make_policy(strategy), options);
-  PlainLlama plain(*model, options, kCells);
-  session.append(std::span(text).first(kPrompt));
-  plain.decode(std::span(text).first(kPrompt), 0);
-  const EvictionReport report = session.evict({.n_reserve = 8});
-  if (session.count_occupied_cells() != 40 || report.kept.count() != 40)
-    throw WrongResult(std::string(strategy) + " holds " + std::to_string(session.count_occupied_cells()) +
-                      " tokens, not 40");
-  remove_all_but(plain, report.kept.layer(0), kPrompt);
-  go_on(session, plain, std::span(text).subspan(kPrompt), kPrompt, difference,
-        "after an eviction by attention");
-}
-
 }  // namespace
 
 void check_scores(const std::shared_ptr<const Model>& model, LargestDifference& difference) {
-  check_strategy(model, "h2o:0:20:20", difference);
-  check_strategy(model, "tova:0:1:39", difference);
+  check_choice(model, "h2o:0:20:20", difference, "after an eviction by attention");
+  check_choice(model, "tova:0:1:39", difference, "after an eviction by attention");
   check_sums(model);
 }
 

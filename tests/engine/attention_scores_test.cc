@@ -130,8 +130,8 @@ BothWays both_ways(const std::shared_ptr<const Model>& model, std::span<const To
 }
 
 TEST(AttentionScores, OfTheLastQueriesAreTheSameWithFlashAttention) {
-  for (const auto& path : {test::shallow_f32_model_path(), test::alibi_model_path(), test::hybrid_model_path(),
-                           test::many_positions_model_path()}) {
+  for (const auto& path : {test::shallow_f32_model_path(), test::alibi_model_path(),
+                           test::hybrid_model_path(), test::many_positions_model_path()}) {
     SCOPED_TRACE(path);
     const auto model = test::load_model(path);
     std::vector<Token> text;
@@ -164,7 +164,8 @@ TEST(AttentionScores, AForkOfASessionThatRecordsChoosesAsOneOfItsOwn) {
   trunk.append(std::span(text).first(kTokens));
   Session by_position = trunk.fork(make_policy("sink_recent:4:20"));
   (void)by_position.evict();  // its cells go while the trunk's attention is still to be used
-  for (const char* strategy : {"snapkv:2:16:14:window=16", "snapkv:2:16:14:window=8:per_layer=1", "tova:0:1:31"}) {
+  for (const char* strategy :
+       {"snapkv:2:16:14:window=16", "snapkv:2:16:14:window=8:per_layer=1", "tova:0:1:31"}) {
     Session fork = trunk.fork(make_policy(strategy));
     (void)fork.evict();
     Session alone(model, make_policy(strategy), exact_options(512));

@@ -83,8 +83,8 @@ TEST(SessionKeys, KeysOfAllTypesAreReadAsNumbers) {
     KvType type;
     double most;  // as a share of the largest
   };
-  for (const auto& [type, most] : {Row{KvType::kF16, 1e-3}, Row{KvType::kBf16, 1e-2}, Row{KvType::kQ8_0, 1e-2},
-                                   Row{KvType::kQ4_0, 0.15}}) {
+  for (const auto& [type, most] : {Row{KvType::kF16, 1e-3}, Row{KvType::kBf16, 1e-2},
+                                   Row{KvType::kQ8_0, 1e-2}, Row{KvType::kQ4_0, 0.15}}) {
     SCOPED_TRACE(std::string(to_string(type)));
     SessionOptions options = exact();
     options.type_k = type;
@@ -192,11 +192,11 @@ TEST(SessionKeys, ARotationThatCannotBeTakenBackIsRefusedWithWhatWorks) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
-    EXPECT_EQ(std::string(error.what()),
-              "keydiff compares keys without the rotation of their positions, and that of " +
-                  model->info().name +
-                  " cannot be taken back: it differs from ggml's plain one (as YaRN and LongRoPE do); use the "
-                  "strategy with rotated=1, or one that goes by position");
+    EXPECT_EQ(
+        std::string(error.what()),
+        "keydiff compares keys without the rotation of their positions, and that of " + model->info().name +
+            " cannot be taken back: it differs from ggml's plain one (as YaRN and LongRoPE do); use the "
+            "strategy with rotated=1, or one that goes by position");
   }
   Session session(model, make_policy("keydiff:4:16:20:rotated=1"), exact());
   session.append(text_with_repeats());

@@ -83,7 +83,8 @@ TEST_F(KeyDiffTest, ScoresAreMinusTheCosineToTheMeanOfTheDirections) {
 
 TEST_F(KeyDiffTest, AKeyWithoutADirectionScoresNothingAndMovesNoOther) {
   const std::vector<float> alone = random_rows(20);
-  for (const float value : {0.0F, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+  for (const float value :
+       {0.0F, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     std::vector<float> rows = alone;
     rows.insert(rows.end(), kHeads * kDim, value);
     std::vector<float> scores = key_differences({rows, kHeads, kDim});
@@ -116,9 +117,9 @@ class ByDefinition {
     for (std::int64_t token = 0; token < n_seen; ++token) {
       const bool is_held = held.contains(token);
       if (!is_held && token < held.end()) continue;
-      const bool is_always =
-          token < spec_.config.sink_tokens || token >= n_seen - spec_.config.recent_tokens;
-      candidates.push_back({is_always ? 2 : (is_held ? 0 : 1), is_held && !is_always ? smoothed(token) : 0, token});
+      const bool is_always = token < spec_.config.sink_tokens || token >= n_seen - spec_.config.recent_tokens;
+      candidates.push_back(
+          {is_always ? 2 : (is_held ? 0 : 1), is_held && !is_always ? smoothed(token) : 0, token});
     }
     std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
       if (a.rank != b.rank) return a.rank > b.rank;
@@ -151,7 +152,8 @@ class ByDefinition {
 TEST_F(KeyDiffTest, KeepsWhatTheRuleKeepsOverAStreamOfEvictions) {
   for (int round = 0; round < 150; ++round) {
     StrategySpec spec = parse_strategy("keydiff");
-    spec.config = {.sink_tokens = draw(0, 5), .recent_tokens = draw(1, 20), .middle_budget_tokens = draw(1, 30)};
+    spec.config = {
+        .sink_tokens = draw(0, 5), .recent_tokens = draw(1, 20), .middle_budget_tokens = draw(1, 30)};
     spec.smooth = 2 * draw(0, 4) + 1;
     const auto policy = make_policy(spec);
     ByDefinition rule(spec);

@@ -40,8 +40,7 @@ class Cache {
       keys.emplace_back();
       for (std::int64_t i = scores_.held.layer(l).count(); i > 0; --i) {
         scores_.by_layer.back().push_back(static_cast<float>(draw(0, 50)) / 50);
-        for (int e = 0; e < kHeads * kHeadDim; ++e)
-          keys.back().push_back(static_cast<float>(draw(-3, 3)));
+        for (int e = 0; e < kHeads * kHeadDim; ++e) keys.back().push_back(static_cast<float>(draw(-3, 3)));
       }
     }
     keys_ = {scores_.held, std::move(keys), kHeads, kHeadDim};

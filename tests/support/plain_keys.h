@@ -11,7 +11,8 @@ namespace kvevict::test {
 class PlainKeys final : public CachedKeys {
  public:
   PlainKeys() = default;
-  PlainKeys(KeepPlan held, std::vector<std::vector<float>> layers, std::int64_t n_heads, std::int64_t head_dim)
+  PlainKeys(KeepPlan held, std::vector<std::vector<float>> layers, std::int64_t n_heads,
+            std::int64_t head_dim)
       : held_(std::move(held)), layers_(std::move(layers)), n_heads_(n_heads), head_dim_(head_dim) {}
 
   [[nodiscard]] const KeepPlan& held() const override { return held_; }

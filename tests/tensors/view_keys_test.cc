@@ -57,7 +57,8 @@ TEST_F(ViewKeysTest, GivesTheKeysBeforeTheirRotationWhereverTheyStand) {
       const std::vector<std::int64_t> tokens = kept.to_indices();
       for (std::size_t r = 0; r < tokens.size(); ++r) {
         for (std::int64_t head = 0; head < 6; ++head) {
-          const auto* const expected = reinterpret_cast<const float*>(plain.k.row(head / 3, head % 3, tokens[r]));
+          const auto* const expected =
+              reinterpret_cast<const float*>(plain.k.row(head / 3, head % 3, tokens[r]));
           for (std::int64_t d = 0; d < 10; ++d) {
             ASSERT_NEAR(layer.rows[r * 60 + static_cast<std::size_t>(head * 10 + d)], expected[d], 2e-6);
           }
