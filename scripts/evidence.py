@@ -1,33 +1,38 @@
 #!/usr/bin/env python3
-"""Every strategy at the same bytes of K and V: streaming perplexity, passkeys and the demo question sets, in one table.
+"""Every strategy at the same bytes of K and V: perplexity, needles with the question known and not, the demo question sets.
 
-usage: evidence.py            runs what is missing, then writes the table into docs/strategies.md
-       evidence.py --table    only the table, from what is there
+usage: evidence.py                  runs what is missing, then writes the tables: docs/evidence.md and docs/strategies.md
+       evidence.py --table          only the tables, from what is there
+       evidence.py --model FILE     the needles alone, by another model; also with --table. --lengths N,... (prompt tokens), --texts N
+                                    (for each length) and --recent N (window) fit them to the model
 
-Half an hour on two processors. Every part is a file under results/evidence; what is there is not run again, so a run
-that was ended goes on where it was. The texts and the subset were fixed before anything was run.
+Every part is a file under results/evidence (of another model: results/evidence-<name>); what is there is not run again, so a run that
+was ended goes on where it was. Parts run on one thread each, as many at once as there are processors, what says most first: codes and
+birthplaces not seen and perplexity (40 minutes on two processors), then what is known, passkeys (90 more) and the table side by side
+(30 more). Strategies that record attention have a prefill of their own for each prompt: that is most of it. A table that is written
+before shows a dash for what is missing. $KVEVICT_EVIDENCE_ROWS names the rows to run and show (default: all). Texts, lengths and
+budgets were fixed before anything was run.
 """
 
-import concurrent.futures
+import argparse
 import json
-import math
-import os
 import pathlib
-import random
-import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-PROGRAM = os.environ.get("KVEVICT_PROGRAM", str(ROOT / "build" / "release" / "bin" / "kvevict"))
-DEPS = pathlib.Path(os.environ.get("KVEVICT_DEPS", ROOT / ".deps"))
+import evidence_needles
+from evidence_parts import (DEPS, ROOT, bootstrap, difference_text, is_complete, log_perplexities, perplexity_text, run_parts,
+                            wilson)
+
 RESULTS = ROOT / "results" / "evidence"
 DOC = ROOT / "docs" / "strategies.md"
 BEGIN, END = "<!-- begin: evidence (generated) -->", "<!-- end: evidence -->"
 
 # 448 tokens in every layer each, but for full: 512 cells, as llama.cpp rounds
 STRATEGIES = ["full", "sink_recent:4:444", "sink_recent_uniform:4:188:256", "ladder:4:220:224", "h2o:0:224:224",
-              "snapkv:0:32:416", "tova:0:2:446"]
+              "snapkv:0:32:416", "tova:0:2:446", "keydiff:4:224:220"]
 REFERENCE = "sink_recent:4:444"
+if evidence_needles.named_rows():  # the reference is always there
+    STRATEGIES = [s for s in STRATEGIES if s == REFERENCE or s.split(":")[0] in evidence_needles.named_rows()]
 SLACK = ["--decode_slack", 1]  # while answering, too, all hold the same number of tokens
 TEXT = "debian-reference.txt"
 N_TOKENS, WINDOW, CHUNK = 8192, 256, 128
@@ -36,22 +41,8 @@ DATASETS = ["narrativeqa", "qasper", "multifieldqa_en", "hotpotqa", "2wikimqa"]
 N_EXAMPLES, MAX_LENGTH = 4, 1800
 
 
-def run(*words):
-    """One part on one thread: as many parts at once as there are processors."""
-    words = [*map(str, words), "--threads", "1"]
-    print("==> kvevict", *words, flush=True)
-    result = subprocess.run([PROGRAM, *words], cwd=ROOT, capture_output=True, text=True)
-    if result.returncode != 0:
-        raise RuntimeError((result.stderr.strip().splitlines() or ["it said nothing"])[-1])
-
-
 def file_of(part, strategy):
     return RESULTS / f"{part}-{strategy.replace(':', '-')}.json"
-
-
-def is_complete(path):
-    """Whether a file holds a run that came to its end: an interrupted one writes what it has."""
-    return path.exists() and json.loads(path.read_text())["runs"][0]["run"]["status"] == "complete"
 
 
 def missing_parts():
@@ -65,53 +56,20 @@ def missing_parts():
         if not is_complete(out):
             yield ["needle", "--strategies", strategy, "--lengths", LENGTHS, "--depths", DEPTHS, "--keys", KEYS, *SLACK, "--output", out]
     for dataset in DATASETS:  # goes on by itself where it was ended
+        if is_complete(RESULTS / f"longbench-{dataset}.json"):
+            continue
         yield ["longbench", "--dataset", dataset, "--data_dir", "data/demo", "--strategies", ",".join(STRATEGIES),
                "--num_examples", N_EXAMPLES, "--max_length", MAX_LENGTH, *SLACK, "--output", RESULTS / f"longbench-{dataset}.json"]
 
 
-def run_missing():
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    if not (DEPS / "texts" / TEXT).exists():
-        subprocess.run([ROOT / "scripts" / "fetch_texts.sh"], check=True)
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers:
-        parts = [workers.submit(run, *words) for words in missing_parts()]
-        for part in concurrent.futures.as_completed(parts):
-            if part.exception():
-                workers.shutdown(cancel_futures=True)
-                sys.exit(f"kvevict: a part failed: {part.exception()}")
-
-
-def bootstrap(values, n=4000):
-    """95 % percentile interval of the mean."""
-    draw = random.Random(1)
-    means = sorted(sum(draw.choices(values, k=len(values))) / len(values) for _ in range(n))
-    return means[int(0.025 * n)], means[int(0.975 * n) - 1]
-
-
-def wilson(found, n):
-    """95 % interval of a share (Wilson 1927)."""
-    z = 1.96
-    middle = (found + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * math.sqrt(found * (n - found) / n + z * z / 4)
-    return middle - half, middle + half
-
-
 def perplexity_cells(strategy):
-    logs = {}
-    for s in (strategy, REFERENCE):
-        windows = json.loads(file_of("perplexity", s).read_text())["runs"][0]["windows"]
-        logs[s] = {w["tokens_seen"]: math.log(w["perplexity"]) for w in windows}
-    own = list(logs[strategy].values())
-    low, high = bootstrap(own)
-    cell = f"{math.exp(sum(own) / len(own)):.2f} [{math.exp(low):.2f}, {math.exp(high):.2f}]"
+    logs = {s: log_perplexities(file_of("perplexity", s)) for s in (strategy, REFERENCE)}
+    cell = perplexity_text(list(logs[strategy].values()))
     if strategy == REFERENCE:
         return cell, ""
     if logs[strategy].keys() != logs[REFERENCE].keys():
         sys.exit(f"kvevict: {strategy} and {REFERENCE} have other windows of perplexity")
-    differences = [v - logs[REFERENCE][k] for k, v in logs[strategy].items()]
-    low, high = bootstrap(differences)
-    mean = sum(differences) / len(differences)
-    return cell, f"{100 * math.expm1(mean):+.1f} % [{100 * math.expm1(low):+.1f}, {100 * math.expm1(high):+.1f}]"
+    return cell, difference_text(*([logs[s][k] for k in logs[REFERENCE]] for s in (strategy, REFERENCE)))
 
 
 def needle_cell(strategy):
@@ -160,18 +118,41 @@ def table():
     yield END
 
 
-def main():
-    if sys.argv[1:] not in ([], ["--table"]):
-        sys.exit("usage: evidence.py [--table]")
-    if sys.argv[1:] != ["--table"]:
-        run_missing()
+def write_side_by_side():
     text = "\n".join(table())
-    print(text)
     doc = DOC.read_text()
     if BEGIN not in doc:
         doc = doc.rstrip("\n") + f"\n\n## Side by side\n\n{BEGIN}\n{END}\n"
     before, rest = doc.split(BEGIN)
     DOC.write_text(before + text + rest.split(END)[1])
+    return text
+
+
+def main():
+    options = argparse.ArgumentParser(usage="evidence.py [--table] [--model FILE [--lengths N,... --texts N --recent N]]")
+    options.add_argument("--table", action="store_true")
+    options.add_argument("--model", type=pathlib.Path)
+    options.add_argument("--lengths", type=lambda text: [int(n) for n in text.split(",")])
+    options.add_argument("--texts", type=int)
+    options.add_argument("--recent", type=int)
+    given = options.parse_args()
+    sizes = [given.lengths, given.texts, given.recent]
+    if any(sizes) and not (all(sizes) and given.model):
+        options.error("--lengths, --texts and --recent go together, with --model")
+    if all(sizes):
+        evidence_needles.set_sizes(*sizes)
+    model = ["--model", given.model] if given.model else []
+    folder = RESULTS.with_name(f"evidence-{given.model.stem}") if given.model else RESULTS
+    failures = []
+    if not given.table:
+        failures += evidence_needles.run_missing(folder, model)
+        if not given.model:
+            failures += run_parts(missing_parts())
+    print(evidence_needles.write(folder, model, given.model.stem if given.model else "The default model"))
+    if not given.model and not any(missing_parts()):
+        print(write_side_by_side())
+    if failures:
+        sys.exit(f"kvevict: {len(failures)} parts failed, the first: {failures[0]}")
 
 
 if __name__ == "__main__":

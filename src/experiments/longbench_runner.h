@@ -25,7 +25,7 @@ enum class FirstToken {
 struct ExampleSettings {
   SessionOptions session;  ///< `positions` is not used: each strategy has its own.
   PromptSettings prompt;
-  FirstToken first_token = FirstToken::kEvicted;
+  FirstToken first_token = FirstToken::kEvicted;  ///< Without meaning for a question that is held back.
   SamplingOptions sampling;
   bool stops_at_newline = false;  ///< See AnswerSettings.
 };
@@ -44,10 +44,19 @@ struct RunStrategy {
 };
 
 /// Answers one question by one strategy: prefill in full, then one eviction, or bounded; then the answer,
-/// evicting again whenever the cache outgrows its budget. The score is left at 0. Errors: those of Session;
-/// nothing is kept of a failed example.
-[[nodiscard]] ExampleResult answer_alone(std::shared_ptr<const Model> model, const RunStrategy& strategy,
-                                         const PreparedPrompt& prompt, const ExampleSettings& settings);
+/// evicting again whenever the cache outgrows its budget. A question that is held back
+/// (`PreparedPrompt::n_question_tokens`) is appended after the last eviction: it and its answer come on top
+/// of the budget. The score is left at 0. Errors: those of Session; nothing is kept of a failed example.
+[[nodiscard]] ExampleResult answer_alone(const std::shared_ptr<const Model>& model,
+                                         const RunStrategy& strategy, const PreparedPrompt& prompt,
+                                         const ExampleSettings& settings);
+
+/// The same for several questions. The context of those that are held back is computed and evicted once, if
+/// it is that of the one before (`ExampleResult::n_reused_tokens`) and the model's cache can go back to it.
+[[nodiscard]] std::vector<ExampleResult> answer_each_alone(const std::shared_ptr<const Model>& model,
+                                                           const RunStrategy& strategy,
+                                                           std::span<const PreparedPrompt> prompts,
+                                                           const ExampleSettings& settings);
 
 /// Answers one question by several strategies of full prefill: the prompt goes in once, each strategy evicts
 /// its own cells, and all answers are decoded together. The answers are those of `answer_alone`. Times are of

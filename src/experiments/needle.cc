@@ -3,63 +3,127 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
+#include <optional>
 #include <random>
 
-#include "experiments/pass_key.h"
+#include "experiments/needle_text.h"
 #include "kvevict/error.h"
 
 namespace kvevict::eval {
 namespace {
 
-constexpr const char* kFiller =
-    "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. ";
-std::string text_of(std::int64_t n_filler, std::int64_t depth_percent, const std::string& key) {
-  std::string text = kPassKeyInstruction;
-  const std::int64_t n_before = n_filler * depth_percent / 100;
-  for (std::int64_t i = 0; i < n_filler; ++i) {
-    if (i == n_before) text += pass_key_sentences(key) + " ";
-    text += kFiller;
-  }
-  if (n_before == n_filler) text += pass_key_sentences(key) + " ";
-  return text + "\n" + kPassKeyQuestion + kPassKeyAnswer;
+/// The first `n` of the numbers below `n_all` in a drawn order.
+std::vector<std::size_t> draw_different(std::size_t n, std::size_t n_all, std::mt19937_64& random) {
+  std::vector<std::size_t> numbers(n_all);
+  std::iota(numbers.begin(), numbers.end(), 0U);
+  for (std::size_t i = 0; i < n; ++i) std::swap(numbers[i], numbers[i + random() % (n_all - i)]);
+  numbers.resize(n);
+  return numbers;
 }
+
+/// Draws needles and passages: the same ones for the same seed, of needles alone too if the text is another.
+class NeedleDraw {
+ public:
+  explicit NeedleDraw(const NeedleJob& job) : job_(job), random_(job.seed), passages_(job.seed + 1) {}
+
+  /// Needles at `depths`, of different subjects and answers.
+  std::vector<Needle> needles(const std::vector<std::int64_t>& depths) {
+    const NeedleKind& kind = *job_.kind;
+    std::vector<std::size_t> subjects, answers;
+    if (!kind.subjects.empty()) subjects = draw_different(depths.size(), kind.subjects.size(), random_);
+    if (!kind.answers.empty()) answers = draw_different(depths.size(), kind.answers.size(), random_);
+    std::vector<Needle> needles;
+    for (std::size_t i = 0; i < depths.size(); ++i) {
+      needles.push_back({.depth_percent = depths[i],
+                         .subject = subjects.empty() ? "" : std::string(kind.subjects[subjects[i]]),
+                         .answer = answers.empty() ? std::to_string(10000 + random_() % 90000)
+                                                   : std::string(kind.answers[answers[i]])});
+    }
+    return needles;
+  }
+
+  Haystack haystack() {
+    if (job_.texts.empty()) return {};
+    const std::vector<std::string>& text = job_.texts[passages_() % job_.texts.size()];
+    return {.sentences = &text, .first = passages_() % text.size()};
+  }
+
+ private:
+  const NeedleJob& job_;
+  std::mt19937_64 random_, passages_;
+};
 
 class NeedleRun {
  public:
-  NeedleRun(const NeedleJob& job, NeedleMap& map) : job_(job), map_(map) {
+  NeedleRun(const NeedleJob& job, NeedleMap& map,
+            const std::function<void(std::int64_t, std::int64_t)>& on_done)
+      : job_(job), map_(map), on_done_(on_done), draw_(job) {
     settings_.session = job.session;
-    settings_.prompt.n_new_tokens = kAnswerTokens;
+    settings_.prompt.n_new_tokens = job.kind->n_answer_tokens;
     for (std::size_t i = 0; i < job.strategies.size(); ++i) {
       (job.strategies[i].can_share_prefill() ? together_ : alone_).push_back(i);
     }
   }
 
-  void ask(std::size_t length, std::size_t depth, const std::string& key) {
-    const PreparedPrompt prompt = needle_prompt(*job_.model, job_.lengths[length], job_.depths[depth], key);
-    if (!together_.empty()) {
-      SharedPrefill shared(job_.model, job_.session, static_cast<int>(together_.size()));
-      std::vector<RunStrategy> strategies;
-      for (const std::size_t i : together_) strategies.push_back(job_.strategies[i]);
-      const auto results = answer_together(shared, strategies, prompt, settings_);
-      for (std::size_t k = 0; k < results.size(); ++k) add(together_[k], length, depth, key, results[k]);
-    }
+  /// A text with needles at `depths` (indices), asked for one after the other.
+  void ask(std::size_t length, const std::vector<std::size_t>& depths) {
+    std::vector<std::int64_t> percents;
+    for (const std::size_t depth : depths) percents.push_back(job_.depths[depth]);
+    const std::vector<Needle> needles = draw_.needles(percents);
+    const std::vector<PreparedPrompt> prompts = needle_prompts(*job_.model, *job_.kind, draw_.haystack(),
+                                                               needles, job_.lengths[length], job_.question);
     for (const std::size_t i : alone_) {
-      add(i, length, depth, key, answer_alone(job_.model, job_.strategies[i], prompt, settings_));
+      const auto results = answer_each_alone(job_.model, job_.strategies[i], prompts, settings_);
+      for (std::size_t k = 0; k < results.size(); ++k) add(i, length, depths[k], needles[k], results[k]);
+    }
+    std::optional<SharedPrefill> shared;
+    if (!together_.empty()) shared.emplace(job_.model, job_.session, static_cast<int>(together_.size()));
+    for (std::size_t k = 0; k < prompts.size(); ++k) {
+      if (shared) answer_from(*shared, prompts[k], length, depths[k], needles[k]);
+      on_done_(job_.lengths[length], job_.depths[depths[k]]);
     }
   }
 
  private:
-  void add(std::size_t strategy, std::size_t length, std::size_t depth, const std::string& key,
+  void answer_from(SharedPrefill& shared, const PreparedPrompt& prompt, std::size_t length, std::size_t depth,
+                   const Needle& needle) {
+    std::vector<RunStrategy> strategies;
+    for (const std::size_t i : together_) strategies.push_back(job_.strategies[i]);
+    const auto results = answer_together(shared, strategies, prompt, settings_);
+    for (std::size_t k = 0; k < results.size(); ++k) add(together_[k], length, depth, needle, results[k]);
+  }
+
+  void add(std::size_t strategy, std::size_t length, std::size_t depth, const Needle& needle,
            const ExampleResult& result) {
-    map_.answers.push_back({strategy, length, depth, result.n_prompt_tokens, result.n_kept_tokens, key,
-                            result.prediction, result.prediction.find(key) != std::string::npos});
+    map_.answers.push_back({.strategy = strategy,
+                            .length = length,
+                            .depth = depth,
+                            .n_prompt_tokens = result.n_prompt_tokens,
+                            .n_kept_tokens = result.n_kept_tokens,
+                            .subject = needle.subject,
+                            .key = needle.answer,
+                            .prediction = result.prediction,
+                            .is_found = result.prediction.find(needle.answer) != std::string::npos});
   }
 
   const NeedleJob& job_;
   NeedleMap& map_;
+  const std::function<void(std::int64_t, std::int64_t)>& on_done_;
+  NeedleDraw draw_;
   ExampleSettings settings_;
   std::vector<std::size_t> together_, alone_;
 };
+
+void require_subjects(const NeedleJob& job) {
+  const NeedleKind& kind = *job.kind;
+  if (kind.subjects.empty() || job.depths.size() <= kind.subjects.size()) return;
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      fmt::format("{} depths are named for {}, one for each needle of a text: at most {} are possible",
+                  job.depths.size(), kind.name, kind.subjects.size()),
+      "depths");
+}
 
 }  // namespace
 
@@ -74,40 +138,21 @@ double NeedleMap::found(std::size_t strategy, std::size_t length, std::size_t de
   return n > 0 ? n_found / n : 0.0;
 }
 
-PreparedPrompt needle_prompt(const Model& model, std::int64_t n_tokens, std::int64_t depth_percent,
-                             const std::string& key) {
-  const auto tokens_of = [&](std::int64_t n_filler) {
-    return model.tokenize(text_of(n_filler, depth_percent, key), true, true);
-  };
-  const auto n_frame = static_cast<std::int64_t>(tokens_of(0).size());
-  const auto n_each = static_cast<std::int64_t>(model.tokenize(kFiller, false, false).size());
-  if (n_frame > n_tokens) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("a passkey prompt of {} tokens is not possible: {} are needed without filler",
-                            n_tokens, n_frame));
-  }
-  std::int64_t n_filler = (n_tokens - n_frame) / n_each + 1;
-  PreparedPrompt prompt;
-  do {
-    prompt.tokens = tokens_of(n_filler);
-  } while (static_cast<std::int64_t>(prompt.tokens.size()) > n_tokens && n_filler-- > 0);
-  prompt.text = text_of(std::max<std::int64_t>(n_filler, 0), depth_percent, key);
-  prompt.n_tokens_before_cut = static_cast<std::int64_t>(prompt.tokens.size());
-  return prompt;
-}
-
 NeedleMap run_needle(const NeedleJob& job, const std::function<void(std::int64_t, std::int64_t)>& on_done) {
+  require_subjects(job);
   NeedleMap map{.strategies = {}, .lengths = job.lengths, .depths = job.depths, .answers = {}};
   for (const RunStrategy& strategy : job.strategies)
     map.strategies.push_back(to_string(strategy.policy->spec()));
-  NeedleRun run(job, map);
-  std::mt19937_64 random(job.seed);
+  NeedleRun run(job, map, on_done);
+  std::vector<std::size_t> depths(job.depths.size());
+  std::iota(depths.begin(), depths.end(), 0U);
+  const std::size_t n_together = job.kind->needles_in_text(depths.size());
   for (std::size_t length = 0; length < job.lengths.size(); ++length) {
-    for (std::size_t depth = 0; depth < job.depths.size(); ++depth) {
-      for (std::int64_t i = 0; i < job.n_keys; ++i) {
-        run.ask(length, depth, std::to_string(10000 + random() % 90000));
-        on_done(job.lengths[length], job.depths[depth]);
-      }
+    for (std::size_t depth = 0; depth < depths.size(); depth += n_together) {
+      const std::vector<std::size_t> of_text(
+          depths.begin() + static_cast<std::ptrdiff_t>(depth),
+          depths.begin() + static_cast<std::ptrdiff_t>(depth + n_together));
+      for (std::int64_t i = 0; i < job.n_keys; ++i) run.ask(length, of_text);
     }
   }
   return map;

@@ -6,6 +6,7 @@
 #include "base/atomic_file.h"
 #include "base/stopwatch.h"
 #include "engine/trained_context.h"
+#include "kvevict/error.h"
 #include "results/run_json.h"
 
 namespace kvevict::eval {
@@ -16,12 +17,16 @@ class WindowedPerplexity {
  public:
   WindowedPerplexity(std::int64_t n_window, PerplexityRun& run) : n_window_(n_window), run_(run) {}
 
-  void add(std::int64_t index, double log_probability) {
+  void count(double log_probability) {
     sum_ += log_probability;
     window_sum_ += log_probability;
     ++n_;
     ++n_in_window_;
     run_.perplexity = std::exp(-sum_ / static_cast<double>(n_));
+  }
+
+  void add(std::int64_t index, double log_probability) {
+    count(log_probability);
     if ((index + 1) % n_window_ == 0) close(index + 1);
   }
 
@@ -40,6 +45,17 @@ class WindowedPerplexity {
   std::int64_t n_ = 0;
   std::int64_t n_in_window_ = 0;
 };
+
+/// The next `n` tokens; fewer at the text's end.
+std::vector<Token> take_all(TokenStream& tokens, std::size_t n) {
+  std::vector<Token> all;
+  while (all.size() < n) {
+    const auto part = tokens.take(n - all.size());
+    if (part.empty()) break;
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
 
 }  // namespace
 
@@ -72,12 +88,48 @@ void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& op
   run.reached_trained_context = is_limited && run.n_tokens == n_total;
 }
 
+void run_one_shot_perplexity(std::shared_ptr<const Model> model, const SessionOptions& options,
+                             std::shared_ptr<const Policy> policy, TokenStream& tokens,
+                             const PerplexitySettings& settings, PerplexityRun& run) {
+  const auto n_before = static_cast<std::size_t>(settings.n_before);
+  const auto n_passage = n_before + static_cast<std::size_t>(settings.n_window);
+  WindowedPerplexity perplexity(settings.n_window, run);
+  const Stopwatch watch;
+  while (run.n_tokens + static_cast<std::int64_t>(n_passage) <= settings.n_total) {
+    const std::vector<Token> passage = take_all(tokens, n_passage);
+    if (passage.size() < n_passage) break;
+    const std::int64_t n_at = run.n_tokens;
+    Session session(model, policy, options);
+    run.positions = to_string(*session.options().positions);
+    const std::span<const Token> all(passage);
+    session.append(all.first(n_before - 1));
+    session.evict({.n_upcoming = 1, .n_reserve = settings.n_window});
+    session.append(all.subspan(n_before - 1, 1));
+    session.append(all.last(passage.size() - n_before),
+                   {.on_log_probability = [&](std::int64_t /*index*/, double p) { perplexity.count(p); }});
+    const SessionStats stats = session.stats();
+    run.n_tokens = n_at + stats.n_tokens_seen;
+    perplexity.close(run.n_tokens);
+    run.n_tokens_held_peak = std::max(run.n_tokens_held_peak, stats.n_tokens_held_peak);
+    run.kv_bytes_peak = std::max(run.kv_bytes_peak, stats.kv_bytes_peak);
+    run.seconds = watch.seconds();
+  }
+  if (run.windows.empty()) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "the text is shorter than a passage of " + std::to_string(n_passage) +
+            " tokens, those before the eviction and those that are judged: a longer text is needed, or "
+            "fewer of them");
+  }
+}
+
 void write_perplexity(const PerplexityText& text, const std::vector<PerplexityRun>& runs,
                       const std::filesystem::path& path) {
   nlohmann::ordered_json file = {{"schema", "kvevict-perplexity/1"},
                                  {"text", {{"name", text.name}, {"sha256", text.sha256}}},
-                                 {"window", text.n_window},
-                                 {"runs", nlohmann::ordered_json::array()}};
+                                 {"window", text.n_window}};
+  if (text.n_before > 0) file["evict_at"] = text.n_before;
+  file["runs"] = nlohmann::ordered_json::array();
   for (const PerplexityRun& run : runs) {
     nlohmann::ordered_json windows = nlohmann::ordered_json::array();
     for (const PerplexityWindow& window : run.windows) {

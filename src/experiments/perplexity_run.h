@@ -34,7 +34,8 @@ struct PerplexityRun {
 
 struct PerplexitySettings {
   std::int64_t n_window = 1024;
-  std::int64_t n_total = 0;  ///< Most tokens of the text.
+  std::int64_t n_total = 0;   ///< Most tokens of the text.
+  std::int64_t n_before = 0;  ///< `run_one_shot_perplexity`: tokens before each eviction; 2 or more.
 };
 
 /// Streams `tokens` through a fresh session in chunks, each token's probability given what the cache then
@@ -44,11 +45,21 @@ void run_perplexity(std::shared_ptr<const Model> model, const SessionOptions& op
                     std::shared_ptr<const Policy> policy, TokenStream& tokens,
                     const PerplexitySettings& settings, PerplexityRun& run);
 
+/// Cuts `tokens` into passages of `n_before` + `n_window` tokens, each for a fresh cache: the first ones are
+/// held in full and evicted once (the last of them is decoded after that, so that every judged token sees
+/// what was kept), then the window goes in, of which nothing is evicted. The perplexities are those of the
+/// windows; a last passage that is too short is left out. As above for `run` and errors; kInvalidArgument for
+/// a text that is shorter than one passage.
+void run_one_shot_perplexity(std::shared_ptr<const Model> model, const SessionOptions& options,
+                             std::shared_ptr<const Policy> policy, TokenStream& tokens,
+                             const PerplexitySettings& settings, PerplexityRun& run);
+
 /// What the runs share: the text and how it was cut.
 struct PerplexityText {
   std::string name;
   std::string sha256;
   std::int64_t n_window = 0;
+  std::int64_t n_before = 0;  ///< Tokens before each eviction; 0: streamed.
 };
 
 /// Replaces the file in one step. Errors: kIo.

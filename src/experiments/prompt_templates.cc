@@ -56,14 +56,15 @@ const std::string& PromptTemplates::template_of(const std::string& dataset) cons
   return found->second;
 }
 
-std::string PromptTemplates::fill(const std::string& dataset, std::string_view context,
-                                  std::string_view input) const {
+FilledPrompt PromptTemplates::fill(const std::string& dataset, std::string_view context,
+                                   std::string_view input) const {
   const std::string& text = template_of(dataset);
   const auto refuse = [&](const std::string& what) {
     throw Error(ErrorCode::kBadData,
                 "the prompt of " + dataset + " has " + what + ": only {context} and {input} are known");
   };
-  std::string prompt;
+  FilledPrompt filled;
+  std::string& prompt = filled.text;
   for (std::size_t at = 0; at < text.size();) {
     const char c = text[at];
     if (c != '{' && c != '}') {
@@ -81,6 +82,7 @@ std::string PromptTemplates::fill(const std::string& dataset, std::string_view c
     const std::string name = text.substr(at + 1, close - at - 1);
     if (name == "context") {
       prompt += context;
+      filled.context_end = prompt.size();
     } else if (name == "input") {
       prompt += input;
     } else {
@@ -88,7 +90,7 @@ std::string PromptTemplates::fill(const std::string& dataset, std::string_view c
     }
     at = close + 1;
   }
-  return prompt;
+  return filled;
 }
 
 std::int64_t PromptTemplates::max_new_tokens(const std::string& dataset) const {

@@ -3,10 +3,17 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace kvevict::eval {
+
+/// A template that is filled in.
+struct FilledPrompt {
+  std::string text;
+  std::optional<std::size_t> context_end;  ///< Bytes up to the end of the (last) context, if it has one.
+};
 
 /// Prompts and generation lengths by data set, from `dataset2prompt.json` and
 /// `dataset2maxlen.json` in LongBench's layout.
@@ -20,8 +27,8 @@ class PromptTemplates {
   /// The template of `dataset` with `{context}` and `{input}` filled in, in one pass: braces inside
   /// the fillings stay as they are. `{{` and `}}` stand for braces. Errors: kNotFound for a data
   /// set without a template; kBadData for a template with another placeholder.
-  [[nodiscard]] std::string fill(const std::string& dataset, std::string_view context,
-                                 std::string_view input) const;
+  [[nodiscard]] FilledPrompt fill(const std::string& dataset, std::string_view context,
+                                  std::string_view input) const;
 
   /// New tokens for `dataset`. Errors: kNotFound.
   [[nodiscard]] std::int64_t max_new_tokens(const std::string& dataset) const;

@@ -25,6 +25,7 @@ SharedPrefill::SharedPrefill(std::shared_ptr<const Model> model, SessionOptions 
 
 std::int64_t SharedPrefill::prefill(std::span<const Token> tokens, std::int64_t n_reserve) {
   const auto n = static_cast<std::int64_t>(tokens.size());
+  if (std::ranges::equal(tokens, tokens_)) return n;  // with the logits behind it
   const auto mismatch = std::mismatch(tokens.begin(), tokens.end(), tokens_.begin(), tokens_.end()).first;
   // The last token is decoded in any case: its logits are what the answers begin with.
   const std::int64_t n_common = std::min<std::int64_t>(mismatch - tokens.begin(), n - 1);

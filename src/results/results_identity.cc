@@ -39,6 +39,7 @@ std::map<std::string, std::string> run_identity(const RunInfo& info) {
   for (const auto& [key, value] : info.configuration) {
     if (!is_incidental(key)) identity["configuration." + key] = value;
   }
+  identity.emplace("configuration.question", "before");  // files of versions that knew no other order
   for (const auto& [key, value] : info.versions) identity["versions." + key] = value;
   return identity;
 }

@@ -67,15 +67,24 @@ void append_in_steps(Session& session, std::span<const Token> tokens, std::optio
   }
 }
 
+/// Room for what comes on top of the budget, which an eviction leaves none for.
+void make_room_on_top(Session& session, const PrefillSettings& settings) {
+  session.reserve(settings.n_held_back + settings.n_new_tokens);
+}
+
 PrefillReport prefill_in_full(Session& session, std::span<const Token> prompt,
                               const PrefillSettings& settings) {
   PrefillReport report;
   const auto n_prompt = static_cast<std::int64_t>(prompt.size());
-  const std::int64_t n_first = n_prompt - settings.n_after_eviction;
+  const bool holds_back = settings.n_held_back > 0;
+  const std::int64_t n_first = n_prompt - (holds_back ? settings.n_held_back : settings.n_after_eviction);
+  const std::int64_t n_planned = holds_back ? n_first : n_prompt;
   const SessionStats before = session.stats();
-  const std::int64_t n_needed = keeps_all(session.policy(), session.model(), before.n_tokens_seen + n_prompt)
-                                    ? room_if_all_stay(session, n_prompt, settings.n_new_tokens)
-                                    : n_first;
+  std::int64_t n_needed = n_first;
+  if (keeps_all(session.policy(), session.model(), before.n_tokens_seen + n_planned)) {
+    n_needed = holds_back ? n_prompt + settings.n_new_tokens
+                          : room_if_all_stay(session, n_prompt, settings.n_new_tokens);
+  }
   require_trained_context(session.model(), before.n_tokens_held + n_needed);
   require_positions(session, n_prompt, settings.n_new_tokens);
   Stopwatch watch;
@@ -85,13 +94,15 @@ PrefillReport prefill_in_full(Session& session, std::span<const Token> prompt,
 
   if (settings.on_filled) settings.on_filled();
   watch.restart();
-  EvictionReport eviction =
-      session.evict({.n_upcoming = settings.n_after_eviction, .n_reserve = settings.n_new_tokens});
+  EvictionReport eviction = session.evict(
+      {.n_upcoming = n_planned - n_first, .n_reserve = n_prompt - n_planned + settings.n_new_tokens});
+  if (holds_back) make_room_on_top(session, settings);
   report.seconds_eviction = watch.seconds();
   report.kept = std::move(eviction.kept);
   report.seconds_plan = eviction.seconds_plan;
   report.seconds_move = eviction.seconds_move;
   report.kv_bytes_after_eviction = session.stats().kv_bytes;
+  if (holds_back) report.kept.append(before.n_tokens_seen + n_first, before.n_tokens_seen + n_prompt);
 
   watch.restart();
   session.append(prompt.subspan(static_cast<std::size_t>(n_first)));
@@ -108,12 +119,23 @@ PrefillReport prefill_prompt(Session& session, std::span<const Token> prompt,
   if (session.options().prefill == PrefillMode::kFull) return prefill_in_full(session, prompt, settings);
   require_positions(session, static_cast<std::int64_t>(prompt.size()), settings.n_new_tokens);
   PrefillReport report;
-  const Stopwatch watch;
-  append_in_steps(session, prompt, settings.is_last ? std::optional(settings.n_new_tokens) : std::nullopt,
+  const std::int64_t n_more = settings.n_held_back + settings.n_new_tokens;
+  const auto n_first = prompt.size() - static_cast<std::size_t>(settings.n_held_back);
+  Stopwatch watch;
+  append_in_steps(session, prompt.first(n_first), settings.is_last ? std::optional(n_more) : std::nullopt,
                   settings);
   report.seconds_prefill = watch.seconds();
-  report.kept = session.held_by_layer();
+  if (settings.n_held_back > 0) {  // the last chunk, too, leaves no more than the budget
+    watch.restart();
+    session.evict({.n_reserve = n_more});
+    make_room_on_top(session, settings);
+    report.seconds_eviction = watch.seconds();
+  }
   report.kv_bytes_after_eviction = session.stats().kv_bytes;
+  watch.restart();
+  session.append(prompt.subspan(n_first), {.prefill = PrefillMode::kFull});
+  report.seconds_last = watch.seconds();
+  report.kept = session.held_by_layer();
   return report;
 }
 

@@ -12,6 +12,9 @@ struct PrefillSettings {
   /// Last prompt tokens that are decoded after the eviction (1), so that every answer token sees the
   /// evicted cache, or before it (0), as the Python demo does. Full prefill only.
   std::int64_t n_after_eviction = 1;
+  /// Last prompt tokens that the policy knows nothing of: they are appended once the tokens before them were
+  /// evicted, and come on top of the budget. `n_after_eviction` then has no meaning. 0: none.
+  std::int64_t n_held_back = 0;
   std::int64_t n_new_tokens = 0;  ///< Room for the answer.
   bool is_last = false;           ///< Whether nothing but the answer comes behind this prompt.
   /// Called between the prefill and the eviction, outside of their times. Full prefill only.
@@ -32,7 +35,7 @@ struct PrefillReport {
 
 /// Puts a whole prompt behind what the session has seen and evicts: once at its end, or all along in a
 /// bounded prefill, as the session's options say. Afterwards `session.logits()` is what the answer goes on
-/// from.
+/// from. Tokens that are held back are appended behind all evictions.
 /// Errors: those of Session. If a full prefill would pass the trained context, or the positions of the prompt
 /// and its answer would, the sentence says what to do instead.
 PrefillReport prefill_prompt(Session& session, std::span<const Token> prompt,

@@ -10,7 +10,7 @@ TEST(LongBenchPrompts, EveryDataSetHasAPromptAndALength) {
   const PromptTemplates templates(std::filesystem::path(KVEVICT_DATA_DIR) / "longbench", {});
   for (const LongBenchDataset& dataset : longbench_datasets()) {
     const std::string name(dataset.name);
-    const std::string prompt = templates.fill(name, "<{input}>", "<question>");
+    const std::string prompt = templates.fill(name, "<{input}>", "<question>").text;
     EXPECT_NE(prompt.find("<{input}>"), std::string::npos)
         << name;  // literal: one pass over the template alone
     const bool is_without_input = name == "gov_report" || name == "multi_news" || name == "vcsum" ||

@@ -48,6 +48,15 @@ TEST(Results, AreReadBackAsTheyWereWritten) {
   EXPECT_FALSE(first_difference(read, results).has_value());
 }
 
+TEST(Results, AFileThatDoesNotSayWhenTheQuestionCameIsOfTheOfficialOrder) {
+  const Results older = example_results({"full"}, {0.5});
+  Results newer = older;
+  newer.runs[0].info.configuration["question"] = "before";
+  EXPECT_FALSE(first_difference(older, newer).has_value());
+  newer.runs[0].info.configuration["question"] = "after";
+  EXPECT_EQ(first_difference(older, newer), "configuration.question is before there and after here");
+}
+
 TEST(Results, LongBenchEGetsScoresByLength) {
   Results results = example_results({"full"}, {0.5});
   results.runs[0].datasets[0].name = "qasper_e";
