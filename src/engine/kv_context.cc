@@ -162,7 +162,7 @@ void KvContext::release_sequence(llama_seq_id sequence) noexcept {
   if (!context_ || cells_.is_lost()) return;
   llama_memory_seq_rm(llama_get_memory(context_.get()), sequence, -1, -1);
   cells_.places().removed({0, std::numeric_limits<std::int32_t>::max()});
-  if (scores_ && n_sequences_in_use() == 0) scores_->forget();
+  if (scores_ && (sequence == recorded_sequence_ || n_sequences_in_use() == 0)) scores_->forget();
   // Shifts that wait belong to cells that are gone: they would move those of the next sequence of this
   // number.
   if (sequence == cells_.shifted_sequence()) cells_.shifts_done();
@@ -232,7 +232,9 @@ std::vector<TokenRange> KvContext::occupied_cells(std::span<const std::uint8_t> 
 void KvContext::carry_out(llama_seq_id sequence, const CellChanges& changes, const KeyRotator* rotator) {
   static_cast<void>(context());
   // What was recorded is of the one sequence that had the cells alone; forks of it change theirs.
-  cells_.follow(n_sequences_in_use() == 1 ? scores_.get() : nullptr);
+  const bool is_shared = n_sequences_in_use() > 1;
+  if (is_shared && sequence == recorded_sequence_ && scores_) scores_->forget();
+  cells_.follow(is_shared ? nullptr : scores_.get());
   cells_.carry_out(sequence, changes, rotator);
   if (changes.arrangement) note_copies(cells_.bytes_copied(), 2);
 }
@@ -300,7 +302,10 @@ void KvContext::decode(std::span<const BatchToken> batch) {
     if (!cells_.is_lost()) forget(batch);
   });
   if (scores_) scores_->record(records_ && n_sequences_in_use() == 1);
-  if (scores_ && n_sequences_in_use() > 1) scores_->forget();  // it is no more that of the newest queries
+  for (const BatchToken& token : batch) {  // what is recorded of it is no more that of its newest queries
+    if (scores_ && !scores_->is_recording() && records_ && token.sequence == recorded_sequence_)
+      scores_->forget();
+  }
   threads_.apply(llama, threads_.follows() ? model_->processor_load().free_processors() : std::nullopt);
   code = llama_decode(llama, arrays.get());
   ++n_decode_calls_;
@@ -313,6 +318,7 @@ void KvContext::decode(std::span<const BatchToken> batch) {
   if (scores_ && scores_->is_recording()) {
     scores_->require_sound(static_cast<std::size_t>(count_occupied()));
     scores_->commit();
+    recorded_sequence_ = batch.front().sequence;
   }
   n_decoded_tokens_ += static_cast<std::int64_t>(batch.size());
 }

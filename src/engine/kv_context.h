@@ -77,6 +77,11 @@ class KvContext {
   /// The attention recorded so far; null if the options ask for none.
   [[nodiscard]] const AttentionScores* scores() const noexcept { return scores_.get(); }
 
+  /// That of the newest queries of `sequence`; null if another's was recorded, or none.
+  [[nodiscard]] const AttentionScores* scores_of(llama_seq_id sequence) const noexcept {
+    return sequence == recorded_sequence_ ? scores_.get() : nullptr;
+  }
+
   /// Whether the attention of batches from now on is recorded, if the context records any.
   void record_attention(bool is_recorded) noexcept { records_ = is_recorded; }
 
@@ -141,6 +146,7 @@ class KvContext {
   std::int64_t kv_bytes_peak_ = 0;
   std::int64_t n_decode_calls_ = 0;
   std::int64_t n_decoded_tokens_ = 0;
+  llama_seq_id recorded_sequence_ = -1;  // whose attention was recorded
   bool records_ = true;      // the attention of a batch, if there is anything that records
   bool was_shared_ = false;  // by several sequences, since the cells were last moved
   CellExecutor cells_;       // of context_

@@ -120,7 +120,7 @@ std::optional<ScoreRequest> Session::Impl::recorded_attention() const {
 
 void Session::Impl::require_recorded(const Policy& policy) const {
   const int n_asked = policy.score_request()->n_last_queries;
-  const AttentionScores* const scores = context ? context->scores() : nullptr;
+  const AttentionScores* const scores = context ? context->scores_of(sequence) : nullptr;
   const std::int64_t n_seen = record.map().n_seen();
   const bool is_whole = !record.layers() && record.map().n_held() == n_seen;
   const bool is_there = scores != nullptr && static_cast<std::int64_t>(scores->n_queries()) >=

@@ -87,7 +87,8 @@ Begun begin(SharedPrefill& shared, const RunStrategy& strategy, const PreparedPr
   const std::int64_t n_cells = kv_bytes > 0 ? cells_within(session.model(), session.options(), kv_bytes) : 0;
   if (is_single) session.detach(std::max<std::int64_t>(n_cells - session.stats().n_tokens_held, 0));
   begun.result.seconds_eviction = watch.seconds();
-  const bool is_own = is_single || strategy.positions == PositionMode::kPacked;
+  const bool is_own = is_single || strategy.positions == PositionMode::kPacked ||
+                      strategy.policy->score_request() || strategy.policy->is_per_layer();
   begun.result.kv_bytes_after_eviction = is_own ? session.stats().kv_bytes : kv_bytes;
   return begun;
 }
@@ -135,6 +136,16 @@ PrefillReport ask_another(Session& session, const PreparedPrompt& prompt, const 
 }
 
 }  // namespace
+
+SharedPrefill prefill_shared_by(std::span<const RunStrategy> strategies,
+                                const std::shared_ptr<const Model>& model, SessionOptions options) {
+  for (const RunStrategy& strategy : strategies) {
+    const auto scores = strategy.policy->score_request();
+    if (scores && strategy.can_share_prefill())
+      options.n_recorded_queries = std::max(options.n_recorded_queries, scores->n_last_queries);
+  }
+  return {model, options, static_cast<int>(strategies.size())};
+}
 
 std::vector<ExampleResult> answer_each_alone(const std::shared_ptr<const Model>& model,
                                              const RunStrategy& strategy,

@@ -77,7 +77,7 @@ class DatasetRun {
     const LongBenchExample& example = dataset_.examples[i];
     const PreparedPrompt prompt = prepare(example, PrefillMode::kFull);
     if (i == 0 || !has_document_of(i, i - 1)) shared_.reset();
-    if (!shared_) shared_.emplace(job_.model, settings_.session, static_cast<int>(job_.strategies.size()));
+    if (!shared_) shared_.emplace(prefill_shared_by(job_.strategies, job_.model, settings_.session));
     std::vector<RunStrategy> strategies;
     for (const std::size_t run : runs) strategies.push_back(job_.strategies[run]);
     std::vector<ExampleResult> answers = answer_together(*shared_, strategies, prompt, settings_);

@@ -37,11 +37,17 @@ struct RunStrategy {
   PositionMode positions = PositionMode::kAbsolute;
 
   /// Whether it can be judged from a prefill that others share: not if its prefill is bounded, and not
-  /// if attention has to be recorded, for which all would pay.
+  /// if the attention of every query has to be recorded, for which all would pay.
   [[nodiscard]] bool can_share_prefill() const {
-    return prefill == PrefillMode::kFull && !policy->score_request();
+    const auto scores = policy->score_request();
+    return prefill == PrefillMode::kFull && (!scores || scores->n_last_queries > 0);
   }
 };
+
+/// A prefill for those of `strategies` that can share one.
+[[nodiscard]] SharedPrefill prefill_shared_by(std::span<const RunStrategy> strategies,
+                                              const std::shared_ptr<const Model>& model,
+                                              SessionOptions options);
 
 /// Answers one question by one strategy: prefill in full, then one eviction, or bounded; then the answer,
 /// evicting again whenever the cache outgrows its budget. A question that is held back

@@ -78,7 +78,7 @@ class NeedleRun {
       for (std::size_t k = 0; k < results.size(); ++k) add(i, length, depths[k], needles[k], results[k]);
     }
     std::optional<SharedPrefill> shared;
-    if (!together_.empty()) shared.emplace(job_.model, job_.session, static_cast<int>(together_.size()));
+    if (!together_.empty()) shared.emplace(prefill_shared_by(job_.strategies, job_.model, job_.session));
     for (std::size_t k = 0; k < prompts.size(); ++k) {
       if (shared) answer_from(*shared, prompts[k], length, depths[k], needles[k]);
       on_done_(job_.lengths[length], job_.depths[depths[k]]);

@@ -28,7 +28,9 @@ std::int64_t SharedPrefill::prefill(std::span<const Token> tokens, std::int64_t 
   if (std::ranges::equal(tokens, tokens_)) return n;  // with the logits behind it
   const auto mismatch = std::mismatch(tokens.begin(), tokens.end(), tokens_.begin(), tokens_.end()).first;
   // The last token is decoded in any case: its logits are what the answers begin with.
-  const std::int64_t n_common = std::min<std::int64_t>(mismatch - tokens.begin(), n - 1);
+  // So are those whose attention is recorded.
+  const std::int64_t n_new = std::max<std::int64_t>(1, options_.n_recorded_queries);
+  const std::int64_t n_common = std::min<std::int64_t>(mismatch - tokens.begin(), n - n_new);
   const std::int64_t n_batch = std::min(options_.n_batch, options_.n_ubatch);
   // Whole batches: the last bits of a row depend on the batch that it was computed in, and the batches must
   // be those of a prompt that began with an empty cache.

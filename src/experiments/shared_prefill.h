@@ -13,8 +13,9 @@ namespace kvevict::eval {
 /// beginning is not computed again.
 ///
 /// Sessions of absolute (or automatic) positions are forks: they share the cells. A session of packed
-/// positions gets a context of its own, since a shift would rotate keys that others share. Owner: the
-/// sessions it gives may outlive it. Thread safety: one thread at a time for all of them.
+/// positions gets a context of its own, since a shift would rotate keys that others share; so does one that
+/// chooses by attention, of the last `options.n_recorded_queries` queries. Owner: the sessions it gives may
+/// outlive it. Thread safety: one thread at a time for all of them.
 class SharedPrefill {
  public:
   /// `n_most_sessions`: at one time; 1 … kMaxSequences − 1. `options.positions` is that of each session whose
