@@ -27,6 +27,7 @@ struct DocumentOptions {
   bool parse_special = false;
   std::int64_t n_room = 512;  ///< Tokens of a question and its answer that need no larger context later.
   /// Full: the whole document, then one eviction; bounded: chunk by chunk, and an eviction at the end.
+  /// `n_sequences` is chosen here.
   SessionOptions session{};
 };
 

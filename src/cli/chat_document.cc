@@ -34,9 +34,16 @@ void require_sound(const ChatFlags& flags, bool is_saved) {
   require_saved_strategy(flags.document, flags.strategy);
 }
 
+/// The window of turns; no shorter than the windows of the model's layers, which would lose what they see.
 std::int64_t turn_tokens(const ChatFlags& flags, const Model& model) {
   const std::int64_t n_trained = context_limit(model);
-  return flags.turn_tokens.value_or(n_trained > 0 ? std::min(kTurnTokens, n_trained / 4) : kTurnTokens);
+  const std::int64_t n =
+      flags.turn_tokens.value_or(n_trained > 0 ? std::min(kTurnTokens, n_trained / 4) : kTurnTokens);
+  const std::int64_t n_window = model.info().n_window;
+  if (n < 1 || n >= n_window) return n;
+  spdlog::warn("--turn_tokens is raised from {} to {}: layers of {} have a window of so many", n, n_window,
+               model.info().name);
+  return n_window;
 }
 
 /// The document of a text file; nothing after a dry run, which is printed.

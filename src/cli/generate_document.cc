@@ -67,11 +67,11 @@ void print_document(const Document& document) {
   fmt::print(stderr,
              "document          {} tokens, {} kept by {}; positions {}\n"
              "                  {}\n"
-             "K and V           {:.1f} MiB in {} cells\n"
+             "K and V           {:.1f} MiB in {} cells, {:.1f} MiB at the peak\n"
              "resident memory   {:.1f} MiB at the peak\n",
              report.n_tokens, report.n_kept, to_string(document.session().policy().spec()),
              to_string(*document.session().options().positions), how, to_mib(report.stats.kv_bytes),
-             report.stats.n_cells, to_mib(peak_resident_bytes()));
+             report.stats.n_cells, to_mib(report.stats.kv_bytes_peak), to_mib(peak_resident_bytes()));
 }
 
 void print_question(const std::string& question, bool is_behind_another) {

@@ -35,8 +35,7 @@ struct KVEVICT_PRIVATE Document::Impl {
   /// Refuses what would be refused in the midst of an answer.
   void require_room(const Session& asked, std::int64_t n_question, std::int64_t n_new) const;
 
-  void note(const Session& now) {
-    report.stats = now.stats();
+  void note_counts() {
     report.n_tokens = report.stats.n_tokens_seen;
     report.n_kept = report.stats.n_tokens_held;
   }
@@ -83,12 +82,20 @@ Session filled(Session session, std::span<const Token> tokens, std::int64_t n_ro
   report.seconds_prefill = prefill.seconds_prefill;
   const Stopwatch moving;
   session.evict();  // a bounded prefill leaves its last chunk on top of the budget
+  const SessionStats before = session.stats();
   if (session.options().n_sequences > 1) {
     Session own = session.fork();
     const std::int64_t n_trained = context_limit(own.model());
     const std::int64_t n_left = n_trained > 0 ? n_trained - own.stats().n_tokens_held : n_room;
     own.detach(std::clamp<std::int64_t>(n_left, 0, n_room));
     std::swap(session, own);
+    report.stats = session.stats();
+    // What a context of its own has begun to count anew.
+    report.stats.kv_bytes_peak = std::max(before.kv_bytes_peak, before.kv_bytes + report.stats.kv_bytes_peak);
+    report.stats.n_decode_calls = before.n_decode_calls;
+    report.stats.n_decoded_tokens = before.n_decoded_tokens;
+  } else {
+    report.stats = before;
   }
   report.seconds_eviction = prefill.seconds_eviction + moving.seconds();
   return session;
@@ -111,7 +118,7 @@ Document::Document(std::shared_ptr<const Model> model, std::shared_ptr<const Pol
                                                 .closing = std::move(parts.closing),
                                                 .tokens = std::move(parts.tokens)}});
   impl_->session = filled(std::move(impl_->session), impl_->parts.tokens, options.n_room, impl_->report);
-  impl_->note(impl_->session);
+  impl_->note_counts();
 }
 
 Document::Document(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
@@ -125,7 +132,7 @@ Document::Document(std::shared_ptr<const Model> model, std::shared_ptr<const Pol
            .session = std::move(session),
            .parts = {.parse_special = options.parse_special, .tokens = std::move(tokens)}});
   impl_->session = filled(std::move(impl_->session), impl_->parts.tokens, options.n_room, impl_->report);
-  impl_->note(impl_->session);
+  impl_->note_counts();
 }
 
 Document::Document(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -193,6 +200,7 @@ void Document::save(const std::filesystem::path& path) {
 
 Document Document::load(std::shared_ptr<const Model> model, const std::filesystem::path& path,
                         const SessionOptions& options) {
+  if (!model) throw Error(ErrorCode::kInvalidArgument, "a document needs a model");
   const Stopwatch watch;
   SessionOptions session_options = with_forks(*model, options);
   // A document of absolute positions that was let in past the trained context is asked there.
@@ -203,7 +211,8 @@ Document Document::load(std::shared_ptr<const Model> model, const std::filesyste
   auto impl = std::make_unique<Impl>(Impl{.model = std::move(model),
                                           .session = std::move(loaded.session),
                                           .parts = document_from(loaded.extras.application_data, path)});
-  impl->note(impl->session);
+  impl->report.stats = impl->session.stats();
+  impl->note_counts();
   impl->report.seconds_load = watch.seconds();
   return Document(std::move(impl));
 }

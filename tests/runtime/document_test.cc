@@ -193,6 +193,22 @@ TEST(DocumentTest, SlidingWindowsGoOnBehindADocument) {
   }
 }
 
+TEST(DocumentTest, ARecurrentModelGoesOnBehindADocument) {
+  const auto model = load_model(recurrent_model_path());
+  const std::vector<Token> tokens = made_up_tokens(100);
+  SessionOptions options = exact(PositionMode::kAbsolute);
+  Document document(model, make_policy("full"), tokens, {.session = options});
+  Session session(model, make_policy("full"), options);
+  session.append(tokens);
+  const std::vector<Token> more = made_up_tokens(20);
+  session.append(more);
+  for (int i = 0; i < 2; ++i) {
+    Session fork = document.fork(make_policy("full"), 32);
+    fork.append(more);
+    EXPECT_LT(most_different(fork.logits(), session.logits()), 1e-4);
+  }
+}
+
 TEST(DocumentTest, WhatCannotBeAskedIsRefused) {
   const auto model = load_model(shallow_f32_model_path());
   Document document = make_document(PrefillMode::kFull);
