@@ -158,6 +158,9 @@ void run_new_document(const GenerateFlags& flags, const std::vector<std::string>
 }  // namespace
 
 void run_document(const GenerateFlags& flags) {
+  if (flags.file == "-" && flags.document.then_file == "-")
+    throw Error(ErrorCode::kInvalidArgument,
+                "--file and --then_file are both standard input: give one of them as a file");
   const std::vector<std::string> questions = flags.document.questions();
   require_no_memory_limit(flags.engine.kv_memory);
   if (flags.document.load.empty()) {

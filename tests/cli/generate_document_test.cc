@@ -76,6 +76,21 @@ TEST(GenerateDocument, QuestionsTogetherAreAnsweredAsEachAlone) {
   }
 }
 
+TEST(GenerateDocument, WhatWasKeptIsKnownToEveryQuestion) {
+  const std::string folder = make_work_folder();
+  const std::string fact = "The code of the safe is 7412. Remember it: the code of the safe is 7412.\n";
+  const std::string document = file_in(folder, "document.txt", fact + long_text(3000));
+  const ProgramResult result = run_kvevict(
+      {"generate", "--model", default_model_path().string(), "-f", document, "--strategy",
+       "sink_recent:64:192", "--max_new_tokens", "16", "--then",
+       "What is the code of the safe? The code of the safe is", "--then", "Again, the code of the safe is"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::size_t first = result.out.find("7412");
+  const std::size_t second = result.out.find("> Again");
+  EXPECT_LT(first, second) << result.out;
+  EXPECT_NE(result.out.find("7412", second), std::string::npos) << result.out;
+}
+
 TEST(GenerateDocument, SavedAndLoadedAnswersAreTheSame) {
   const std::string folder = make_work_folder();
   const std::string document = file_in(folder, "document.txt", long_text(2500));
@@ -142,6 +157,7 @@ TEST(GenerateDocument, WhatCannotBeAskedIsRefusedInOneSentence) {
                  "has no question");
   expect_refused(generate(asked(document, {"--then_file", document + ".none"})), 1, "cannot open the text");
   expect_refused(generate({"--then", "Why?"}), 2, "there is no prompt");
+  expect_refused(generate({"-f", "-", "--then_file", "-"}, "A text."), 2, "are both standard input");
   expect_refused(generate(asked(document, {"--then", "Why?", "--max_new_tokens", "0"})), 2,
                  "--max_new_tokens is 0");
   expect_refused(generate(asked(document, {"--then", "Why?", "--kv_memory", "20MiB"})), 2, "--budget");
