@@ -42,17 +42,16 @@ def uniform(total, recent):
 class Row:
     label: str
     spec: object  # (tokens in all, recent tokens) -> strategy
-    shares: bool = False  # a prefill with others: chosen by position
+    shares: bool = True  # a prefill with others
     is_ablation: bool = False  # runs where the question is not seen, and behind one eviction
 
 
 ROWS = [
-    Row("full", lambda total, recent: "full", shares=True),
-    Row("sink_recent", lambda total, recent: f"sink_recent:{SINK}:{total - SINK}", shares=True),
-    Row("sink_recent_uniform", uniform, shares=True),
+    Row("full", lambda total, recent: "full"),
+    Row("sink_recent", lambda total, recent: f"sink_recent:{SINK}:{total - SINK}"),
+    Row("sink_recent_uniform", uniform),
     Row("snapkv", ordinary("snapkv")),
     Row("snapkv:per_layer=1", ordinary("snapkv", ":per_layer=1")),
-    Row("h2o", ordinary("h2o")),
     Row("tova", ordinary("tova")),
     Row("keydiff", ordinary("keydiff")),
     Row("keydiff:smooth=1", ordinary("keydiff", ":smooth=1"), is_ablation=True),

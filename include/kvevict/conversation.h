@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kvevict/document.h"
 #include "kvevict/export.h"
 #include "kvevict/prompt_template.h"
 #include "kvevict/session.h"
@@ -56,6 +57,14 @@ class Conversation {
   /// messages or answers out; kBadData for a system prompt that is not UTF-8.
   Conversation(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                ConversationOptions options = {});
+
+  /// A chat about `document`, which stays in the cache as it was evicted: it stands in front of what the user
+  /// says first, and the newest `n_turn_tokens` tokens of what is said stay behind it. The conversation has a
+  /// context of its own. Of `options`, `system` and `session` are the document's. Going back, `reset` too,
+  /// never goes behind the document. A system message in a list is passed over: the document brought its own.
+  /// Errors: as above; kInvalidArgument for a document without a chat template, another system prompt than
+  /// its own, and a window below 1 or, with the document and a chunk, above the trained context.
+  Conversation(Document& document, std::int64_t n_turn_tokens, ConversationOptions options = {});
   ~Conversation();
   Conversation(Conversation&&) noexcept;
   Conversation& operator=(Conversation&&) noexcept;
@@ -76,7 +85,9 @@ class Conversation {
   MessagesAnswer answer_messages(std::span<const ChatMessage> messages,
                                  const std::function<void(std::string_view)>& on_text);
 
-  /// Forgets all turns. The system prompt comes again with the next message.
+  /// Forgets all turns; a document stays. The system prompt comes again with the next message. Errors:
+  /// kUnsupported for a document of a model that keeps a state or whose windows slide, once the conversation
+  /// was loaded from a file, which holds no copy of what was there before the first turn.
   void reset();
 
   /// Writes everything to a file in one step: the session, the messages, and 4 bytes for each token of the

@@ -8,6 +8,7 @@
 #include "kvevict/cached_keys.h"
 #include "kvevict/conversation.h"
 #include "kvevict/dlpack.h"
+#include "kvevict/document.h"
 #include "kvevict/dynamic_cache.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/error.h"

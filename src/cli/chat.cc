@@ -7,12 +7,10 @@
 #include <memory>
 
 #include "base/process_info.h"
+#include "cli/chat_flags.h"
 #include "cli/chat_input.h"
 #include "cli/flags.h"
-#include "cli/generation_flags.h"
-#include "cli/interrupt.h"
 #include "cli/model_run.h"
-#include "cli/prompt_flags.h"
 #include "cli/subcommands.h"
 #include "cli/template_advice.h"
 #include "kvevict/conversation.h"
@@ -23,15 +21,6 @@
 namespace kvevict::cli {
 namespace {
 
-struct ChatFlags {
-  EngineFlags engine;
-  StrategyFlags strategy;
-  GenerationFlags generation;
-  PromptFlags messages;
-  std::string load, save;
-  std::string keep_reasoning = "off";
-};
-
 constexpr const char* kHelp =
     "A line is a message. A \\ at its end takes in the next line; so does \"\"\" before the first\n"
     "and behind the last of several lines. // begins a message with /.\n"
@@ -39,7 +28,7 @@ constexpr const char* kHelp =
     "/keep         the conversation, evicted parts dimmed\n"
     "/save FILE    write the conversation to a file\n"
     "/load FILE    go on with a saved conversation\n"
-    "/reset        begin anew\n"
+    "/reset        begin anew, with the document if there is one\n"
     "/quit         leave (Ctrl-D too); Ctrl-C stops an answer\n";
 
 std::string stats_text(const Conversation& chat) {
@@ -146,22 +135,35 @@ bool names_sink(const std::string& strategy) {
   return first.find('=') == std::string::npos || strategy.find(":sink=") != std::string::npos;
 }
 
-void run_chat(ChatFlags flags) {
+/// The strategy; its sink is the system prompt if nothing else was asked for.
+StrategySpec chat_strategy(const ChatFlags& flags, std::vector<StrategySpec> specs, const Model& model,
+                           const TemplateOptions& prompt_template) {
+  StrategySpec spec = specs_for(model, std::move(specs), flags.strategy).front();
+  if (!flags.strategy.has_auto_sink || !policy_info(spec.name).uses("sink")) return spec;
+  const std::int64_t n_system = count_system_tokens(model, flags.messages.system, prompt_template);
+  const std::int64_t n_own = names_sink(flags.strategy.strategy) ? spec.config.sink_tokens : 0;
+  spec.config.sink_tokens = std::max(n_system, n_own);
+  if (flags.strategy.budget) set_total_budget(spec, *flags.strategy.budget);
+  return spec;
+}
+
+void run_chat(const ChatFlags& flags) {
   flags.generation.validate();
+  if (!flags.document.empty()) {
+    run_document_chat(flags);
+    return;
+  }
+  if (flags.turn_tokens)
+    throw Error(ErrorCode::kInvalidArgument,
+                "--turn_tokens needs --document: without one, the strategy says what stays of a chat");
   TemplateOptions prompt_template = flags.messages.options();
   std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
   const std::shared_ptr<const Model> model = flags.engine.load_model();
   prompt_template = template_for_chat(*model, std::move(prompt_template));
-  StrategySpec spec = specs_for(*model, std::move(specs), flags.strategy).front();
-  const std::string grammar = flags.generation.grammar(*model);
-  if (flags.strategy.has_auto_sink && policy_info(spec.name).uses("sink")) {
-    const std::int64_t n_system = count_system_tokens(*model, flags.messages.system, prompt_template);
-    const std::int64_t n_own = names_sink(flags.strategy.strategy) ? spec.config.sink_tokens : 0;
-    spec.config.sink_tokens = std::max(n_system, n_own);
-    if (flags.strategy.budget) set_total_budget(spec, *flags.strategy.budget);
-  }
+  StrategySpec spec = chat_strategy(flags, std::move(specs), *model, prompt_template);
+  ConversationOptions options = conversation_options(flags, *model, std::move(prompt_template));
   note_positions(flags.engine, *model);
-  ModelRun run = make_run(flags.engine, spec, model);
+  ModelRun run = make_run(flags.engine, std::move(spec), model);
   require_savable(run, flags.save);
   if (flags.engine.dry_run) {
     fmt::print("{}", dry_run_text(run));
@@ -169,20 +171,28 @@ void run_chat(ChatFlags flags) {
   }
   InterruptGuard interrupt(InterruptMode::kKeepsOn);
   run.options.cancel = interrupt.flag();
-  Conversation conversation(run.model, run.policy,
-                            {.system = flags.messages.system,
-                             .prompt_template = prompt_template,
-                             .max_new_tokens = flags.generation.max_new_tokens,
-                             .sampling = flags.generation.sampling,
-                             .grammar = grammar,
-                             .stop = flags.generation.stop,
-                             .keep_reasoning = flags.keep_reasoning == "on",
-                             .session = run.options});
+  options.session = run.options;
+  Conversation conversation(run.model, run.policy, std::move(options));
   if (!flags.load.empty()) conversation.load(flags.load);
-  Chat(conversation, interrupt, flags.save).run();
+  talk(conversation, interrupt, flags.save);
 }
 
 }  // namespace
+
+ConversationOptions conversation_options(const ChatFlags& flags, const Model& model,
+                                         TemplateOptions prompt_template) {
+  return {.system = flags.messages.system,
+          .prompt_template = std::move(prompt_template),
+          .max_new_tokens = flags.generation.max_new_tokens,
+          .sampling = flags.generation.sampling,
+          .grammar = flags.generation.grammar(model),
+          .stop = flags.generation.stop,
+          .keep_reasoning = flags.keep_reasoning == "on"};
+}
+
+void talk(Conversation& conversation, InterruptGuard& interrupt, const std::string& save_file) {
+  Chat(conversation, interrupt, save_file).run();
+}
 
 void add_chat(CLI::App& app) {
   auto flags = std::make_shared<ChatFlags>();
@@ -203,6 +213,17 @@ void add_chat(CLI::App& app) {
       ->option_text("FILE");
   add_option(*command, "save", flags->save, "Save the conversation here after every answer")
       ->option_text("FILE");
+  const std::string group = "Documents";
+  add_option(
+      *command, "document", flags->document,
+      "Talk about this text, or about a document that generate --chat --save wrote: it is evicted once "
+      "by the strategy and then stays as it is")
+      ->option_text("FILE")
+      ->group(group);
+  add_count(*command, "turn_tokens", flags->turn_tokens,
+            "Newest tokens of the chat that stay behind a document, on top of its budget (1024; at most a "
+            "quarter of the trained context)")
+      ->group(group);
   flags->generation.add_to(*command);
   flags->strategy.add_to(*command, false, true);
   flags->engine.add_to(*command);

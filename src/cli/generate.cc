@@ -8,10 +8,9 @@
 #include "base/process_info.h"
 #include "base/stopwatch.h"
 #include "cli/flags.h"
-#include "cli/generation_flags.h"
+#include "cli/generate_flags.h"
 #include "cli/interrupt.h"
 #include "cli/model_run.h"
-#include "cli/prompt_flags.h"
 #include "cli/subcommands.h"
 #include "cli/template_advice.h"
 #include "kvevict/error.h"
@@ -19,18 +18,6 @@
 
 namespace kvevict::cli {
 namespace {
-
-struct GenerateFlags {
-  EngineFlags engine;
-  StrategyFlags strategy;
-  GenerationFlags generation;
-  std::string prompt, file;
-  std::string special = "off";
-  std::optional<std::int64_t> max_length;
-  bool chat = false;
-  PromptFlags messages;
-  bool verbose = false;
-};
 
 /// A system prompt or a template without --chat would be passed over in silence.
 void require_chat_for_messages(const GenerateFlags& flags) {
@@ -40,25 +27,13 @@ void require_chat_for_messages(const GenerateFlags& flags) {
               "--system, --chat_template and --template_kwargs need --chat: without it there is no message");
 }
 
-/// The prompt as tokens, its middle cut out if --max_length asks for it.
+/// The prompt as tokens, in the chat template if --chat asks for it.
 std::vector<Token> prompt_tokens(const GenerateFlags& flags, const Model& model) {
-  std::string text = joined_prompt(flags.file, flags.prompt);
-  std::vector<Token> tokens = model.tokenize(text, !flags.chat, flags.special == "on");
-  const auto n_most =
-      static_cast<std::size_t>(flags.max_length.value_or(static_cast<std::int64_t>(tokens.size())));
-  if (tokens.size() > n_most) {
-    spdlog::warn("the prompt of {} tokens is cut to {} in the middle (--max_length)", tokens.size(), n_most);
-    tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(n_most - n_most / 2),
-                 tokens.end() - static_cast<std::ptrdiff_t>(n_most / 2));
-    text = model.detokenize(tokens);
-  }
+  std::vector<Token> tokens;
+  const std::string text = prompt_text(flags, model, &tokens);
   if (!flags.chat) return tokens;
   const PromptTemplate prompt_template(model, flags.messages.options());
   return prompt_template.tokens(prompt_template.render(flags.messages.messages(text)));
-}
-
-double per_second(std::int64_t n, double seconds) {
-  return seconds > 0 ? static_cast<double>(n) / seconds : 0;
 }
 
 void print_stats(const Session& session, const PrefillReport& prefill, std::int64_t n_prompt,
@@ -84,7 +59,7 @@ void print_stats(const Session& session, const PrefillReport& prefill, std::int6
              per_second(n_new, seconds_decode), stats.n_threads, stats.n_threads_batch);
 }
 
-void run_generate(const GenerateFlags& flags) {
+void require_sound(const GenerateFlags& flags) {
   flags.generation.validate();
   require_chat_for_messages(flags);
   if (flags.max_length && *flags.max_length < 1) {
@@ -96,6 +71,14 @@ void run_generate(const GenerateFlags& flags) {
         ErrorCode::kInvalidArgument,
         "--special on is for a prompt in the model's own format: a user's message (--chat) is never read "
         "for control tokens");
+  }
+}
+
+void run_generate(const GenerateFlags& flags) {
+  require_sound(flags);
+  if (flags.document.are_given()) {
+    run_document(flags);
+    return;
   }
   std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
   const std::shared_ptr<const Model> model = flags.engine.load_model();
@@ -137,9 +120,29 @@ void run_generate(const GenerateFlags& flags) {
 
 }  // namespace
 
+double per_second(std::int64_t n, double seconds) {
+  return seconds > 0 ? static_cast<double>(n) / seconds : 0;
+}
+
+std::string prompt_text(const GenerateFlags& flags, const Model& model, std::vector<Token>* tokens) {
+  std::string text = joined_prompt(flags.file, flags.prompt);
+  std::vector<Token> all = model.tokenize(text, !flags.chat, flags.special == "on");
+  const auto n_most =
+      static_cast<std::size_t>(flags.max_length.value_or(static_cast<std::int64_t>(all.size())));
+  if (all.size() > n_most) {
+    spdlog::warn("the prompt of {} tokens is cut to {} in the middle (--max_length)", all.size(), n_most);
+    all.erase(all.begin() + static_cast<std::ptrdiff_t>(n_most - n_most / 2),
+              all.end() - static_cast<std::ptrdiff_t>(n_most / 2));
+    text = model.detokenize(all, flags.special == "on");
+  }
+  if (tokens != nullptr) *tokens = std::move(all);
+  return text;
+}
+
 void add_generate(CLI::App& app) {
   auto flags = std::make_shared<GenerateFlags>();
-  CLI::App* command = app.add_subcommand("generate", "Go on from a prompt under a KV budget");
+  CLI::App* command =
+      app.add_subcommand("generate", "Go on from a prompt, or ask a document, under a KV budget");
   add_option(*command, "prompt", flags->prompt, "The prompt; with --file, what comes behind the file's text")
       ->option_text("TEXT");
   command->add_option("-f,--file", flags->file, "A file with the prompt (-: standard input)")
@@ -150,6 +153,7 @@ void add_generate(CLI::App& app) {
   add_count(*command, "max_length", flags->max_length,
             "Longest prompt in tokens; longer ones are cut in the middle (no cut)");
   flags->messages.add_to(*command);
+  flags->document.add_to(*command);
   flags->generation.add_to(*command);
   flags->strategy.add_to(*command, false);
   add_flag(*command, "verbose", flags->verbose, "Print memory, evictions and times on stderr at the end");

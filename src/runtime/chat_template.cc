@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "kvevict/error.h"
+#include "runtime/document_text.h"
+#include "runtime/template_parts.h"
 
 namespace kvevict {
 namespace {
@@ -12,6 +14,7 @@ namespace {
 // Texts that stand for messages while the template is taken apart; no template has them.
 constexpr std::string_view kMessage = "kvevict-message-1";
 constexpr std::string_view kAnswer = "kvevict-answer-1";
+constexpr std::string_view kDocument = "kvevict-document-1";
 constexpr std::string_view kThoughtfulAnswer = "<think>\nkvevict-thought-1\n</think>\n\nkvevict-answer-1\n";
 
 [[noreturn]] void refuse(const Model& model) {
@@ -19,23 +22,6 @@ constexpr std::string_view kThoughtfulAnswer = "<think>\nkvevict-thought-1\n</th
               "the chat template of " + model.info().name +
                   " cannot be applied turn by turn: it leaves messages or answers out",
               "chat_template");
-}
-
-/// The parts in front of the first place of `text` and those behind it; nothing if they lack it.
-std::optional<std::pair<std::vector<TextPart>, std::vector<TextPart>>> split_at(
-    const std::vector<TextPart>& parts, std::string_view text) {
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const std::size_t at = parts[i].text.find(text);
-    if (at == std::string::npos) continue;
-    const auto here = parts.begin() + static_cast<std::ptrdiff_t>(i);
-    std::vector<TextPart> before(parts.begin(), here), behind;
-    if (at > 0) before.push_back({parts[i].text.substr(0, at), parts[i].parse_special});
-    if (at + text.size() < parts[i].text.size())
-      behind.push_back({parts[i].text.substr(at + text.size()), parts[i].parse_special});
-    behind.insert(behind.end(), here + 1, parts.end());
-    return std::pair{std::move(before), std::move(behind)};
-  }
-  return std::nullopt;
 }
 
 std::vector<ChatMessage> with(std::vector<ChatMessage> messages, std::string_view role,
@@ -47,7 +33,7 @@ std::vector<ChatMessage> with(std::vector<ChatMessage> messages, std::string_vie
 }  // namespace
 
 ChatTemplate::ChatTemplate(const Model& model, std::string system, const TemplateOptions& options)
-    : template_(model, options) {
+    : template_(model, options), model_(&model) {
   if (!system.empty()) opening_.push_back({"system", std::move(system)});
   const auto first = split_at(template_.render(with(opening_, "user", kMessage)), kMessage);
   if (!first || !split_at(parts_behind_an_answer(kMessage), kMessage)) refuse(model);
@@ -75,7 +61,7 @@ bool ChatTemplate::finds_answers_rewritten() const {
 }
 
 std::vector<Token> ChatTemplate::first_turn(std::string_view message) const {
-  return template_.tokens(template_.render(with(opening_, "user", message)));
+  return whole(with(opening_, "user", message));
 }
 
 std::vector<Token> ChatTemplate::next_turn(std::string_view message) const {
@@ -83,14 +69,25 @@ std::vector<Token> ChatTemplate::next_turn(std::string_view message) const {
 }
 
 std::vector<Token> ChatTemplate::whole(std::span<const ChatMessage> messages) const {
-  return template_.tokens(template_.render(messages));
+  if (document_.empty()) return template_.tokens(template_.render(messages));
+  const std::string mark = unused_mark(std::string(kDocument), messages);
+  std::vector<ChatMessage> marked(messages.begin(), messages.end());
+  const auto first = std::ranges::find(marked, "user", &ChatMessage::role);
+  if (first == marked.end())
+    throw Error(ErrorCode::kInvalidArgument,
+                "the list has no message of a user, which the document would stand before", "messages");
+  first->content.insert(0, mark + std::string(kBeforeQuestion));
+  const auto split = split_at(template_.render(marked), mark);
+  if (!split) refuse(*model_);
+  const std::vector<Token> behind = template_.tokens(split->second, false);
+  std::vector<Token> tokens = document_;
+  tokens.insert(tokens.end(), behind.begin(), behind.end());
+  return tokens;
 }
 
 std::optional<std::vector<Token>> ChatTemplate::behind_answer(std::span<const ChatMessage> messages,
                                                               std::size_t n_before) const {
-  std::string mark(kAnswer);
-  const auto has_mark = [&](const ChatMessage& one) { return one.content.find(mark) != std::string::npos; };
-  while (std::any_of(messages.begin(), messages.end(), has_mark)) mark += '-';
+  const std::string mark = unused_mark(std::string(kAnswer), messages);
   std::vector<ChatMessage> marked(messages.begin(), messages.end());
   marked[n_before - 1].content = mark;
   const auto split = split_at(template_.render(marked), mark);

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kvevict/prompt_template.h"
@@ -16,6 +17,10 @@ class ChatTemplate {
  public:
   /// Errors: those of PromptTemplate; kUnsupported for a template that leaves messages or answers out.
   ChatTemplate(const Model& model, std::string system, const TemplateOptions& options = {});
+
+  /// From now on every conversation begins with `document`, one in front of what the first user says: the
+  /// template's own beginning, the system prompt and the document (`document_text`). Empty: none.
+  void begin_with(std::vector<Token> document) { document_ = std::move(document); }
 
   /// The tokens of the first message, the system prompt included, up to where the answer begins.
   [[nodiscard]] std::vector<Token> first_turn(std::string_view message) const;
@@ -51,6 +56,8 @@ class ChatTemplate {
   [[nodiscard]] bool finds_answers_rewritten() const;
 
   PromptTemplate template_;
+  const Model* model_;
+  std::vector<Token> document_{};
   std::vector<ChatMessage> opening_;
   std::int64_t n_system_tokens_ = 0;
   bool rewrites_answers_ = false;

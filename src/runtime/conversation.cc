@@ -2,11 +2,14 @@
 
 #include <utility>
 
+#include "engine/trained_context.h"
 #include "kvevict/error.h"
 #include "kvevict/grammar.h"
 #include "kvevict/session_file.h"
 #include "runtime/conversation_impl.h"
+#include "runtime/document_policy.h"
 #include "runtime/kept_text.h"
+#include "runtime/rebound_session.h"
 #include "runtime/saved_chat.h"
 #include "text/utf8.h"
 
@@ -24,6 +27,29 @@ void require_sound(std::span<const ChatMessage> messages) {
   }
 }
 
+void require_sound(const Document& document, const ChatDocument& about, const ConversationOptions& options) {
+  if (!document.is_chat())
+    throw Error(ErrorCode::kInvalidArgument,
+                "the document is a text and no message of a chat: make it with its chat template");
+  if (!options.system.empty() && options.system != document.system())
+    throw Error(ErrorCode::kInvalidArgument,
+                "the document was read with another system prompt, which stays in front of it", "system");
+  const std::int64_t n_trained = context_limit(*document.model());
+  const std::int64_t n_chunk = document.session().options().n_chunk;
+  const std::int64_t n_kept = about.kept.count();
+  if (n_trained == 0 || about.n_turn_tokens <= n_trained - n_kept - n_chunk) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              "a window of " + std::to_string(about.n_turn_tokens) + " tokens for what is said, beside " +
+                  std::to_string(n_kept) + " of the document and a chunk of " + std::to_string(n_chunk) +
+                  ", is more than the " + std::to_string(n_trained) + " tokens that " +
+                  document.model()->info().name + " was trained on: lower one of them",
+              "turn_tokens");
+}
+
+std::shared_ptr<const Policy> policy_for(const ChatDocument& about) {
+  return make_document_policy(about.kept, about.n_tokens, about.n_turn_tokens);
+}
+
 }  // namespace
 
 const std::string& Conversation::Impl::checksum() {
@@ -31,20 +57,44 @@ const std::string& Conversation::Impl::checksum() {
   return model_sha256;
 }
 
+std::unique_ptr<Conversation::Impl> Conversation::Impl::make(std::shared_ptr<const Model> model,
+                                                             std::shared_ptr<const Policy> policy,
+                                                             ConversationOptions options, Session session) {
+  if (!options.grammar.empty()) require_grammar(*model, options.grammar);
+  ChatTemplate chat_template(*model, options.system, options.prompt_template);
+  TurnSnapshots snapshots(options.n_snapshots, options.snapshot_bytes);
+  auto impl = std::make_unique<Impl>(Impl{.model = std::move(model),
+                                          .policy = std::move(policy),
+                                          .options = std::move(options),
+                                          .chat_template = std::move(chat_template),
+                                          .session = std::move(session),
+                                          .snapshots = std::move(snapshots)});
+  impl->can_trim = !impl->model->info().has_state;
+  return impl;
+}
+
 Conversation::Conversation(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                            ConversationOptions options) {
   require_utf8(options.system, "the system prompt");
   Session session(model, policy, options.session);
-  if (!options.grammar.empty()) require_grammar(*model, options.grammar);
-  ChatTemplate chat_template(*model, options.system, options.prompt_template);
-  TurnSnapshots snapshots(options.n_snapshots, options.snapshot_bytes);
-  impl_ = std::make_unique<Impl>(Impl{.model = std::move(model),
-                                      .policy = std::move(policy),
-                                      .options = std::move(options),
-                                      .chat_template = std::move(chat_template),
-                                      .session = std::move(session),
-                                      .snapshots = std::move(snapshots)});
-  impl_->can_trim = !impl_->model->info().has_state;
+  impl_ = Impl::make(std::move(model), std::move(policy), std::move(options), std::move(session));
+}
+
+Conversation::Conversation(Document& document, std::int64_t n_turn_tokens, ConversationOptions options) {
+  ChatDocument about{.n_tokens = document.report().n_tokens,
+                     .kept = document.session().held_by_layer(),
+                     .n_turn_tokens = n_turn_tokens};
+  require_sound(document, about, options);
+  options.system = document.system();
+  std::shared_ptr<const Policy> policy = policy_for(about);
+  Session session = document.fork(policy);
+  options.session = session.options();
+  impl_ = Impl::make(document.model(), std::move(policy), std::move(options), std::move(session));
+  impl_->seen = document.tokens();
+  impl_->chat_template.begin_with(document.tokens());
+  impl_->document = std::move(about);
+  if (!impl_->can_trim || impl_->model->info().n_window > 0)
+    impl_->document_snapshot = impl_->session.snapshot();
 }
 
 Conversation::~Conversation() = default;
@@ -74,8 +124,8 @@ std::string Conversation::kept_text(bool for_terminal) const {
 }
 
 void Conversation::reset() {
-  impl_->session.clear();
-  impl_->seen.clear();
+  impl_->go_to_beginning();
+  impl_->seen.resize(static_cast<std::size_t>(impl_->n_document()));
   impl_->waiting.clear();
   impl_->messages.clear();
   impl_->snapshots.clear();
@@ -90,7 +140,8 @@ void Conversation::save(const std::filesystem::path& path) {
                                      .n_turns = impl_->n_turns,
                                      .seen = impl_->seen,
                                      .waiting = impl_->waiting,
-                                     .messages = impl_->messages});
+                                     .messages = impl_->messages,
+                                     .document = impl_->document});
   save_session(impl_->session, path, extras, impl_->checksum());
 }
 
@@ -100,8 +151,18 @@ void Conversation::load(const std::filesystem::path& path) {
   LoadedSession loaded = load_session(impl_->model, path, options, impl_->checksum());
   SavedChat chat = chat_from(loaded.extras.application_data, path);
   ChatTemplate chat_template(*impl_->model, chat.system, impl_->options.prompt_template);
-  std::shared_ptr<const Policy> policy = make_policy(loaded.session.policy().spec());
+  std::shared_ptr<const Policy> policy;
+  if (chat.document) {
+    policy = policy_for(*chat.document);
+    loaded.session = rebound_copy(loaded.session, impl_->model, policy);
+    const auto end = chat.seen.begin() + static_cast<std::ptrdiff_t>(chat.document->n_tokens);
+    chat_template.begin_with({chat.seen.begin(), end});
+  } else {
+    policy = make_policy(loaded.session.policy().spec());
+  }
   impl_->policy = std::move(policy);
+  impl_->document = std::move(chat.document);
+  impl_->document_snapshot.reset();
   impl_->past = {};
   impl_->snapshots.clear();
   impl_->messages = std::move(chat.messages);

@@ -9,9 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/session_snapshot.h"
 #include "kvevict/conversation.h"
 #include "runtime/chat_template.h"
 #include "runtime/recorded_message.h"
+#include "runtime/saved_chat.h"
 #include "runtime/turn_snapshots.h"
 
 namespace kvevict {
@@ -46,7 +48,9 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   bool takes_lists = false;                 // whether the program brought a list of messages
   bool can_trim = true;                     // no model with a state can; others until the session says so
   std::int64_t n_turns = 0;
-  SessionStats past{};  // of what the session went back from
+  SessionStats past{};                                 // of what the session went back from
+  std::optional<ChatDocument> document{};              // that the conversation is about
+  std::optional<SessionSnapshot> document_snapshot{};  // of it alone, for models that cannot be trimmed
   std::string model_sha256{};
 
   /// A message behind what was said, in what the template adds to it.
@@ -58,6 +62,17 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   /// Goes back as far as `turn` asks for, decodes the rest of it, and lets the model answer.
   MessagesAnswer go_on(NextTurn turn, const OnText& on_text);
 
+  /// A conversation that has seen nothing. Errors: those of require_grammar and ChatTemplate.
+  [[nodiscard]] static std::unique_ptr<Impl> make(std::shared_ptr<const Model> model,
+                                                  std::shared_ptr<const Policy> policy,
+                                                  ConversationOptions options, Session session);
+
+  /// Forgets all turns, but not the document. Errors: as `Conversation::reset`; nothing has changed then.
+  void go_to_beginning();
+
+  /// Tokens of the document; 0 without one.
+  [[nodiscard]] std::int64_t n_document() const { return document ? document->n_tokens : 0; }
+
   [[nodiscard]] const std::string& checksum();
 
   /// As the session's, with `past`.
@@ -66,6 +81,11 @@ struct KVEVICT_PRIVATE Conversation::Impl {
  private:
   /// Whether a new message is a list of all of them: the template may have changed those before.
   [[nodiscard]] bool goes_by_list() const;
+
+  /// Whether nothing was said yet.
+  [[nodiscard]] bool is_at_beginning() const {
+    return waiting.empty() && static_cast<std::int64_t>(seen.size()) == n_document();
+  }
   [[nodiscard]] std::vector<Token> all_tokens() const;
   [[nodiscard]] std::vector<Token> tokens_of(std::span<const ChatMessage> list) const;
 

@@ -18,11 +18,12 @@ std::vector<RecordedMessage> recorded(std::span<const ChatMessage> list) {
   return messages;
 }
 
-/// Whether every layer holds the first `n_tokens` tokens.
-bool holds_first(const Session& session, std::int64_t n_tokens) {
+/// Whether every layer holds the tokens from `n_before` up to `n_tokens`.
+bool holds_first(const Session& session, std::int64_t n_before, std::int64_t n_tokens) {
   const KeepPlan held = session.held_by_layer();
-  return std::ranges::all_of(
-      held.distinct_sets(), [&](const KeepSet& set) { return KeepSet::all(n_tokens).subtract(set).empty(); });
+  const KeepSet wanted = KeepSet::from_ranges({{n_before, n_tokens}});
+  return std::ranges::all_of(held.distinct_sets(),
+                             [&](const KeepSet& set) { return wanted.subtract(set).empty(); });
 }
 
 }  // namespace
@@ -40,7 +41,7 @@ void NextTurn::read_anew(const Model& model, std::size_t n_tokens) {
 }
 
 bool Conversation::Impl::goes_by_list() const {
-  const bool is_known = !messages.empty() || (seen.empty() && waiting.empty());
+  const bool is_known = !messages.empty() || is_at_beginning();
   return is_known && (takes_lists || (chat_template.rewrites_answers() && !options.keep_reasoning));
 }
 
@@ -67,15 +68,18 @@ std::vector<Token> Conversation::Impl::tokens_of(std::span<const ChatMessage> li
 }
 
 NextTurn Conversation::Impl::turn_of(std::string_view message) const {
-  const bool is_first = seen.empty() && waiting.empty();
+  const bool is_first = is_at_beginning();
   NextTurn turn{.tokens = {}, .messages = messages, .n_turns = n_turns + 1};
   if (is_first) turn.messages = recorded(chat_template.opening());
   if (is_first || !messages.empty()) turn.messages.push_back({{"user", std::string(message)}});
   if (goes_by_list()) return turn_of(messages_of(turn.messages));
   turn.tokens = all_tokens();
   turn.n_same = turn.tokens.size();
-  const std::vector<Token> added =
-      is_first ? chat_template.first_turn(message) : chat_template.next_turn(message);
+  if (is_first) {
+    turn.tokens = chat_template.first_turn(message);  // the document at its beginning
+    return turn;
+  }
+  const std::vector<Token> added = chat_template.next_turn(message);
   turn.tokens.insert(turn.tokens.end(), added.begin(), added.end());
   return turn;
 }
@@ -117,7 +121,7 @@ void Conversation::Impl::go_back(std::size_t n_tokens, std::size_t n_tokens_of_a
   const SessionStats before = stats();
   if (!is_trimmed(static_cast<std::int64_t>(n_tokens)) &&
       !is_restored(static_cast<std::int64_t>(n_tokens_of_a_copy)))
-    session.clear();
+    go_to_beginning();
   const SessionStats after = session.stats();
   past.n_tokens_held_peak = before.n_tokens_held_peak;
   past.kv_bytes_peak = before.kv_bytes_peak;
@@ -131,10 +135,22 @@ void Conversation::Impl::go_back(std::size_t n_tokens, std::size_t n_tokens_of_a
   snapshots.forget_behind(n_left);
 }
 
-/// Only where nothing was evicted, so that the session is as one that never went further.
+void Conversation::Impl::go_to_beginning() {
+  if (!document) {
+    session.clear();
+  } else if (document_snapshot) {
+    session = Session::restore(model, policy, session.options(), *document_snapshot);
+  } else {
+    session.trim(n_document());  // which no turn ever drops a token of
+  }
+}
+
+/// Only where nothing but a part of the document was evicted, so that the session is as one that never went
+/// further.
 bool Conversation::Impl::is_trimmed(std::int64_t n_tokens) {
   const bool has_attention = session.policy().score_request().has_value();  // of the tokens that go, too
-  if (n_tokens == 0 || !can_trim || has_attention || !holds_first(session, n_tokens)) return false;
+  if (n_tokens <= n_document() || !can_trim || has_attention) return false;
+  if (!holds_first(session, n_document(), n_tokens)) return false;
   try {
     session.trim(n_tokens);
     return true;
@@ -148,8 +164,8 @@ bool Conversation::Impl::is_restored(std::int64_t n_tokens) {
   const SessionSnapshot* const snapshot = snapshots.latest(n_tokens);
   if (snapshot == nullptr) return false;
   try {
-    session =
-        Session(model, policy, session.options());  // so that its cells go before those of the copy come
+    // So that its cells go before those of the copy come; a document would be lost with them.
+    if (!document) session = Session(model, policy, session.options());
     session = Session::restore(model, policy, session.options(), *snapshot);
     return true;
   } catch (const Error&) {

@@ -1,24 +1,13 @@
 #include "runtime/saved_chat.h"
 
-#include <cstring>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "kvevict/error.h"
+#include "runtime/token_bytes.h"
 
 namespace kvevict {
 namespace {
-
-void add_tokens(std::string& data, const std::vector<Token>& tokens) {
-  data.append(reinterpret_cast<const char*>(tokens.data()), tokens.size() * sizeof(Token));
-}
-
-std::vector<Token> take_tokens(std::string_view& data, std::size_t n) {
-  if (n > data.size() / sizeof(Token)) throw Error(ErrorCode::kBadData, "it has fewer tokens than it says");
-  std::vector<Token> tokens(n);
-  if (n > 0) std::memcpy(tokens.data(), data.data(), n * sizeof(Token));
-  data.remove_prefix(n * sizeof(Token));
-  return tokens;
-}
 
 nlohmann::json json_of(const std::vector<RecordedMessage>& messages) {
   nlohmann::json all = nlohmann::json::array();
@@ -43,17 +32,33 @@ std::vector<RecordedMessage> messages_from(const nlohmann::json& all, std::size_
   return messages;
 }
 
+/// Errors: kBadData for a document longer than the `n_tokens` tokens seen, or whose end is not held.
+ChatDocument chat_document_from(const nlohmann::json& json, std::size_t n_tokens) {
+  ChatDocument document{.n_tokens = json.at("n_tokens"),
+                        .kept = keep_plan_from_text(json.at("kept").get<std::string>()),
+                        .n_turn_tokens = json.at("turn_tokens")};
+  bool is_sound = document.n_tokens > 0 && static_cast<std::size_t>(document.n_tokens) <= n_tokens;
+  for (const KeepSet& set : document.kept.distinct_sets())
+    is_sound = is_sound && set.end() == document.n_tokens;
+  if (!is_sound) throw Error(ErrorCode::kBadData, "its document does not fit its tokens");
+  return document;
+}
+
 }  // namespace
 
 std::string to_data(const SavedChat& chat) {
-  std::string data = nlohmann::json{{"kind", "chat"},
-                                    {"system", chat.system},
-                                    {"turns", chat.n_turns},
-                                    {"n_seen", chat.seen.size()},
-                                    {"n_waiting", chat.waiting.size()},
-                                    {"messages", json_of(chat.messages)}}
-                         .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
-                     "\n";
+  nlohmann::json head = {{"kind", "chat"},
+                         {"system", chat.system},
+                         {"turns", chat.n_turns},
+                         {"n_seen", chat.seen.size()},
+                         {"n_waiting", chat.waiting.size()},
+                         {"messages", json_of(chat.messages)}};
+  if (chat.document) {
+    head["document"] = {{"n_tokens", chat.document->n_tokens},
+                        {"kept", to_text(chat.document->kept)},
+                        {"turn_tokens", chat.document->n_turn_tokens}};
+  }
+  std::string data = head.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   add_tokens(data, chat.seen);
   add_tokens(data, chat.waiting);
   return data;
@@ -67,12 +72,14 @@ SavedChat chat_from(std::string_view data, const std::filesystem::path& path) {
   }
   data.remove_prefix(std::min(line_end + 1, data.size()));
   try {
-    SavedChat chat{
-        .system = head.at("system"), .n_turns = head.at("turns"), .seen = {}, .waiting = {}, .messages = {}};
+    SavedChat chat;
+    chat.system = head.at("system");
+    chat.n_turns = head.at("turns");
     chat.seen = take_tokens(data, head.at("n_seen"));
     chat.waiting = take_tokens(data, head.at("n_waiting"));
     if (head.contains("messages"))  // older files lack them
       chat.messages = messages_from(head.at("messages"), chat.seen.size() + chat.waiting.size());
+    if (head.contains("document")) chat.document = chat_document_from(head.at("document"), chat.seen.size());
     return chat;
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kBadData, path.string() + " holds a chat that cannot be read: " + error.what());

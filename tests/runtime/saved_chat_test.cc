@@ -49,5 +49,34 @@ TEST(SavedChatTest, AnAnswerBehindItsTokensIsRefused) {
   }
 }
 
+TEST(SavedChatTest, TheDocumentThatAChatIsAboutComesBack) {
+  SavedChat saved = example();
+  EXPECT_FALSE(chat_from(to_data(saved), "chat.kvevict").document);
+  saved.document =
+      ChatDocument{.n_tokens = 2, .kept = KeepPlan(KeepSet::from_ranges({{1, 2}})), .n_turn_tokens = 64};
+  const SavedChat loaded = chat_from(to_data(saved), "chat.kvevict");
+  ASSERT_TRUE(loaded.document);
+  EXPECT_EQ(loaded.document->n_tokens, 2);
+  EXPECT_EQ(loaded.document->kept, saved.document->kept);
+  EXPECT_EQ(loaded.document->n_turn_tokens, 64);
+}
+
+TEST(SavedChatTest, ADocumentThatDoesNotFitItsChatIsRefused) {
+  const auto code_of = [](std::int64_t n_tokens, TokenRange kept) {
+    SavedChat saved = example();  // of 3 tokens seen
+    saved.document = ChatDocument{.n_tokens = n_tokens, .kept = KeepPlan(KeepSet::from_ranges({kept}))};
+    try {
+      static_cast<void>(chat_from(to_data(saved), "chat.kvevict"));
+    } catch (const Error& error) {
+      return std::optional(error.code());
+    }
+    return std::optional<ErrorCode>();
+  };
+  EXPECT_EQ(code_of(4, {3, 4}), ErrorCode::kBadData);  // longer than what was seen
+  EXPECT_EQ(code_of(2, {0, 1}), ErrorCode::kBadData);  // without its last token
+  EXPECT_EQ(code_of(0, {0, 0}), ErrorCode::kBadData);
+  EXPECT_EQ(code_of(3, {1, 3}), std::nullopt);
+}
+
 }  // namespace
 }  // namespace kvevict
