@@ -8,10 +8,11 @@ from evidence_parts import (DEPS, ROOT, bootstrap, difference_text, is_complete,
                             wilson)
 
 DOC = ROOT / "docs" / "evidence.md"
-TEXTS = ["debian-reference.txt", "jargon.txt"]
+PROSE = "demo-prose.txt"  # the documents of the demo question sets, one behind the other
+TEXTS = ["debian-reference.txt", "jargon.txt"]  # of perplexity
 FRACTIONS = [4, 8]  # kept: one fourth, one eighth of the prompt
-CASES = {1024: 8, 1792: 2}  # prompt tokens: texts of four needles; 40 cases
-PASSKEYS = {1024: 6, 1792: 2}  # prompt tokens: keys at each of the five depths; 40 cases
+CASES = {1024: 10}  # prompt tokens: texts of four needles; 40 cases
+PASSKEYS = {1024: 8}  # prompt tokens: keys at each of the five depths; 40 cases
 KINDS = ["codes", "birthplaces", "passkey"]
 ORDERS = {"before": "known", "after": "not seen"}
 SINK, RECENT = 4, 64
@@ -52,12 +53,10 @@ ROWS = [
     Row("sink_recent_uniform", uniform),
     Row("snapkv", ordinary("snapkv")),
     Row("snapkv:per_layer=1", ordinary("snapkv", ":per_layer=1")),
-    Row("tova", ordinary("tova")),
     Row("keydiff", ordinary("keydiff")),
     Row("keydiff:smooth=1", ordinary("keydiff", ":smooth=1"), is_ablation=True),
     Row("keydiff:per_layer=1", ordinary("keydiff", ":per_layer=1"), is_ablation=True),
     Row("keydiff:rotated=1", ordinary("keydiff", ":rotated=1"), is_ablation=True),
-    Row("keydiff:rotated=1:smooth=1:per_layer=1", ordinary("keydiff", ":rotated=1:smooth=1:per_layer=1"), is_ablation=True),
 ]
 REFERENCE = ROWS[1]
 SUBJECT = "keydiff"  # the row that the others are held against
@@ -76,6 +75,16 @@ def chosen_rows(kind="codes", order="after"):
 
 def slug(text):
     return text.replace(":", "-").replace("=", "")
+
+
+def write_prose(path):
+    """The contexts of the demo question sets in English, each once."""
+    contexts = {}
+    for dataset in ["narrativeqa", "qasper", "multifieldqa_en", "hotpotqa", "2wikimqa", "musique"]:
+        for line in (ROOT / "data" / "demo" / f"{dataset}.jsonl").read_text().splitlines():
+            contexts[json.loads(line)["context"]] = None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n\n".join(contexts))
 
 
 class Needles:
@@ -103,7 +112,7 @@ class Needles:
                             continue
                         strategies = ",".join(s for r in rows for s in self.specs(length, r))
                         yield ["needle", *self.model, "--needles", kind, "--question", order, "--lengths", length, "--keys", n_keys,
-                               "--seed", length, *(w for t in TEXTS for w in ("--text", DEPS / "texts" / t)),
+                               "--seed", length, "--text", self.folder / PROSE,
                                *(["--depths", "10,30,50,70,90"] if kind == "passkey" else []), "--positions", "absolute",
                                "--decode_slack", 1, "--strategies", strategies, "--output", out]
 
@@ -227,7 +236,7 @@ def lines(folder, model, model_name):
     n_cases = 4 * sum(CASES.values())
     yield f"## {model_name}"
     yield ""
-    yield (f"Needles in passages of Debian's reference manual and the Jargon File ([questions.md](questions.md)): prompts of "
+    yield (f"Needles in passages of the demo question sets' documents ([questions.md](questions.md)): prompts of "
            f"{' and '.join(map(str, CASES))} tokens, {n_cases} cases a cell (of passkeys {5 * sum(PASSKEYS.values())}). Sink {SINK}, recent window {RECENT}, absolute positions; every "
            "strategy but `full` keeps the same number of tokens (what whole blocks of `sink_recent_uniform` leave goes to its recent "
            "window). *Known*: the question is in the prompt when tokens are evicted; *not seen*: it comes afterwards, on top of the "
@@ -242,7 +251,7 @@ def lines(folder, model, model_name):
     yield ""
     yield (f"One eviction: {ONE_SHOT['passages']} passages of each text, of {ONE_SHOT['tokens']} tokens, of which one fourth is kept, half of "
            f"that in the recent window; the next {ONE_SHOT['window']} tokens are judged. Streamed: {STREAM['tokens']:,} tokens of each text "
-           f"in chunks of {STREAM['chunk']}, {STREAM['budget']} tokens kept. The same two texts; geometric means over windows of "
+           f"in chunks of {STREAM['chunk']}, {STREAM['budget']} tokens kept. Texts: Debian's reference manual and the Jargon File; geometric means over windows of "
            f"{STREAM['window']}, 95 % bootstrap intervals, differences paired.")
     yield ""
     yield from perplexity.table()
@@ -251,15 +260,16 @@ def lines(folder, model, model_name):
 def ordered_parts(folder, model):
     """What says most comes first: a run that is ended early has it."""
     needles = Needles(folder, model)
-    yield from needles.parts(orders=["after"], kinds=["codes", "birthplaces"])
+    yield from needles.parts(kinds=["codes"])
+    yield from needles.parts(orders=["after"], kinds=["birthplaces"])
     if not model:
         yield from Perplexity(folder, model).parts()
-    yield from needles.parts(orders=["before"], kinds=["codes", "birthplaces"])
+    yield from needles.parts(orders=["before"], kinds=["birthplaces"])
     yield from needles.parts(kinds=["passkey"])
 
 
 def run_missing(folder, model):
-    folder.mkdir(parents=True, exist_ok=True)
+    write_prose(folder / PROSE)
     return run_parts(ordered_parts(folder, model))
 
 

@@ -14,9 +14,10 @@
 
 namespace KVEVICT_PUBLIC kvevict {
 
-/// The strategy of documents where nothing else is asked for. It chooses without any question, and holds
-/// 1,024 tokens a layer.
-inline constexpr std::string_view kDocumentStrategy = "sink_recent_uniform:64:192:768:block=32";
+/// The strategy of documents where nothing else is asked for, and that of models whose keys it cannot
+/// compare. Both choose without any question, and hold 1,024 tokens a layer.
+inline constexpr std::string_view kDocumentStrategy = "keydiff:4:64:956";
+inline constexpr std::string_view kPositionalDocumentStrategy = "sink_recent_uniform:64:192:768:block=32";
 
 struct DocumentOptions {
   /// The document and a question are one message of a user, in the chat template; else a text that goes on.

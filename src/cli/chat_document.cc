@@ -58,8 +58,9 @@ std::optional<Document> new_document(const ChatFlags& flags, std::vector<Strateg
   const auto n_tokens = static_cast<std::int64_t>(model->tokenize(text, true, false).size());
   const RunSize size{.n_prompt = n_tokens, .n_new = 0, .n_after_eviction = 0};
   note_positions(flags.engine, *model);
-  ModelRun run =
-      make_run(flags.engine, document_strategy(*model, std::move(specs), flags.strategy), model, size);
+  ModelRun run = make_run(flags.engine,
+                          document_strategy(model, std::move(specs), flags.strategy, !flags.engine.dry_run),
+                          model, size);
   if (flags.engine.dry_run) {
     fmt::print("{}{}", dry_run_text(run, size), dry_run_of_questions(run));
     return std::nullopt;

@@ -1,7 +1,9 @@
 #include "cli/document_flags.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "cli/flags.h"
@@ -9,6 +11,7 @@
 #include "engine/trained_context.h"
 #include "kvevict/error.h"
 #include "kvevict/registry.h"
+#include "kvevict/session.h"
 #include "kvevict/session_file.h"
 #include "text/utf8.h"
 
@@ -68,15 +71,37 @@ std::vector<std::string> DocumentFlags::questions() const {
   return questions;
 }
 
-StrategySpec document_strategy(const Model& model, std::vector<StrategySpec> specs,
-                               const StrategyFlags& flags) {
-  StrategySpec spec = specs_for(model, std::move(specs), flags).front();
-  const std::int64_t n_trained = context_limit(model);
-  if (!flags.is_untouched() || n_trained == 0 || n_trained >= kLongContext || spec.name == "full")
-    return spec;
+namespace {
+
+/// Whether a session of `model` can read the keys that the strategy compares: it finds out when it is made.
+bool can_compare_keys(const std::shared_ptr<const Model>& model, const StrategySpec& spec) {
+  try {
+    static_cast<void>(Session(model, make_policy(spec), {}));
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    return false;
+  }
+}
+
+}  // namespace
+
+StrategySpec document_strategy(const std::shared_ptr<const Model>& model, std::vector<StrategySpec> specs,
+                               const StrategyFlags& flags, bool has_weights) {
+  StrategySpec spec = specs_for(*model, std::move(specs), flags).front();
+  if (!flags.is_untouched() || spec.name == "full") return spec;
+  if (has_weights && !can_compare_keys(model, spec)) {
+    spdlog::warn(
+        "the keys of {} cannot be compared without their positions: what is kept of its document goes "
+        "by position",
+        model->info().name);
+    spec = parse_strategy(kPositionalDocumentStrategy);
+  }
+  const std::int64_t n_trained = context_limit(*model);
+  if (n_trained == 0 || n_trained >= kLongContext) return spec;
   const std::int64_t n_all = n_trained / 4;
-  spec.config.sink_tokens = n_all / 16;
-  spec.config.recent_tokens = std::max<std::int64_t>(1, n_all / 4);
+  spec.config.sink_tokens = std::min(spec.config.sink_tokens, n_all / 16);
+  spec.config.recent_tokens = std::max<std::int64_t>(1, std::min(spec.config.recent_tokens, n_all / 4));
   set_total_budget(spec, n_all);
   return spec;
 }

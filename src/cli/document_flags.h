@@ -26,9 +26,11 @@ struct DocumentFlags {
 };
 
 /// The first of `specs`, which `flags` gave over kDocumentStrategy, as `model` can have it: as `specs_for`;
-/// of the default strategy, what a short context has room for.
-[[nodiscard]] StrategySpec document_strategy(const Model& model, std::vector<StrategySpec> specs,
-                                             const StrategyFlags& flags);
+/// of the default strategy, what a short context has room for, and kPositionalDocumentStrategy where the
+/// model's keys cannot be compared, which is said. `has_weights`: false for a model that cannot be asked.
+[[nodiscard]] StrategySpec document_strategy(const std::shared_ptr<const Model>& model,
+                                             std::vector<StrategySpec> specs, const StrategyFlags& flags,
+                                             bool has_weights);
 
 /// Refuses strategy flags that ask for another strategy than the one that evicted the document in `file`:
 /// kInvalidArgument. Errors: those of `inspect_session`.

@@ -124,7 +124,7 @@ void run_new_document(const GenerateFlags& flags, const std::vector<std::string>
   const TemplateOptions prompt_template = flags.chat ? flags.messages.options() : TemplateOptions{};
   std::vector<StrategySpec> specs = flags.strategy.specs(std::string(kDocumentStrategy));
   const std::shared_ptr<const Model> model = flags.engine.load_model();
-  const StrategySpec spec = document_strategy(*model, std::move(specs), flags.strategy);
+  const StrategySpec spec = document_strategy(model, std::move(specs), flags.strategy, !flags.engine.dry_run);
   const std::string grammar = flags.generation.grammar(*model);
   const std::string text = prompt_text(flags, *model);
   note_positions(flags.engine, *model);

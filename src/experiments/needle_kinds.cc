@@ -35,16 +35,12 @@ std::vector<NeedleKind> make_kinds() {
        .n_answer_tokens = kAnswerTokens},
       {.name = "codes",
        .instruction =
-           "There are secret codes hidden inside a lot of irrelevant text. Find them and memorize them. I "
-           "will quiz you about one of them.\n",
-       .fact =
-           [](const std::string& place, const std::string& code) {
-             return fmt::format("The secret code of the {} is {}.", place, code);
-           },
-       .question =
-           [](const std::string& place) { return fmt::format("What is the secret code of the {}?", place); },
-       .answer_beginning =
-           [](const std::string& place) { return fmt::format(" The secret code of the {} is", place); },
+           "There are codes hidden inside a lot of irrelevant text. Find them and memorize them. I will quiz "
+           "you about one of them.\n",
+       .fact = [](const std::string& place,
+                  const std::string& code) { return fmt::format("\n\n{} code: {}.\n\n", place, code); },
+       .question = [](const std::string&) { return std::string(); },
+       .answer_beginning = [](const std::string& place) { return fmt::format("\n{} code:", place); },
        .subjects = kPlaces,
        .answers = {},
        .depths = {10, 35, 60, 85},

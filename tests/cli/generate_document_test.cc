@@ -197,5 +197,36 @@ TEST(GenerateDocument, WhatContradictsASavedDocumentIsRefusedInOneSentence) {
       2, "another model file");
 }
 
+TEST(GenerateDocument, ByDefaultWhatIsKeptGoesByKeysAndIsThereWhenLoaded) {
+  const std::string folder = make_work_folder();
+  const std::string document = file_in(folder, "document.txt", long_text(9000));
+  Words words = {"-f", document, "--save", folder + "/d.kv"};
+  const Words questions = then(kQuestions);
+  words.insert(words.end(), questions.begin(), questions.end());
+  const ProgramResult asked_now = generate(words);
+  EXPECT_NE(asked_now.err.find("1024 of "), std::string::npos) << asked_now.err;
+  Words again = {"--load", folder + "/d.kv", "--verbose"};
+  again.insert(again.end(), questions.begin(), questions.end());
+  const ProgramResult asked_later = generate(again);
+  EXPECT_EQ(output_of(asked_later), output_of(asked_now));
+  EXPECT_NE(asked_later.err.find("kept by keydiff:4:64:956"), std::string::npos) << asked_later.err;
+}
+
+TEST(GenerateDocument, WhereKeysCannotBeComparedTheDefaultGoesByPositionAndSaysSo) {
+  const std::string document = file_in(make_work_folder(), "document.txt", long_text(9000));
+  const auto ask = [&](Words more) {
+    Words words = {"generate", "--model",    yarn_rope_model_path().string(), "-f", document,
+                   "--then",   "What is it?"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_kvevict(words);
+  };
+  const ProgramResult result = ask({"--verbose", "--max_new_tokens", "4"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("cannot be compared without their positions"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("kept by sink_recent_uniform:64:192:768:block=32"), std::string::npos)
+      << result.err;
+  expect_refused(ask({"--strategy", "keydiff"}), 1, "use the strategy with rotated=1");
+}
+
 }  // namespace
 }  // namespace kvevict::test

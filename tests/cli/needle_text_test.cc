@@ -53,8 +53,8 @@ TEST_F(NeedleTextTest, AllPromptsOfATextHaveTheSameContextAndAskForEachNeedle) {
     EXPECT_GT(of_text[i].tokens.size(), 280U);
     const std::string question = model_->detokenize(of_text[i].question());
     EXPECT_NE(question.find(codes_[i].subject), std::string::npos) << question;
-    EXPECT_EQ(of_text[i].text.find(codes_[i].subject + " is " + codes_[i].answer),
-              of_text[i].text.rfind(codes_[i].subject + " is " + codes_[i].answer));
+    EXPECT_EQ(of_text[i].text.find(codes_[i].subject + " code: " + codes_[i].answer),
+              of_text[i].text.rfind(codes_[i].subject + " code: " + codes_[i].answer));
   }
   const std::string context = model_->detokenize(of_text[0].context());
   EXPECT_EQ(context.find("What is"), std::string::npos) << "of the question nothing";
