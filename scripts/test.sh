@@ -149,6 +149,7 @@ case "$mode" in
     stage dev run_tests dev all -L quick
     stage architectures long_check scripts/long/architectures.sh
     stage sliding-window long_check scripts/long/sliding_window.sh
+    stage evidence-gemma long_check scripts/long/evidence_gemma.sh
     stage parity long_check scripts/long/parity.sh
     stage long-document long_check scripts/long/long_document.py
     stage chat-200 long_check scripts/long/chat_200.py

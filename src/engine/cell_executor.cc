@@ -86,8 +86,8 @@ std::vector<std::uint8_t> CellExecutor::copy(llama_seq_id sequence) {
   return copy_rows(context_, sequence);
 }
 
-StateRows CellExecutor::keys(llama_seq_id sequence, std::int64_t n_key_bytes) const {
-  return StateRows(copy_keys(context_, sequence, n_key_bytes), form_up_to_keys(form_));
+StateRows CellExecutor::keys(llama_seq_id sequence, std::int64_t n_bytes) const {
+  return StateRows(copy_keys(context_, sequence, n_bytes), form_up_to_keys(form_));
 }
 
 void CellExecutor::put(llama_seq_id sequence, std::span<const std::uint8_t> rows,

@@ -36,8 +36,8 @@ class CellExecutor {
   [[nodiscard]] std::vector<std::uint8_t> copy(llama_seq_id sequence);
 
   /// The keys of `sequence` as they lie in the cells: rotated for the positions before the shifts that wait.
-  /// `n_key_bytes`: of a cell. Errors: kUnsupported for a state that is not known.
-  [[nodiscard]] StateRows keys(llama_seq_id sequence, std::int64_t n_key_bytes) const;
+  /// `n_bytes`: as of `copy_keys`. Errors: kUnsupported for a state that is not known.
+  [[nodiscard]] StateRows keys(llama_seq_id sequence, std::int64_t n_bytes) const;
 
   /// `put_rows`, then the shifts that wait.
   void put(llama_seq_id sequence, std::span<const std::uint8_t> rows, std::span<const PositionShift> waiting);

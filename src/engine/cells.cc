@@ -68,16 +68,11 @@ std::vector<std::uint8_t> copy_rows(llama_context* context, llama_seq_id sequenc
   return rows;
 }
 
-std::vector<std::uint8_t> copy_keys(llama_context* context, llama_seq_id sequence, std::int64_t n_key_bytes) {
-  // Keys come before values, and llama.cpp stops where a buffer ends (as in `count_cells`). A little more
-  // than they take: what is said of each cell and layer beside its rows.
-  constexpr std::int64_t kHead = 64, kOfCell = 24, kOfLayer = 16;
-  const std::int64_t n_layers = llama_model_n_layer(llama_get_model(context));
-  const std::int64_t n =
-      kHead + n_layers * kOfLayer + count_cells(context, sequence) * (kOfCell + n_key_bytes);
+std::vector<std::uint8_t> copy_keys(llama_context* context, llama_seq_id sequence, std::int64_t n_bytes) {
+  // Keys come before values, and llama.cpp stops where a buffer ends (as in `count_cells`).
   const LlamaLogCapture log;
   const std::size_t n_all = llama_state_seq_get_size(context, sequence);
-  std::vector<std::uint8_t> rows(std::min(n_all, static_cast<std::size_t>(n)));
+  std::vector<std::uint8_t> rows(std::min(n_all, static_cast<std::size_t>(n_bytes)));
   llama_state_seq_get_data(context, rows.data(), rows.size(), sequence);
   return rows;
 }

@@ -198,8 +198,8 @@ std::vector<std::uint8_t> KvContext::copy(llama_seq_id sequence) {
 }
 
 StateRows KvContext::keys(llama_seq_id sequence) {
-  static_cast<void>(context());
-  StateRows keys = cells_.keys(sequence, model_->key_bytes_per_token(options_.type_k));
+  const std::int64_t n_cells = count_cells(context(), sequence);
+  StateRows keys = cells_.keys(sequence, key_copy_bytes(*model_, options_, n_cells));
   note_copies(static_cast<std::int64_t>(keys.bytes().size()), 0);
   return keys;
 }

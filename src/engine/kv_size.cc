@@ -30,6 +30,12 @@ std::int64_t kv_bytes_of(const Model& model, const SessionOptions& options, std:
   return n_cells * (in_all - in_windows) + window_cells(model, options, n_cells) * in_windows;
 }
 
+std::int64_t key_copy_bytes(const Model& model, const SessionOptions& options, std::int64_t n_cells) {
+  constexpr std::int64_t kHead = 64, kOfCell = 24, kOfLayer = 16;
+  return kHead + model.info().n_cache_layers() * kOfLayer +
+         n_cells * (kOfCell + model.key_bytes_per_token(options.type_k));
+}
+
 std::int64_t cells_within(const Model& model, const SessionOptions& options, std::int64_t bytes) {
   std::int64_t n_within = 0;                                        // in blocks of 256: within …
   std::int64_t n_beyond = padded_cells(kMaxTokens) / kCellPadding;  // … and beyond, or the most there can be

@@ -18,6 +18,11 @@ namespace kvevict {
 [[nodiscard]] std::int64_t kv_bytes_of(const Model& model, const SessionOptions& options,
                                        std::int64_t n_cells);
 
+/// Bytes of a copy of the positions and K rows of `n_cells` cells, as llama.cpp's session state has them
+/// (`StateForm::ends_at_keys`), and a little more.
+[[nodiscard]] std::int64_t key_copy_bytes(const Model& model, const SessionOptions& options,
+                                          std::int64_t n_cells);
+
 /// The most cells, a multiple of 256, whose K and V are within `bytes`; kMaxTokens if nothing bounds them.
 [[nodiscard]] std::int64_t cells_within(const Model& model, const SessionOptions& options,
                                         std::int64_t bytes);

@@ -81,7 +81,8 @@ class RunPlan {
   /// An eviction: one by keys copies them, one of rows that are arranged anew holds them twice beside the
   /// cells.
   void evict(std::int64_t n_before, std::int64_t n_after) {
-    if (policy_.key_request()) hold_beside(n_before * model_.key_bytes_per_token(options_.type_k));
+    if (policy_.key_request())
+      hold_beside(std::min(row_bytes(n_before), key_copy_bytes(model_, options_, n_before)));
     if (is_arranged_) hold_beside(row_bytes(n_before) + row_bytes(n_after));
   }
 

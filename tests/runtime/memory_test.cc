@@ -94,7 +94,9 @@ std::vector<std::string> grid_strategies() {
                                                "h2o:0:80:80",
                                                "snapkv:4:60:64",
                                                "tova:0:1:159",
-                                               "h2o:4:60:64:per_layer=1"};
+                                               "h2o:4:60:64:per_layer=1",
+                                               "keydiff:4:60:96",
+                                               "keydiff:4:60:96:per_layer=1"};
   std::set<std::string> named;
   for (const std::string& strategy : strategies) named.insert(parse_strategy(strategy).name);
   for (const PolicyInfo& info : all_policies()) EXPECT_TRUE(named.contains(info.name)) << info.name;
