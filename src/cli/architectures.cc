@@ -46,7 +46,7 @@ std::string architectures_text(bool is_json) {
   const std::vector<std::string> columns = root.member("columns").texts();
   std::vector<std::string> header = {"architecture"};
   header.insert(header.end(), columns.begin(), columns.end());
-  Table table(header);
+  Table table(header, 1);  // so that it fits a page
   Reasons reasons;
   root.member("architectures").for_each_item([&](const JsonReader& row) {
     std::vector<std::string> cells = {row.member("name").text()};

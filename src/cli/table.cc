@@ -15,11 +15,11 @@ std::string Table::text() const {
   for (std::size_t r = 0; r < rows_.size(); ++r) {
     for (std::size_t i = 0; i < rows_[r].size(); ++i) {
       text += i == 0 ? fmt::format("{:<{}}", rows_[r][i], widths[i])
-                     : fmt::format("  {:>{}}", rows_[r][i], widths[i]);
+                     : fmt::format("{:>{}}", rows_[r][i], widths[i] + gap_);
     }
     text += '\n';
     if (r > 0) continue;
-    for (std::size_t i = 0; i < widths.size(); ++i) text += std::string(widths[i] + (i == 0 ? 0 : 2), '-');
+    for (std::size_t i = 0; i < widths.size(); ++i) text += std::string(widths[i] + (i == 0 ? 0 : gap_), '-');
     text += '\n';
   }
   return text;

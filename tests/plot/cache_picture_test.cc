@@ -78,7 +78,7 @@ TEST(CachePicture, DrawsThePlanOfEveryStrategy) {
   for (const PolicyInfo& info : all_policies()) {
     StrategySpec spec = parse_strategy(info.name);
     if (info.uses("budget")) spec.config.middle_budget_tokens = 256;
-    if (make_policy(spec)->score_request()) {  // without a model there is no attention to draw
+    if (make_policy(spec)->looks_into_cache()) {  // without a model there is neither attention nor a key
       EXPECT_THROW((void)picture_of_plan(spec, 4096, 30), Error);
       continue;
     }
