@@ -77,7 +77,7 @@ class Session {
   /// a context of its own first (a key that two sessions share has one rotation). `policy`: decides for the
   /// other session from now on, with a memory that begins here; null: this session's. Errors:
   /// kInvalidArgument if the context already has `n_sequences` sessions; kUnsupported for a policy that
-  /// chooses by attention, which needs a session of its own.
+  /// chooses by attention that was not recorded (`SessionOptions::n_recorded_queries`).
   [[nodiscard]] Session fork(std::shared_ptr<const Policy> policy = nullptr);
 
   /// Moves the session to a context of its own, of the cells that it holds and `n_reserve` more.

@@ -89,25 +89,18 @@ KeepPlan Session::Impl::plan(std::int64_t n_upcoming) {
   const bool needs_newest =
       is_arranged && !record.shifts_when_dropping() && policy.n_newest_kept() <= n_upcoming;
   const std::int64_t n_planned = n_seen + (needs_newest ? 0 : n_upcoming);
-  KeepPlan plan;
-  if (policy.score_request() && context) {
-    const TokenScores scores =
-        context->scores()->collected(record.held(), policy.score_request()->n_last_queries);
-    PolicyState with_scores = state;
-    with_scores.scores = &scores;
-    plan = policy.plan(n_planned, with_scores);
-    with_scores.scores = nullptr;
-    state = std::move(with_scores);
-  } else if (policy.key_request() && context) {
-    SessionKeys keys(*model, *context, sequence, record, key_form);
-    PolicyState with_keys = state;
-    with_keys.keys = &keys;
-    plan = policy.plan(n_planned, with_keys);
-    with_keys.keys = nullptr;
-    state = std::move(with_keys);
-  } else {
-    plan = policy.plan(n_planned, state);
-  }
+  std::optional<TokenScores> scores;
+  std::optional<SessionKeys> keys;
+  if (context && policy.score_request())
+    scores = context->scores()->collected(record.held(), policy.score_request()->n_last_queries);
+  if (context && policy.key_request()) keys.emplace(*model, *context, sequence, record, key_form);
+  state.scores = scores ? &*scores : nullptr;
+  state.keys = keys ? &*keys : nullptr;
+  const OnExit hide([&] {
+    state.scores = nullptr;
+    state.keys = nullptr;
+  });
+  KeepPlan plan = policy.plan(n_planned, state);
   if (needs_newest) plan.append(n_seen, n_seen + n_upcoming);
   return plan;
 }

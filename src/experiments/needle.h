@@ -54,8 +54,8 @@ struct NeedleMap {
   [[nodiscard]] double found(std::size_t strategy, std::size_t length, std::size_t depth) const;
 };
 
-/// Strategies of full prefill share one prefill for each text; bounded ones, and those that choose by
-/// attention, run by themselves. A question that is held back needs no other prefill than the first of its
+/// Strategies of full prefill share one prefill for each text; bounded ones, and those that need
+/// the attention of every query, run by themselves. A question that is held back needs no other prefill than the first of its
 /// text. Errors: those of Session and `needle_prompts`, and kInvalidArgument for a length beyond the trained
 /// context, and for more depths than a kind of several needles has subjects.
 [[nodiscard]] NeedleMap run_needle(

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <string>
+
+#include "kvevict/error.h"
 
 namespace kvevict {
 namespace {
@@ -12,6 +15,13 @@ constexpr float kAlways = std::numeric_limits<float>::infinity();
 constexpr float kNoScoreYet = std::numeric_limits<float>::max();
 
 }  // namespace
+
+void require_plannable(std::int64_t n_tokens) {
+  if (n_tokens >= 0 && n_tokens <= kMaxTokens) return;
+  throw Error(ErrorCode::kInvalidArgument, "a plan of " + std::to_string(n_tokens) +
+                                               " tokens was asked for: a number from 0 to " +
+                                               std::to_string(kMaxTokens) + " is needed");
+}
 
 float finite_rank(float score) {
   return std::isfinite(score) ? std::min(score, std::nextafter(kNoScoreYet, 0.0F)) : 0.0F;

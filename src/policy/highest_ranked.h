@@ -8,6 +8,9 @@
 
 namespace kvevict {
 
+/// Refuses a plan of so many tokens: kInvalidArgument for less than 0 and more than kMaxTokens.
+void require_plannable(std::int64_t n_tokens);
+
 /// A rank for a score: the score itself, 0 for what is no finite number; below the rank of a token that has
 /// no score yet.
 [[nodiscard]] float finite_rank(float score);

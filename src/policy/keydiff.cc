@@ -45,11 +45,7 @@ class KeyDiff final : public Policy {
 };
 
 KeepPlan KeyDiff::plan(std::int64_t n_tokens_seen, PolicyState& state) const {
-  if (n_tokens_seen < 0 || n_tokens_seen > kMaxTokens) {
-    throw Error(ErrorCode::kInvalidArgument, "a plan of " + std::to_string(n_tokens_seen) +
-                                                 " tokens was asked for: a number from 0 to " +
-                                                 std::to_string(kMaxTokens) + " is needed");
-  }
+  require_plannable(n_tokens_seen);
   if (state.keys == nullptr) {
     if (n_tokens_seen <= n_most()) return KeepPlan(KeepSet::all(n_tokens_seen));
     throw Error(ErrorCode::kInvalidArgument,
