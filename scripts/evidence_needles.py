@@ -11,8 +11,8 @@ DOC = ROOT / "docs" / "evidence.md"
 PROSE = "demo-prose.txt"  # the documents of the demo question sets, one behind the other
 TEXTS = ["debian-reference.txt", "jargon.txt"]  # of perplexity
 FRACTIONS = [4, 8]  # kept: one fourth, one eighth of the prompt
-CASES = {1024: 10}  # prompt tokens: texts of four needles; 40 cases
-PASSKEYS = {1024: 8}  # prompt tokens: keys at each of the five depths; 40 cases
+CASES = {1024: 5, 1792: 5}  # prompt tokens: texts of four needles; 40 cases
+PASSKEYS = {1024: 4, 1792: 4}  # prompt tokens: keys at each of the five depths; 40 cases
 KINDS = ["codes", "birthplaces", "passkey"]
 ORDERS = {"before": "known", "after": "not seen"}
 SINK, RECENT = 4, 64
@@ -44,7 +44,7 @@ class Row:
     label: str
     spec: object  # (tokens in all, recent tokens) -> strategy
     shares: bool = True  # a prefill with others
-    is_ablation: bool = False  # runs where the question is not seen, and behind one eviction
+    is_ablation: bool = False  # not run in streams
 
 
 ROWS = [
@@ -52,7 +52,7 @@ ROWS = [
     Row("sink_recent", lambda total, recent: f"sink_recent:{SINK}:{total - SINK}"),
     Row("sink_recent_uniform", uniform),
     Row("snapkv", ordinary("snapkv")),
-    Row("snapkv:per_layer=1", ordinary("snapkv", ":per_layer=1")),
+    Row("snapkv:per_layer=0", ordinary("snapkv", ":per_layer=0")),
     Row("keydiff", ordinary("keydiff")),
     Row("keydiff:smooth=1", ordinary("keydiff", ":smooth=1"), is_ablation=True),
     Row("keydiff:per_layer=1", ordinary("keydiff", ":per_layer=1"), is_ablation=True),
@@ -67,10 +67,9 @@ def named_rows():
     return list(filter(None, os.environ.get("KVEVICT_EVIDENCE_ROWS", "").split(",")))
 
 
-def chosen_rows(kind="codes", order="after"):
-    """All rows, or those that are named, of those that run on this."""
-    is_full = order == "after" and kind != "passkey"
-    return [r for r in ROWS if (not named_rows() or r.label in named_rows()) and (is_full or not r.is_ablation)]
+def chosen_rows():
+    """All rows, or those that are named."""
+    return [r for r in ROWS if not named_rows() or r.label in named_rows()]
 
 
 def slug(text):
@@ -104,7 +103,7 @@ class Needles:
         for order in orders:
             for kind in kinds:
                 for length, n_keys in (PASSKEYS if kind == "passkey" else CASES).items():
-                    rows_here = chosen_rows(kind, order)
+                    rows_here = chosen_rows()
                     shared = [r for r in rows_here if r.shares]
                     for rows in ([shared] if shared else []) + [[r] for r in rows_here if not r.shares]:
                         out = self.path(kind, order, length, rows[0])

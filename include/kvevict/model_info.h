@@ -31,6 +31,9 @@ struct ModelInfo {
   /// Whether packed and automatic positions are possible: one rotary position a token, no sliding window.
   bool can_shift_positions = false;
   std::string reason_not_shiftable;  ///< Why they are not; empty if they are.
+  /// Attention goes by the distance of cells (ALiBi): with positions that are not packed, all layers hold the
+  /// same tokens.
+  bool has_distances = false;
   bool has_chat_template = false;
 };
 

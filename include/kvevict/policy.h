@@ -63,6 +63,10 @@ class Policy {
   /// Whether plans differ by layer: `PolicyState::n_layers` is then needed.
   [[nodiscard]] virtual bool is_per_layer() const noexcept { return false; }
 
+  /// Whether plans must differ by layer: not if it plans for all layers together where they may not
+  /// (`PolicyState::layers_may_differ`).
+  [[nodiscard]] virtual bool needs_layers_apart() const noexcept { return is_per_layer(); }
+
   /// The memory that `PolicyMemory::save` wrote, for a model of `n_layers` layers. Throws `Error(kBadData)`
   /// for a text that this policy cannot have written: any text, for a policy without a memory.
   [[nodiscard]] virtual std::unique_ptr<PolicyMemory> load_memory(std::string_view text,

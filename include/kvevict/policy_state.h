@@ -79,6 +79,7 @@ struct PolicyState {
 
   Schedule schedule = Schedule::kOneShot;  ///< Set before the first plan, not changed after it.
   std::int64_t n_layers = 0;               ///< Of the model: for policies with a keep set for each layer.
+  bool layers_may_differ = true;           ///< Whether the cache can hold other tokens in each layer.
   const TokenScores* scores = nullptr;     ///< Attention so far, if the policy asks for it. Not owned.
   CachedKeys* keys = nullptr;              ///< What the cache holds, if the policy asks for keys. Not owned.
   Memory memory{};                         ///< Made by the policy when it first has something to remember.

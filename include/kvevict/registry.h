@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ struct PolicyInfo {
   std::string summary;            ///< One line for listings.
   std::vector<std::string> keys;  ///< The values that it uses, by their names in the grammar.
   SimpleEvictConfig defaults{};
+  std::map<std::string, std::int64_t> other_defaults{};  ///< Of keys for which it has others than most.
   std::function<std::unique_ptr<const Policy>(const StrategySpec& spec)> make;
   std::uint32_t colour = 0;  ///< 0xRRGGBB in every picture; 0: one by its name.
   /// Values, as the grammar has them ("4:1020"), with which it holds 1,024 tokens a layer: for comparisons.

@@ -14,6 +14,10 @@ namespace KVEVICT_PUBLIC kvevict {
 /// The most layers that a plan can be asked for.
 inline constexpr std::int64_t kMaxLayers = 65536;
 
+/// A value of `StrategySpec::per_layer`: one set for each layer if the model's cache can hold other tokens in
+/// each, else one for all.
+inline constexpr std::int64_t kLayersWherePossible = 2;
+
 /// A strategy by name with its values: what the grammar
 /// `name[:sink[:recent[:budget]]][:key=value…]` says, on top of the strategy's own defaults.
 /// Keys: those of `strategy_keys()`; each strategy uses some of them (`PolicyInfo::keys`).
@@ -25,7 +29,8 @@ struct StrategySpec {
   std::int64_t span = 0;       ///< Ladder: layers that share a token; 0: half of the layers, rounded up.
   std::int64_t overlap = 0;    ///< Ladder: 0 <= overlap < span.
   std::int64_t layers = 0;     ///< Ladder: layers of the model; 0: `PolicyState::n_layers`.
-  std::int64_t per_layer = 0;  ///< Scores: 0: one set for all layers; 1: one for each.
+  /// Attention and keys: 0: one set for all layers; 1: one for each; `kLayersWherePossible`.
+  std::int64_t per_layer = 0;
   std::int64_t window = 32;    ///< SnapKV: newest tokens that vote; >= 1.
   std::int64_t pool = 7;       ///< SnapKV: neighbouring rows whose highest score counts; odd.
   std::int64_t smooth = 7;     ///< KeyDiff: neighbouring tokens whose mean counts; odd.

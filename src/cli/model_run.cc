@@ -43,6 +43,14 @@ void require_window(const StrategySpec& spec, const Model& model, const std::str
                           limit, spec.name, spec.config.recent_tokens, model.info().name, n_window));
 }
 
+/// A strategy that would keep other tokens in each layer, and need not, keeps the same where they must agree.
+void note_layers(const Policy& policy, const Model& model, PositionMode positions) {
+  const bool may_differ = !model.info().has_distances || positions == PositionMode::kPacked;
+  if (may_differ || !policy.is_per_layer() || policy.needs_layers_apart()) return;
+  spdlog::warn("{} keeps the same tokens in all layers: the attention of {} goes by the distance of cells",
+               to_string(policy.spec()), model.info().name);
+}
+
 }  // namespace
 
 std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, StrategySpec spec,
@@ -62,6 +70,7 @@ std::shared_ptr<const Policy> make_run_policy(const EngineFlags& engine, Strateg
         spdlog::info("{} keeps a state of {:.1f} MiB beside K and V", model.info().name, to_mib(*bytes));
     }
   }
+  note_layers(*policy, model, *resolved_options(model, *policy, engine.session_options()).positions);
   if (engine.is_bounded() && !model.info().cache_layers.empty()) {
     require_bound(*policy, model.info().n_cache_layers());
     note_streaming_middle(spec);

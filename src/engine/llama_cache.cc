@@ -164,7 +164,8 @@ LlamaCache LlamaCache::bind(llama_context* context, std::shared_ptr<const Policy
                                    .n_slack = options.n_slack,
                                    .n_context_trained = n_trained,
                                    .n_layers = llama_model_n_layer(llama_get_model(context)),
-                                   .keeps_newest = has_state(llama_get_model(context))}),
+                                   .keeps_newest = has_state(llama_get_model(context)),
+                                   .has_distances = has_distances_in_attention(llama_get_model(context))}),
            CellExecutor(context)}));
   cache.impl_->catch_up();
   return cache;

@@ -140,6 +140,7 @@ ModelInfo make_info(const llama_model* model, const GgufFile& file, const std::f
           .n_gpu_layers = gpu_layers,
           .can_shift_positions = reason_not_shiftable(model).empty(),
           .reason_not_shiftable = reason_not_shiftable(model),
+          .has_distances = has_distances_in_attention(model),
           .has_chat_template = llama_model_chat_template(model, nullptr) != nullptr};
 }
 

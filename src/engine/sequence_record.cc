@@ -5,6 +5,10 @@
 
 namespace kvevict {
 
+PolicyState SequenceRecord::fresh_state() const {
+  return {.n_layers = setting_.n_layers, .layers_may_differ = layers_may_differ()};
+}
+
 PolicyState SequenceRecord::streaming_state() const {
   PolicyState state = state_;
   if (!state.memory || !state.memory->has_frozen()) state.schedule = Schedule::kStreaming;
@@ -19,7 +23,7 @@ void SequenceRecord::rebind(std::shared_ptr<const Policy> policy, PositionMode p
   policy_ = std::move(policy);
   setting_.positions = positions;
   setting_.keeps_slots = policy_->score_request().has_value();
-  state_ = {.n_layers = setting_.n_layers};
+  state_ = fresh_state();
 }
 
 bool SequenceRecord::outgrows(std::int64_t n_upcoming) const {
@@ -119,6 +123,7 @@ void SequenceRecord::restore(CacheMap map, std::optional<LayeredMap> layers, Pol
   layers_ = std::move(layers);
   state_ = std::move(state);
   state_.n_layers = setting_.n_layers;
+  state_.layers_may_differ = layers_may_differ();
   n_held_peak_ = this->map().n_held();
 }
 

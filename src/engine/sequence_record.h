@@ -35,11 +35,13 @@ class SequenceRecord {
     bool keeps_slots = false;    ///< Cells stay in the order of their slots, as recorded attention needs.
     bool moves_by_rows = false;  ///< llama.cpp cannot shift the positions: packing arranges the rows anew.
     bool keeps_newest = false;   ///< The newest token never goes: a fixed state belongs to it.
+    bool has_distances =
+        false;  ///< Attention goes by the distance of cells: one token in all layers of a cell.
   };
 
   SequenceRecord(std::shared_ptr<const Policy> policy, const Setting& setting)
       : policy_(std::move(policy)), setting_(setting) {
-    state_.n_layers = setting.n_layers;
+    state_ = fresh_state();
   }
 
   /// The record of `layer`. All have seen equally many tokens and hold equally many. They are all the same
@@ -110,6 +112,10 @@ class SequenceRecord {
   void restore(CacheMap map, std::optional<LayeredMap> layers, PolicyState state);
 
  private:
+  [[nodiscard]] PolicyState fresh_state() const;
+  [[nodiscard]] bool layers_may_differ() const noexcept {
+    return !setting_.has_distances || setting_.positions == PositionMode::kPacked;
+  }
   [[nodiscard]] KeepSet with_predecessor(const KeepSet& keep) const;
   [[nodiscard]] bool holds_layers_apart() const noexcept { return layers_ || setting_.keeps_slots; }
   [[nodiscard]] CellArrangement arrange(const KeepPlan& keep, bool pack);

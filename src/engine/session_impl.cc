@@ -33,7 +33,8 @@ Session::Impl::Impl(std::shared_ptr<const Model> model_in, std::shared_ptr<const
                       .n_layers = model->info().n_cache_layers(),
                       .keeps_slots = policy->score_request().has_value(),
                       .moves_by_rows = moves_by_rows(model->handle()),
-                      .keeps_newest = model->info().has_state}) {}
+                      .keeps_newest = model->info().has_state,
+                      .has_distances = has_distances_in_attention(model->handle())}) {}
 
 Session::Impl::~Impl() {
   if (context) context->release_sequence(sequence);

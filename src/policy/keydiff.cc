@@ -22,7 +22,8 @@ class KeyDiff final : public Policy {
   [[nodiscard]] std::optional<KeyRequest> key_request() const noexcept override {
     return KeyRequest{.is_rotated = spec_.rotated == 1};
   }
-  [[nodiscard]] bool is_per_layer() const noexcept override { return spec_.per_layer == 1; }
+  [[nodiscard]] bool is_per_layer() const noexcept override { return spec_.per_layer != 0; }
+  [[nodiscard]] bool needs_layers_apart() const noexcept override { return spec_.per_layer == 1; }
   [[nodiscard]] std::int64_t n_newest_kept() const noexcept override { return spec_.config.recent_tokens; }
   [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState& /*state*/) const override {
     return n_most();
@@ -62,10 +63,11 @@ KeepPlan KeyDiff::plan(std::int64_t n_tokens_seen, PolicyState& state) const {
     return all;
   }
   auto& known = memory_in<NeighbourScores>(state);
-  if (!is_per_layer() && keys.held().is_shared()) {
+  const bool is_apart = needs_layers_apart() || (is_per_layer() && state.layers_may_differ);
+  if (!is_apart && keys.held().is_shared()) {
     return KeepPlan(choose(known, 0, keys.held().layer(0), key_differences_of_all(keys), fresh, n_most()));
   }
-  if (!is_per_layer()) {
+  if (!is_apart) {
     throw Error(ErrorCode::kInvalidArgument,
                 "keydiff chooses the same tokens for all layers, and this cache holds others in each: use it "
                 "with per_layer=1, or from an empty cache on");

@@ -71,6 +71,7 @@ std::vector<PolicyInfo> built_in_policies() {
        .summary = "last tokens, and those that the last queries look at most",
        .keys = {"sink", "recent", "budget", "per_layer", "window", "pool"},
        .defaults = with_budget(0, 32, 992),
+       .other_defaults = {{"per_layer", kLayersWherePossible}},
        .make = make_snapkv,
        .colour = 0x56B4E9,
        .compared_at = "0:32:992"},

@@ -73,7 +73,8 @@ KeepPlan ScorePolicy::plan(std::int64_t n_tokens_seen, PolicyState& state) const
   static_cast<void>(checked_layers(spec_.name, scores, state.n_layers));
   const std::int64_t n_scored = std::min(scores.held.in_any_layer().end(), n_tokens_seen);
   const TokenRange fresh{n_scored, n_tokens_seen};
-  return is_per_layer() ? plan_each_layer(scores, fresh) : plan_shared(scores, fresh);
+  const bool is_apart = needs_layers_apart() || (is_per_layer() && state.layers_may_differ);
+  return is_apart ? plan_each_layer(scores, fresh) : plan_shared(scores, fresh);
 }
 
 KeepPlan ScorePolicy::plan_shared(const TokenScores& scores, TokenRange fresh) const {

@@ -18,7 +18,8 @@ struct ScoreRule {
 /// have no score yet, then the others by score, the newest first among equals. N or fewer: all stay.
 ///
 /// `per_layer` 0: the mean over the layers decides for all of them (tokens that only some layers hold do not
-/// count); 1: each layer decides for itself, all keep equally many. Scores that are no finite numbers count
+/// count); 1: each layer decides for itself, all keep equally many; 2: the same where
+/// `PolicyState::layers_may_differ`, else as 0. Scores that are no finite numbers count
 /// as 0. Pooling looks at the rows in front of the recent window, which are neighbours in the cache, not
 /// always in the text.
 ///
@@ -35,7 +36,8 @@ class ScorePolicy final : public Policy {
   }
   [[nodiscard]] const StrategySpec& spec() const noexcept override { return spec_; }
   [[nodiscard]] std::optional<ScoreRequest> score_request() const noexcept override { return rule_.request; }
-  [[nodiscard]] bool is_per_layer() const noexcept override { return spec_.per_layer == 1; }
+  [[nodiscard]] bool is_per_layer() const noexcept override { return spec_.per_layer != 0; }
+  [[nodiscard]] bool needs_layers_apart() const noexcept override { return spec_.per_layer == 1; }
   [[nodiscard]] std::int64_t n_newest_kept() const noexcept override { return spec_.config.recent_tokens; }
   [[nodiscard]] std::optional<std::int64_t> budget_tokens(const PolicyState& state) const override;
   [[nodiscard]] KeepPlan plan(std::int64_t n_tokens_seen, PolicyState& state) const override;

@@ -48,14 +48,24 @@ const StrategyKey& known_key(std::string_view text, const std::vector<StrategyKe
   refuse(text, "has the unknown key \"" + std::string(name) + "\": known are " + known);
 }
 
+/// The strategy with all of its defaults.
+StrategySpec default_spec(const PolicyInfo& info, const std::vector<StrategyKey>& keys) {
+  StrategySpec spec{.name = info.name, .config = info.defaults};
+  for (const StrategyKey& key : info.own_keys) key.value(spec) = key.otherwise;
+  for (const StrategyKey& key : keys) {
+    if (const auto own = info.other_defaults.find(key.name); own != info.other_defaults.end())
+      key.value(spec) = own->second;
+  }
+  return spec;
+}
+
 }  // namespace
 
 StrategySpec parse_strategy(std::string_view text) {
   const std::vector<std::string_view> parts = split_at_colons(text);
   const PolicyInfo& info = policy_info(parts.front());
   const std::vector<StrategyKey> keys = strategy_keys();
-  StrategySpec spec{.name = info.name, .config = info.defaults};
-  for (const StrategyKey& key : info.own_keys) key.value(spec) = key.otherwise;
+  StrategySpec spec = default_spec(info, keys);
   constexpr std::size_t kMostPositional = 3;
   std::size_t n_positional = 0;
   for (std::size_t i = 1; i < parts.size(); ++i) {
@@ -81,13 +91,15 @@ std::string to_string(const StrategySpec& spec) {
   const PolicyInfo& info = policy_info(spec.name);
   std::string text = spec.name;
   const bool has_stride = info.uses("stride") && spec.config.uniform_stride > 0;
-  for (const StrategyKey& key : strategy_keys()) {
+  const std::vector<StrategyKey> keys = strategy_keys();
+  const StrategySpec usual = default_spec(info, keys);
+  for (const StrategyKey& key : keys) {
     if (!info.uses(key.name)) continue;
     const std::int64_t value = key.value_of(spec);
     const std::string named = ":" + key.name + "=" + std::to_string(value);
     if (key.name == "sink" || key.name == "recent" || (key.name == "budget" && !has_stride)) {
       text += ":" + std::to_string(value);
-    } else if (key.name != "budget" && value != key.value_of({})) {
+    } else if (key.name != "budget" && value != key.value_of(usual)) {
       text += named;
     }
   }

@@ -76,7 +76,7 @@ class ScorePolicyTest : public testing::Test {
       spec.window = draw(1, spec.config.recent_tokens);
       spec.pool = 2 * draw(0, 6) + 1;
     }
-    spec.per_layer = draw(0, 1);
+    spec.per_layer = draw(0, 2);
     return spec;
   }
 
@@ -119,10 +119,10 @@ TEST_F(ScorePolicyTest, IsTheDefinitionWithRandomValues) {
     const TokenScores scores = random_scores(kLayers);
     const std::int64_t n_scored = scores.held.layer(0).end();
     const std::int64_t n = std::max<std::int64_t>(1, n_scored + draw(-10, 10));  // a cut, or tokens to come
-    PolicyState state{.n_layers = kLayers, .scores = &scores};
+    PolicyState state{.n_layers = kLayers, .layers_may_differ = draw(0, 1) == 1, .scores = &scores};
     const KeepPlan plan = make_policy(spec)->plan(n, state);
     for (std::size_t l = 0; l < kLayers; ++l) {
-      const bool is_own = spec.per_layer == 1;
+      const bool is_own = spec.per_layer == 1 || (spec.per_layer == 2 && state.layers_may_differ);
       const auto scored = by_token(scores, is_own ? l : 0, is_own ? l + 1 : kLayers);
       ASSERT_EQ(plan.layer(l), chosen_by_definition(spec, scored, n_scored, n))
           << to_string(spec) << ", layer " << l << " at " << n << " of " << n_scored;

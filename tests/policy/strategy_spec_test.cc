@@ -35,6 +35,8 @@ TEST(StrategySpecTest, WhatIsLeftOutIsTheStrategysOwnDefault) {
   EXPECT_EQ(parse_strategy("streaming_llm").config.sink_tokens, 4);
   EXPECT_EQ(parse_strategy("streaming_llm").config.recent_tokens, 1020);
   EXPECT_EQ(parse_strategy("streaming_llm:8").config.recent_tokens, 1020);
+  EXPECT_EQ(parse_strategy("snapkv").per_layer, kLayersWherePossible);
+  EXPECT_EQ(parse_strategy("h2o").per_layer, 0);
 }
 
 TEST(StrategySpecTest, TextOfASpecReadsBackToIt) {
@@ -42,7 +44,8 @@ TEST(StrategySpecTest, TextOfASpecReadsBackToIt) {
        {"full", "sink_recent:0:1", "sink_recent_uniform:4:5:6", "sink_recent_uniform:4:5:stride=3",
         "sink_recent_uniform:4:5:6:block=7", "sink_recent_uniform:4:5:stride=3:block=7",
         "streaming_llm:4:1020", "ladder:4:508:512", "ladder:4:508:512:span=8:overlap=2:layers=24",
-        "h2o:0:512:512", "snapkv:2:64:100:per_layer=1:window=16:pool=5", "tova:0:1:1023:per_layer=1"}) {
+        "h2o:0:512:512", "snapkv:2:64:100:per_layer=1:window=16:pool=5", "snapkv:0:32:992",
+        "snapkv:0:32:992:per_layer=0", "tova:0:1:1023:per_layer=1"}) {
     EXPECT_EQ(to_string(parse_strategy(text)), text);
   }
   for (const PolicyInfo& info : all_policies()) {
@@ -65,7 +68,7 @@ TEST(StrategySpecTest, WhatIsWrongIsQuoted) {
   EXPECT_NE(refusal("sink_recent:stride=2").find("\"stride\""), std::string::npos);
   EXPECT_NE(refusal("sink_recent:span=2").find("\"span\""), std::string::npos);
   EXPECT_NE(refusal("ladder:stride=2").find("\"stride\""), std::string::npos);
-  EXPECT_NE(refusal("h2o:per_layer=2").find("per_layer is 2"), std::string::npos);
+  EXPECT_NE(refusal("h2o:per_layer=3").find("per_layer is 3"), std::string::npos);
   EXPECT_NE(refusal("h2o:window=2").find("does not use"), std::string::npos);
   EXPECT_NE(refusal("snapkv:window=0").find("window is 0"), std::string::npos);
   EXPECT_NE(refusal("snapkv:pool=4").find("pool is 4"), std::string::npos);
