@@ -48,6 +48,7 @@ void print_what_next(const std::string& model) {
   fmt::print(
       "\nWith a model of your own\n\n"
       "  kvevict generate --model {0} -f long.txt --prompt \"In short:\" \\\n      --prefill bounded\n"
+      "  kvevict generate --model {0} -f long.txt --then \"Who wrote it?\"\n"
       "  kvevict chat --model {0}\n"
       "{1}"
       "\nkvevict --help lists all commands, kvevict COMMAND --help its flags.\n",
@@ -69,6 +70,7 @@ void run_demo(const DemoFlags& flags) {
             .status = status};
   demo.session.cancel = interrupt.flag();
   const eval::Results results = ask_demo_questions(demo);
+  ask_for_hidden_facts(demo);
   read_long_document(demo);
   time_decoding(demo);
   show_demo_files(demo, results, folder);

@@ -1,4 +1,4 @@
-// Parts 2 and 3 of kvevict demo: a document that is too long, and decoding behind a long prompt.
+// Parts 3 and 4 of kvevict demo: a document that is too long, and decoding behind a long prompt.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,9 +14,6 @@
 #include "kvevict/strategy_spec.h"
 
 namespace kvevict::cli {
-namespace {
-
-/// The documents of the demo set, each once.
 std::vector<std::string> demo_texts(const std::filesystem::path& folder) {
   std::vector<std::string> texts;
   for (const std::string& dataset : english_demo_datasets()) {
@@ -28,6 +25,8 @@ std::vector<std::string> demo_texts(const std::filesystem::path& folder) {
   }
   return texts;
 }
+
+namespace {
 
 ModelRun run_of(const Demo& demo, PrefillMode prefill) {
   EngineFlags engine = demo.flags.engine;
@@ -58,7 +57,7 @@ void read_long_document(const Demo& demo) {
   const auto n_tokens = static_cast<std::int64_t>(document.tokens.size());
   const StrategySpec spec = default_strategy_for(model);
   print_heading(
-      demo, "2. A document that is longer than the model's context",
+      demo, "3. A document that is longer than the model's context",
       fmt::format(
           "{} tokens; the model was trained on {}. The first lines say \"{}\", the last one asks "
           "\"{}\" {} keeps the first {} tokens, with the fact in them, and the last {} while it reads.",
@@ -83,8 +82,9 @@ void read_long_document(const Demo& demo) {
                       with_commas(answer.n_tokens_held_peak), answer.seconds));
   fmt::print(
       "\n{}",
-      paragraph("A fact in a part that is evicted would be lost: kvevict needle shows where each strategy "
-                "still finds one."));
+      paragraph(
+          "A fact in a part that is evicted would be lost: part 2 shows which strategies keep one, kvevict "
+          "needle at which depths."));
 }
 
 void time_decoding(const Demo& demo) {
@@ -95,7 +95,7 @@ void time_decoding(const Demo& demo) {
   const eval::LongDocument document = eval::make_long_document(*demo.model, demo_texts(demo.data), n_wanted);
   const auto n_prompt = static_cast<std::int64_t>(document.tokens.size());
   print_heading(
-      demo, "3. Decoding behind a long prompt",
+      demo, "4. Decoding behind a long prompt",
       fmt::format("One prefill of {} tokens, then {} tokens decoded with the whole cache. Then {} evicts "
                   "in place, and {} tokens are decoded again.",
                   with_commas(n_prompt), n_new, to_string(default_strategy_for(*demo.model)), n_new));

@@ -1,4 +1,4 @@
-// Part 4 of kvevict demo: pictures and files.
+// Part 5 of kvevict demo: pictures and files.
 #include <fmt/format.h>
 
 #include "base/atomic_file.h"
@@ -39,7 +39,7 @@ void show_demo_files(const Demo& demo, const eval::Results& results, const fs::p
                              .dataset = dataset.name,
                              .example = dataset.examples.front().id};
   print_heading(
-      demo, "4. What the cache looks like",
+      demo, "5. What the cache looks like",
       "What it held when the first question of part 1 was answered: from left to right the tokens of the "
       "prompt.");
   eval::write_results(results, source.file);

@@ -39,13 +39,20 @@ struct Demo {
 /// model, which `demo.model` is from then on. Errors: those of run_longbench.
 [[nodiscard]] eval::Results ask_demo_questions(Demo& demo);
 
-/// Part 2: a document beyond the trained context, with the whole cache and with a bounded one.
+/// The documents of the demo set in `folder`, each once.
+[[nodiscard]] std::vector<std::string> demo_texts(const std::filesystem::path& folder);
+
+/// Part 2: facts that are asked for once tokens were evicted, by position and by their keys. A model whose
+/// keys cannot be compared does without the latter, which is said.
+void ask_for_hidden_facts(const Demo& demo);
+
+/// Part 3: a document beyond the trained context, with the whole cache and with a bounded one.
 void read_long_document(const Demo& demo);
 
-/// Part 3: the speed of decoding behind a long prompt, before and after an eviction.
+/// Part 4: the speed of decoding behind a long prompt, before and after an eviction.
 void time_decoding(const Demo& demo);
 
-/// Part 4: results, picture and report in `folder`, and what a cache looks like. Without gnuplot there is
+/// Part 5: results, picture and report in `folder`, and what a cache looks like. Without gnuplot there is
 /// neither picture nor report, which is said.
 void show_demo_files(const Demo& demo, const eval::Results& results, const std::filesystem::path& folder);
 

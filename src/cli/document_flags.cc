@@ -71,21 +71,6 @@ std::vector<std::string> DocumentFlags::questions() const {
   return questions;
 }
 
-namespace {
-
-/// Whether a session of `model` can read the keys that the strategy compares: it finds out when it is made.
-bool can_compare_keys(const std::shared_ptr<const Model>& model, const StrategySpec& spec) {
-  try {
-    static_cast<void>(Session(model, make_policy(spec), {}));
-    return true;
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kUnsupported) throw;
-    return false;
-  }
-}
-
-}  // namespace
-
 StrategySpec document_strategy(const std::shared_ptr<const Model>& model, std::vector<StrategySpec> specs,
                                const StrategyFlags& flags, bool has_weights) {
   StrategySpec spec = specs_for(*model, std::move(specs), flags).front();

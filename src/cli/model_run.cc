@@ -98,6 +98,16 @@ std::vector<StrategySpec> specs_for(const Model& model, std::vector<StrategySpec
   return specs;
 }
 
+bool can_compare_keys(const std::shared_ptr<const Model>& model, const StrategySpec& spec) {
+  try {
+    static_cast<void>(Session(model, make_policy(spec), {}));
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    return false;
+  }
+}
+
 void note_positions(const EngineFlags& engine, const Model& model) {
   const ModelInfo& info = model.info();
   if (!engine.is_bounded() || !engine.positions.empty() || info.can_shift_positions) return;

@@ -11,6 +11,9 @@
 
 namespace kvevict::cli {
 
+/// Whether a session of `model` can read the keys that the strategy compares: it finds out when it is made.
+[[nodiscard]] bool can_compare_keys(const std::shared_ptr<const Model>& model, const StrategySpec& spec);
+
 /// Says on stderr what it costs if automatic positions were to be had and `model` keeps absolute ones. Once
 /// for a command, however many runs it makes.
 void note_positions(const EngineFlags& engine, const Model& model);

@@ -50,14 +50,14 @@ void expect_no_wide_line(const std::string& text) {
   }
 }
 
-TEST(DemoCommand, ShowsItsFourPartsAndLeavesItsFiles) {
+TEST(DemoCommand, ShowsItsFivePartsAndLeavesItsFiles) {
   const fs::path folder = make_work_folder();
   const ProgramResult result = run_demo({.folder = folder});
   ASSERT_EQ(result.exit_code, 0) << result.err << result.out;
   for (const char* part :
-       {"1. ", "2. ", "3. ", "4. ", "6 questions", "against full", "refused: a full prefill would hold",
-        "contexts of 512", "answered: \"", "tokens/s", "times as fast", "S: sink up to 64",
-        "Files in kvevict-demo", "kvevict generate --model"}) {
+       {"1. ", "2. ", "3. ", "4. ", "5. ", "codes found", "keydiff:4:", "6 questions", "against full",
+        "refused: a full prefill would hold", "contexts of 512", "answered: \"", "tokens/s", "times as fast",
+        "S: sink up to 64", "Files in kvevict-demo", "kvevict generate --model"}) {
     EXPECT_NE(in_one_line(result.out).find(part), std::string::npos) << part << " is not in\n" << result.out;
   }
   expect_no_wide_line(result.out);
