@@ -68,12 +68,15 @@ std::vector<std::uint8_t> copy_rows(llama_context* context, llama_seq_id sequenc
   return rows;
 }
 
-std::vector<std::uint8_t> copy_keys(llama_context* context, llama_seq_id sequence, std::int64_t n_bytes) {
+RawBytes copy_keys(llama_context* context, llama_seq_id sequence, std::int64_t n_bytes) {
   // Keys come before values, and llama.cpp stops where a buffer ends (as in `count_cells`).
   const LlamaLogCapture log;
-  const std::size_t n_all = llama_state_seq_get_size(context, sequence);
-  std::vector<std::uint8_t> rows(std::min(n_all, static_cast<std::size_t>(n_bytes)));
-  llama_state_seq_get_data(context, rows.data(), rows.size(), sequence);
+  RawBytes rows{
+      .data = nullptr,
+      .size = std::min(llama_state_seq_get_size(context, sequence), static_cast<std::size_t>(n_bytes))};
+  rows.data =
+      std::make_unique_for_overwrite<std::uint8_t[]>(rows.size);  // zeros would cost as much as the copy
+  llama_state_seq_get_data(context, rows.data.get(), rows.size, sequence);
   return rows;
 }
 

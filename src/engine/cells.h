@@ -7,6 +7,7 @@
 
 #include "engine/cache_map.h"
 #include "engine/llama_handles.h"
+#include "engine/raw_bytes.h"
 
 namespace kvevict {
 
@@ -32,8 +33,7 @@ void shift_positions(llama_context* context, llama_seq_id sequence, std::span<co
 
 /// The beginning of `copy_rows`: positions and K rows alone, for a `StateForm` that `ends_at_keys`. Half the
 /// bytes. `n_bytes`: of the copy (`key_copy_bytes`); with too few, what comes is cut short.
-[[nodiscard]] std::vector<std::uint8_t> copy_keys(llama_context* context, llama_seq_id sequence,
-                                                  std::int64_t n_bytes);
+[[nodiscard]] RawBytes copy_keys(llama_context* context, llama_seq_id sequence, std::int64_t n_bytes);
 
 /// Puts rows back that `copy_rows` gave, in place of what `sequence` holds.
 /// Errors: kBadData with llama.cpp's reason; `sequence` is then empty.

@@ -8,6 +8,7 @@
 
 #include "engine/layered_map.h"
 #include "engine/llama_handles.h"
+#include "engine/raw_bytes.h"
 
 namespace kvevict {
 
@@ -49,6 +50,7 @@ class StateRows {
  public:
   /// Errors: kUnsupported with what is not as it should be.
   explicit StateRows(std::vector<std::uint8_t> bytes, StateForm form = {});
+  explicit StateRows(RawBytes bytes, StateForm form);
 
   /// The state as it was given.
   [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept { return bytes_; }
@@ -97,7 +99,11 @@ class StateRows {
   void add_rows(std::vector<std::uint8_t>& out, const Rows& rows,
                 const std::vector<std::int32_t>& source_slots) const;
 
-  std::vector<std::uint8_t> bytes_;
+  void read();
+
+  std::vector<std::uint8_t> vector_;  // this or the next one owns the bytes
+  RawBytes raw_;
+  std::span<const std::uint8_t> bytes_;
   std::vector<Cell> cells_;  // by slot
   StateForm form_;
   std::size_t layers_head_ = 0;

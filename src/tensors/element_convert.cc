@@ -3,9 +3,7 @@
 #include <bit>
 #include <cstring>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "base/half_floats.h"
 
 namespace kvevict {
 namespace {
@@ -26,72 +24,10 @@ float float_from_bfloat(std::uint16_t bits) noexcept {
   return std::bit_cast<float>(std::uint32_t{bits} << 16U);
 }
 
-#if defined(__x86_64__)
-/// Every processor with AVX2 converts halves too.
-bool converts_halves() noexcept {
-  return __builtin_cpu_supports("avx2") != 0;
-}
-
-__attribute__((target("avx,f16c"))) std::int64_t read_halves(const std::byte* from, std::int64_t n,
-                                                             float* to) noexcept {
-  std::int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    _mm256_storeu_ps(to + i,
-                     _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 2 * i))));
-  }
-  return i;
-}
-
-__attribute__((target("avx,f16c"))) std::int64_t write_halves(const float* from, std::int64_t n,
-                                                              std::byte* to) noexcept {
-  std::int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    const __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 2 * i), halves);
-  }
-  return i;
-}
-#else
-bool converts_halves() noexcept {
-  return false;
-}
-std::int64_t read_halves(const std::byte*, std::int64_t, float*) noexcept {
-  return 0;
-}
-std::int64_t write_halves(const float*, std::int64_t, std::byte*) noexcept {
-  return 0;
-}
-#endif
-
 }  // namespace
 
 bool is_computable(ElementType type) noexcept {
   return type == ElementType::kF32 || type == ElementType::kF16 || type == ElementType::kBf16;
-}
-
-float float_from_half(std::uint16_t half) noexcept {
-  const std::uint32_t sign = (std::uint32_t{half} & 0x8000U) << 16U;
-  const std::uint32_t exponent = (half >> 10U) & 0x1FU;
-  const std::uint32_t mantissa = half & 0x3FFU;
-  if (exponent == 0x1F) return std::bit_cast<float>(sign | 0x7F800000U | (mantissa << 13U));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23U) | (mantissa << 13U));
-  const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
-  return sign == 0 ? magnitude : -magnitude;
-}
-
-std::uint16_t half_from_float(float value) noexcept {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const auto sign = static_cast<std::uint16_t>((bits >> 16U) & 0x8000U);
-  const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
-  if (magnitude > 0x7F800000U) return static_cast<std::uint16_t>(sign | 0x7E00U);   // not a number
-  if (magnitude >= 0x477FF000U) return static_cast<std::uint16_t>(sign | 0x7C00U);  // rounds to infinity
-  if (magnitude < 0x38800000U) {  // below the least normal half
-    const float scaled =
-        std::bit_cast<float>(magnitude) + 0.5F;  // its last bit is then that of the least half
-    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(scaled) - 0x3F000000U));
-  }
-  const std::uint32_t rounded = magnitude + 0xFFFU + ((magnitude >> 13U) & 1U);
-  return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000U) >> 13U));
 }
 
 std::uint16_t bfloat_from_float(float value) noexcept {
@@ -108,7 +44,7 @@ void read_floats(ElementType type, const std::byte* from, std::int64_t stride, s
       for (; i < n; ++i) to[i] = load<float>(from + 4 * i * stride);
       return;
     case ElementType::kF16:
-      if (stride == 1 && converts_halves()) i = read_halves(from, n, to);
+      if (stride == 1) return floats_from_halves(from, n, to);
       for (; i < n; ++i) to[i] = float_from_half(load<std::uint16_t>(from + 2 * i * stride));
       return;
     default:
@@ -125,7 +61,7 @@ void write_floats(ElementType type, const float* from, std::int64_t n, std::byte
       for (; i < n; ++i) store(to + 4 * i * stride, from[i]);
       return;
     case ElementType::kF16:
-      if (stride == 1 && converts_halves()) i = write_halves(from, n, to);
+      if (stride == 1) return halves_from_floats(from, n, to);
       for (; i < n; ++i) store(to + 2 * i * stride, half_from_float(from[i]));
       return;
     default:

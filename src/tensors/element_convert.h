@@ -10,10 +10,7 @@ namespace kvevict {
 /// Whether elements of the type are floating-point numbers that can be computed with: f32, f16, bf16.
 [[nodiscard]] bool is_computable(ElementType type) noexcept;
 
-[[nodiscard]] float float_from_half(std::uint16_t half) noexcept;
-
 /// Rounds to nearest, ties to even.
-[[nodiscard]] std::uint16_t half_from_float(float value) noexcept;
 [[nodiscard]] std::uint16_t bfloat_from_float(float value) noexcept;
 
 /// n elements of a computable type, `stride` ELEMENTS apart, as floats.

@@ -7,47 +7,10 @@
 #include <random>
 #include <vector>
 
+#include "base/half_floats.h"
+
 namespace kvevict {
 namespace {
-
-/// A half by its definition.
-double value_of_half(std::uint16_t half) {
-  const int exponent = (half >> 10) & 0x1F;
-  const double mantissa = half & 0x3FF;
-  const double magnitude =
-      exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
-  return (half & 0x8000) != 0 ? -magnitude : magnitude;
-}
-
-TEST(ElementConvertTest, EveryHalfReadsAsItsValueAndComesBack) {
-  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
-    const auto half = static_cast<std::uint16_t>(bits);
-    const float value = float_from_half(half);
-    if ((half & 0x7C00) == 0x7C00) {
-      EXPECT_EQ(std::isnan(value), (half & 0x3FF) != 0);
-      if (std::isnan(value)) continue;
-    } else {
-      ASSERT_EQ(static_cast<double>(value), value_of_half(half)) << bits;
-    }
-    ASSERT_EQ(half_from_float(value), half) << bits;
-  }
-}
-
-TEST(ElementConvertTest, FloatsRoundToTheNearestHalfTiesToEven) {
-  std::mt19937 random(1);
-  for (std::uint32_t bits = 0; bits < 0x7BFF; ++bits) {
-    const auto low = static_cast<std::uint16_t>(bits);
-    const double a = value_of_half(low), b = value_of_half(static_cast<std::uint16_t>(bits + 1));
-    const auto middle = static_cast<float>((a + b) / 2);  // exact: a half has 11 bits
-    ASSERT_EQ(half_from_float(middle), bits % 2 == 0 ? bits : bits + 1) << bits;
-    ASSERT_EQ(half_from_float(std::nextafter(middle, 0.0F)), bits);
-    ASSERT_EQ(half_from_float(-std::nextafter(middle, 1e9F)), (bits + 1) | 0x8000U);
-  }
-  EXPECT_EQ(half_from_float(65520.0F), 0x7C00);
-  EXPECT_EQ(half_from_float(1e30F), 0x7C00);
-  EXPECT_EQ(half_from_float(-INFINITY), 0xFC00);
-  EXPECT_EQ(half_from_float(1e-30F), 0);
-}
 
 TEST(ElementConvertTest, ManyAtOnceEqualOneByOne) {
   std::mt19937 random(2);
