@@ -85,7 +85,8 @@ class Model {
   [[nodiscard]] const std::filesystem::path& path() const noexcept;
 
   /// SHA-256 of the file, as 64 hexadecimal digits; of a split file that of all parts, one behind the other.
-  /// Each call reads all of the weights. Errors: kIo.
+  /// The first call reads all of the weights; it is remembered in this user's cache folder
+  /// (`~/.cache/kvevict/checksums`) until a file changes. Errors: kIo.
   [[nodiscard]] std::string sha256() const;
 
   /// Bytes of K and V that one token takes over all layers.

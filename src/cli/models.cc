@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/cache_folder.h"
 #include "base/folder.h"
 #include "cli/architectures.h"
 #include "cli/flags.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cache_folder.h"
 #include "base/processor_load.h"
 #include "engine/cells.h"
 #include "engine/display_name.h"
@@ -15,7 +16,7 @@
 #include "engine/window_layers.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/error.h"
-#include "text/hashes.h"
+#include "text/remembered_hash.h"
 
 namespace kvevict {
 
@@ -203,7 +204,8 @@ const std::filesystem::path& Model::path() const noexcept {
   return impl_->options.path;
 }
 std::string Model::sha256() const {
-  return sha256_of_files(impl_->files);
+  const std::filesystem::path cache = cache_folder();
+  return remembered_sha256(impl_->files, cache.empty() ? cache : cache / "checksums");
 }
 llama_model* Model::handle() const noexcept {
   return impl_->handle.get();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/cache_folder.h"
 #include "base/environment.h"
 #include "hub/gguf_choice.h"
 #include "hub/hub_cache.h"
@@ -19,13 +20,6 @@ std::string listed(const std::vector<fs::path>& places) {
 }
 
 }  // namespace
-
-fs::path cache_folder() {
-  const fs::path xdg = environment_variable("XDG_CACHE_HOME");
-  if (xdg.is_absolute()) return xdg / "kvevict";
-  const fs::path home = environment_variable("HOME");
-  return home.empty() ? fs::path() : home / ".cache" / "kvevict";
-}
 
 std::vector<fs::path> default_model_places() {
   const fs::path named = environment_variable("KVEVICT_MODEL");

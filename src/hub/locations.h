@@ -10,10 +10,6 @@ namespace kvevict {
 /// here.
 inline constexpr const char* kDefaultModelFile = "SmolLM2-135M-Instruct.Q8_0.gguf";
 
-/// This user's cache folder for kvevict: `$XDG_CACHE_HOME/kvevict`, else `$HOME/.cache/kvevict`; empty
-/// if neither variable is set.
-[[nodiscard]] std::filesystem::path cache_folder();
-
 /// Where the default model is looked for, in order: `$KVEVICT_MODEL`, the cache folder's `models`.
 [[nodiscard]] std::vector<std::filesystem::path> default_model_places();
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/cache_folder.h"
 #include "kvevict/error.h"
 #include "support/work_folder.h"
 
