@@ -25,6 +25,15 @@ struct MessagesAnswer {
   std::string text{};         ///< As it was streamed: the content of the assistant's message.
   std::int64_t n_cached = 0;  ///< Tokens of the list that were there already.
   std::int64_t n_new = 0;     ///< Tokens of the list that were decoded.
+  std::int64_t n_made = 0;    ///< Tokens of the answer.
+};
+
+/// One answer, for a program whose answers differ.
+struct AnswerOptions {
+  std::int64_t max_new_tokens = 256;
+  SamplingOptions sampling{};
+  std::string grammar{};            ///< The form of the answer (`grammar.h`); empty: any.
+  std::vector<std::string> stop{};  ///< Texts that end the answer where one begins; not empty.
 };
 
 struct ConversationOptions {
@@ -83,6 +92,11 @@ class Conversation {
   /// the list. If it is stopped, or fails once the session went back or tokens went in, the conversation is
   /// the list, with what there is of its answer. Errors: as `answer`; kInvalidArgument for an empty list.
   MessagesAnswer answer_messages(std::span<const ChatMessage> messages,
+                                 const std::function<void(std::string_view)>& on_text);
+
+  /// The same with options of this answer, in place of the conversation's own. Errors: `require_grammar`'s
+  /// too, before anything has changed.
+  MessagesAnswer answer_messages(std::span<const ChatMessage> messages, const AnswerOptions& form,
                                  const std::function<void(std::string_view)>& on_text);
 
   /// Forgets all turns; a document stays. The system prompt comes again with the next message. Errors:

@@ -57,6 +57,21 @@ const std::string& Conversation::Impl::checksum() {
   return model_sha256;
 }
 
+AnswerOptions Conversation::Impl::own_form() const {
+  return {.max_new_tokens = options.max_new_tokens,
+          .sampling = options.sampling,
+          .grammar = options.grammar,
+          .stop = options.stop};
+}
+
+MessagesAnswer Conversation::Impl::answer_list(std::span<const ChatMessage> list, const AnswerOptions& form,
+                                               const OnText& on_text) {
+  require_sound(list);
+  NextTurn turn = turn_of(list, form.max_new_tokens);
+  takes_lists = true;
+  return go_on(std::move(turn), form, on_text);
+}
+
 std::unique_ptr<Conversation::Impl> Conversation::Impl::make(std::shared_ptr<const Model> model,
                                                              std::shared_ptr<const Policy> policy,
                                                              ConversationOptions options, Session session) {
@@ -104,15 +119,19 @@ Conversation& Conversation::operator=(Conversation&&) noexcept = default;
 AnswerEnd Conversation::answer(std::string_view message,
                                const std::function<void(std::string_view)>& on_text) {
   require_utf8(message, "the message");
-  return impl_->go_on(impl_->turn_of(message), on_text).end;
+  const AnswerOptions form = impl_->own_form();
+  return impl_->go_on(impl_->turn_of(message, form.max_new_tokens), form, on_text).end;
 }
 
 MessagesAnswer Conversation::answer_messages(std::span<const ChatMessage> messages,
                                              const std::function<void(std::string_view)>& on_text) {
-  require_sound(messages);
-  NextTurn turn = impl_->turn_of(messages);
-  impl_->takes_lists = true;
-  return impl_->go_on(std::move(turn), on_text);
+  return impl_->answer_list(messages, impl_->own_form(), on_text);
+}
+
+MessagesAnswer Conversation::answer_messages(std::span<const ChatMessage> messages, const AnswerOptions& form,
+                                             const std::function<void(std::string_view)>& on_text) {
+  if (!form.grammar.empty()) require_grammar(*impl_->model, form.grammar);
+  return impl_->answer_list(messages, form, on_text);
 }
 
 std::string Conversation::kept_text(bool for_terminal) const {

@@ -53,14 +53,20 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   std::optional<SessionSnapshot> document_snapshot{};  // of it alone, for models that cannot be trimmed
   std::string model_sha256{};
 
-  /// A message behind what was said, in what the template adds to it.
-  [[nodiscard]] NextTurn turn_of(std::string_view message) const;
+  /// What the options say of an answer.
+  [[nodiscard]] AnswerOptions own_form() const;
+
+  /// A message behind what was said, in what the template adds to it, and up to `n_new_tokens` of an answer.
+  [[nodiscard]] NextTurn turn_of(std::string_view message, std::int64_t n_new_tokens) const;
 
   /// A whole list of messages, compared with what was said.
-  [[nodiscard]] NextTurn turn_of(std::span<const ChatMessage> list) const;
+  [[nodiscard]] NextTurn turn_of(std::span<const ChatMessage> list, std::int64_t n_new_tokens) const;
 
   /// Goes back as far as `turn` asks for, decodes the rest of it, and lets the model answer.
-  MessagesAnswer go_on(NextTurn turn, const OnText& on_text);
+  MessagesAnswer go_on(NextTurn turn, const AnswerOptions& form, const OnText& on_text);
+
+  MessagesAnswer answer_list(std::span<const ChatMessage> list, const AnswerOptions& form,
+                             const OnText& on_text);
 
   /// A conversation that has seen nothing. Errors: those of require_grammar and ChatTemplate.
   [[nodiscard]] static std::unique_ptr<Impl> make(std::shared_ptr<const Model> model,
@@ -95,15 +101,15 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   [[nodiscard]] bool is_trimmed(std::int64_t n_tokens);
   [[nodiscard]] bool is_restored(std::int64_t n_tokens);
 
-  /// Appends what the session lacks of `turn`.
-  void append(const NextTurn& turn);
-  [[nodiscard]] bool wants_snapshot(std::size_t n_tokens) const;
+  /// Appends what the session lacks of `turn`, with room for an answer of `n_new_tokens`.
+  void append(const NextTurn& turn, std::int64_t n_new_tokens);
+  [[nodiscard]] bool wants_snapshot(std::size_t n_tokens, std::int64_t n_new_tokens) const;
 
   /// Takes note of what of `turn` was appended. What of a begun turn was not appended waits for the next one;
   /// a turn that was not begun is dropped.
   void remember(NextTurn&& turn, bool is_set_back);
 
-  void generate(MessagesAnswer& answer, const OnText& on_text);
+  void generate(MessagesAnswer& answer, const AnswerOptions& form, const OnText& on_text);
 };
 
 }  // namespace kvevict

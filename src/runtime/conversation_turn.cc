@@ -67,12 +67,12 @@ std::vector<Token> Conversation::Impl::tokens_of(std::span<const ChatMessage> li
   return chat_template.whole(list);
 }
 
-NextTurn Conversation::Impl::turn_of(std::string_view message) const {
+NextTurn Conversation::Impl::turn_of(std::string_view message, std::int64_t n_new_tokens) const {
   const bool is_first = is_at_beginning();
   NextTurn turn{.tokens = {}, .messages = messages, .n_turns = n_turns + 1};
   if (is_first) turn.messages = recorded(chat_template.opening());
   if (is_first || !messages.empty()) turn.messages.push_back({{"user", std::string(message)}});
-  if (goes_by_list()) return turn_of(messages_of(turn.messages));
+  if (goes_by_list()) return turn_of(messages_of(turn.messages), n_new_tokens);
   turn.tokens = all_tokens();
   turn.n_same = turn.tokens.size();
   if (is_first) {
@@ -84,7 +84,7 @@ NextTurn Conversation::Impl::turn_of(std::string_view message) const {
   return turn;
 }
 
-NextTurn Conversation::Impl::turn_of(std::span<const ChatMessage> list) const {
+NextTurn Conversation::Impl::turn_of(std::span<const ChatMessage> list, std::int64_t n_new_tokens) const {
   const std::vector<Token> before = all_tokens();
   std::vector<Token> given = tokens_of(list);
   const TokenMatch match = match_tokens(*model, before, given);
@@ -102,7 +102,8 @@ NextTurn Conversation::Impl::turn_of(std::span<const ChatMessage> list) const {
       turn.messages[i].n_tokens = messages[i].n_tokens;
   }
   turn.n_turns = std::ranges::count(list, "user", &ChatMessage::role);
-  if (wants_snapshot(turn.tokens.size())) turn.n_unsettled = chat_template.count_unsettled(list);
+  if (wants_snapshot(turn.tokens.size(), n_new_tokens))
+    turn.n_unsettled = chat_template.count_unsettled(list);
   return turn;
 }
 
@@ -174,27 +175,26 @@ bool Conversation::Impl::is_restored(std::int64_t n_tokens) {
 }
 
 /// An answer's beginning is a place to go back to if the session cannot be trimmed to it later.
-bool Conversation::Impl::wants_snapshot(std::size_t n_tokens) const {
+bool Conversation::Impl::wants_snapshot(std::size_t n_tokens, std::int64_t n_new_tokens) const {
   if (!snapshots.are_wanted() || session.policy().score_request()) return false;
   if (!can_trim || model->info().n_window > 0)
     return true;  // a window reaches back no further than it is long
   const std::optional<std::int64_t> budget =
       session.policy().budget_tokens(PolicyState{.n_layers = model->info().n_cache_layers()});
-  return budget && static_cast<std::int64_t>(n_tokens) + options.max_new_tokens > *budget;
+  return budget && static_cast<std::int64_t>(n_tokens) + n_new_tokens > *budget;
 }
 
-void Conversation::Impl::append(const NextTurn& turn) {
+void Conversation::Impl::append(const NextTurn& turn, std::int64_t n_new_tokens) {
   const std::span<const Token> tokens = turn.tokens;
   auto n_done = static_cast<std::size_t>(session.stats().n_tokens_seen);
   if (turn.n_unsettled && n_done + *turn.n_unsettled < tokens.size()) {
     const std::size_t n = tokens.size() - n_done - *turn.n_unsettled;
     prefill_prompt(session, tokens.subspan(n_done, n),
-                   {.n_new_tokens = static_cast<std::int64_t>(*turn.n_unsettled) + options.max_new_tokens});
+                   {.n_new_tokens = static_cast<std::int64_t>(*turn.n_unsettled) + n_new_tokens});
     snapshots.take(session);
     n_done += n;
   }
-  if (n_done < tokens.size())
-    prefill_prompt(session, tokens.subspan(n_done), {.n_new_tokens = options.max_new_tokens});
+  if (n_done < tokens.size()) prefill_prompt(session, tokens.subspan(n_done), {.n_new_tokens = n_new_tokens});
 }
 
 void Conversation::Impl::remember(NextTurn&& turn, bool is_set_back) {
@@ -213,11 +213,11 @@ void Conversation::Impl::remember(NextTurn&& turn, bool is_set_back) {
   waiting.erase(waiting.begin(), written);
 }
 
-MessagesAnswer Conversation::Impl::go_on(NextTurn turn, const OnText& on_text) {
+MessagesAnswer Conversation::Impl::go_on(NextTurn turn, const AnswerOptions& form, const OnText& on_text) {
   MessagesAnswer answer{.end = AnswerEnd::kStopped};
   const std::atomic<bool>* const cancel = options.session.cancel;
   if (cancel != nullptr && *cancel) return answer;
-  const std::int64_t n_appended = std::max<std::int64_t>(options.max_new_tokens - 1, 0);
+  const std::int64_t n_appended = std::max<std::int64_t>(form.max_new_tokens - 1, 0);
   const std::size_t n_tokens = turn.tokens.size();
   require_trained_positions(*model, session.options(), static_cast<std::int64_t>(n_tokens) + n_appended);
 
@@ -236,7 +236,7 @@ MessagesAnswer Conversation::Impl::go_on(NextTurn turn, const OnText& on_text) {
       turn.messages.push_back({{"assistant", ""}, static_cast<std::int64_t>(turn.tokens.size())});
     const OnExit note([&] { remember(std::move(turn), is_set_back); });
     try {
-      append(turn);
+      append(turn, form.max_new_tokens);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kCancelled) throw;
       answer.n_new = session.stats().n_tokens_seen - answer.n_cached;
@@ -244,11 +244,11 @@ MessagesAnswer Conversation::Impl::go_on(NextTurn turn, const OnText& on_text) {
     }
   }
   answer.n_new = session.stats().n_tokens_seen - answer.n_cached;
-  generate(answer, on_text);
+  generate(answer, form, on_text);
   return answer;
 }
 
-void Conversation::Impl::generate(MessagesAnswer& answer, const OnText& on_text) {
+void Conversation::Impl::generate(MessagesAnswer& answer, const AnswerOptions& form, const OnText& on_text) {
   const std::int64_t n_before = session.stats().n_tokens_seen;
   std::vector<Token> made;
   bool is_stopped = false;
@@ -257,6 +257,7 @@ void Conversation::Impl::generate(MessagesAnswer& answer, const OnText& on_text)
     on_text(text);
   };
   const OnExit note([&] {  // also of an answer that fails half way
+    answer.n_made = static_cast<std::int64_t>(made.size());
     const auto written = made.begin() + static_cast<std::ptrdiff_t>(session.stats().n_tokens_seen - n_before);
     seen.insert(seen.end(), made.begin(), written);
     waiting.assign(written, made.end());
@@ -266,10 +267,10 @@ void Conversation::Impl::generate(MessagesAnswer& answer, const OnText& on_text)
   });
   try {
     const std::atomic<bool>* const cancel = options.session.cancel;
-    const Generation generation = session.generate({.max_new_tokens = options.max_new_tokens,
-                                                    .sampling = options.sampling,
-                                                    .grammar = options.grammar,
-                                                    .stop = options.stop,
+    const Generation generation = session.generate({.max_new_tokens = form.max_new_tokens,
+                                                    .sampling = form.sampling,
+                                                    .grammar = form.grammar,
+                                                    .stop = form.stop,
                                                     .recent = seen,
                                                     .on_token =
                                                         [&](Token token, std::string_view text) {

@@ -228,6 +228,28 @@ TEST(MessagesTest, ControlTokensOfAMessageStayText) {
   EXPECT_LT(answer(chat, forged).n_cached, n_before);
 }
 
+TEST(MessagesTest, AnAnswerMayHaveOptionsOfItsOwn) {
+  Conversation chat = make_chat("sink_recent:16:64"), other = make_chat("sink_recent:16:64");
+  Messages messages = talk(chat, 2);
+  ASSERT_EQ(talk(other, 2).size(), messages.size());
+  messages.push_back({"user", "Is the sea calm?"});
+  const auto ask = [&](Conversation& who, const AnswerOptions& form) {
+    return who.answer_messages(messages, form, [](std::string_view) {});
+  };
+  EXPECT_THROW(ask(chat, {.grammar = "root ::= ("}), Error);
+  const MessagesAnswer formed = ask(chat, {.max_new_tokens = 5, .grammar = R"(root ::= "no" | "yes")"});
+  EXPECT_TRUE(formed.text == "no" || formed.text == "yes") << formed.text;
+  EXPECT_GT(formed.n_cached, 0);  // nothing was lost with the grammar that was refused
+  EXPECT_LE(formed.n_made, 5);
+
+  const MessagesAnswer cut = ask(other, {.max_new_tokens = 3});
+  EXPECT_EQ(cut.n_made, 3);
+  EXPECT_EQ(cut.end, AnswerEnd::kAtLength);
+  const MessagesAnswer whole = answer(other, messages);  // those of the conversation are as they were
+  EXPECT_GT(whole.n_made, 3);
+  EXPECT_TRUE(whole.text.starts_with(cut.text)) << whole.text;
+}
+
 TEST(MessagesTest, RefusesWhatIsNoList) {
   Conversation chat = make_chat("full");
   const auto code_of = [&](const Messages& messages) {
