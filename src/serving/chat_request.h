@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kvevict/conversation.h"
+
+namespace kvevict::serving {
+
+/// A whole history that wants its next answer.
+struct ChatRequest {
+  std::string owner{};         ///< Whose conversations it may meet; never matched with another's.
+  std::string conversation{};  ///< Its name; empty: it is found by its messages.
+  std::string strategy{};      ///< In the grammar; empty: the server's, or what the conversation has.
+  std::vector<ChatMessage> messages{};
+  AnswerOptions form{};
+};
+
+/// What a conversation holds. Counts in tokens, a layer.
+struct ConversationFigures {
+  std::string id{};
+  std::string strategy{};
+  std::int64_t n_turns = 0;
+  std::int64_t n_kept = 0;
+  std::int64_t n_evicted = 0;
+  std::int64_t n_cells = 0;
+  std::int64_t kv_bytes = 0;
+};
+
+struct ChatResult {
+  MessagesAnswer answer{};
+  ConversationFigures conversation{};  ///< As the answer left it.
+};
+
+}  // namespace kvevict::serving

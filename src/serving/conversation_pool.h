@@ -1,0 +1,91 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kvevict/conversation.h"
+#include "kvevict/error.h"
+#include "runtime/model_run.h"
+#include "serving/answer_backend.h"
+#include "serving/conversation_table.h"
+
+namespace kvevict::serving {
+
+struct PoolOptions {
+  std::shared_ptr<const Model> model;
+  /// The policy and the session of a conversation that begins: by the text of its strategy (empty: the
+  /// server's) and its system prompt. Errors: kInvalidArgument for a strategy that it cannot have.
+  std::function<ModelRun(const std::string& strategy, const std::string& system)> run_for;
+  TemplateOptions prompt_template{};
+  std::string system{};  ///< In front of a list that brings no system message; may be empty.
+  bool keep_reasoning = false;
+  std::size_t n_live = 4;  ///< Most conversations in memory; >= 1.
+};
+
+/// A live conversation for whoever asks about it.
+struct ConversationView {
+  ConversationFigures figures{};
+  bool is_busy = false;  ///< Is being answered: what it keeps is not told, and the figures are as before.
+  std::vector<TokenRange> kept{};
+  std::string text{};  ///< Evicted parts between "[-" and "-]"; long ones are shortened.
+};
+
+/// The live conversations, each with a cache of its own. The one that was used longest ago is forgotten for a
+/// new one; if it comes back, its whole history is taken in again.
+///
+/// Thread safety: `answer` one call at a time; the others from any thread.
+class ConversationPool final : public AnswerBackend {
+ public:
+  explicit ConversationPool(PoolOptions options);
+
+  /// Refuses what can be refused without decoding anything: a model without a chat template, messages that
+  /// the template refuses, a strategy, a grammar. Errors: those of PromptTemplate, `require_grammar` and
+  /// `PoolOptions::run_for`.
+  void check(const ChatRequest& request) const;
+
+  /// The prompt that the messages make, as text. Errors: those of PromptTemplate.
+  [[nodiscard]] std::string prompt(const std::vector<ChatMessage>& messages) const;
+
+  ChatResult answer(const ChatRequest& request,
+                    const std::function<void(std::string_view)>& on_text) override;
+  void set_cancelled(bool is_cancelled) noexcept override { is_cancelled_ = is_cancelled; }
+
+  /// Those of `owner`, or of all; the one that was used last comes first.
+  [[nodiscard]] std::vector<ConversationFigures> list(const std::optional<std::string>& owner) const;
+
+  /// Nothing if there is none of that owner and id.
+  [[nodiscard]] std::optional<ConversationView> view(const std::string& owner, const std::string& id) const;
+
+  enum class Forgotten { kYes, kUnknown, kBusy };
+  Forgotten forget(const std::string& owner, const std::string& id);
+
+ private:
+  struct Held {
+    std::unique_ptr<Conversation> chat;
+    ConversationFigures figures;
+  };
+  using Key = ConversationTable::Key;
+
+  [[nodiscard]] ChatRequest complete(ChatRequest request) const;
+  [[nodiscard]] const PromptTemplate& usable_template() const;
+  [[nodiscard]] Conversation& make_room_for(const ConversationTable::Claim& claim,
+                                            const ChatRequest& request);
+  [[nodiscard]] ChatResult finish(Key key, MessagesAnswer answer, const ChatRequest& request);
+  void give_up(Key key, bool is_forgotten);
+
+  const PoolOptions options_;
+  std::optional<PromptTemplate> template_;
+  std::optional<Error> template_error_;  // why there is none
+  std::atomic<bool> is_cancelled_{false};
+  mutable std::mutex mutex_;
+  ConversationTable table_;
+  std::map<Key, Held> held_;
+};
+
+}  // namespace kvevict::serving

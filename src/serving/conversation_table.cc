@@ -1,0 +1,93 @@
+#include "serving/conversation_table.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "kvevict/error.h"
+
+namespace kvevict::serving {
+namespace {
+
+/// Messages up to and with the first user's; nothing without one.
+std::optional<std::size_t> count_opening(const std::vector<ChatMessage>& messages) {
+  const auto first = std::ranges::find(messages, "user", &ChatMessage::role);
+  if (first == messages.end()) return std::nullopt;
+  return static_cast<std::size_t>(first - messages.begin()) + 1;
+}
+
+}  // namespace
+
+ConversationTable::Claim ConversationTable::claim(const ChatRequest& request) {
+  const std::optional<Key> known =
+      request.conversation.empty() ? match(request) : find(request.owner, request.conversation);
+  if (!known) return begin(request);
+  LiveConversation& one = live_.at(*known);
+  if (!request.strategy.empty() && request.strategy != one.strategy) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "the conversation \"" + one.id + "\" began with " +
+                    (one.strategy.empty() ? "the server's own strategy" : "the strategy " + one.strategy) +
+                    ", which it keeps: leave \"strategy\" out, or name another conversation",
+                "strategy");
+  }
+  one.is_claimed = true;
+  one.last_use = ++now_;
+  return {.key = *known};
+}
+
+void ConversationTable::release(Key key, std::vector<RecordedMessage> messages) {
+  live_.at(key).messages = std::move(messages);
+  release(key);
+}
+
+std::optional<ConversationTable::Key> ConversationTable::find(const std::string& owner,
+                                                              const std::string& id) const {
+  for (const auto& [key, one] : live_) {
+    if (one.owner == owner && one.id == id) return key;
+  }
+  return std::nullopt;
+}
+
+std::optional<ConversationTable::Key> ConversationTable::match(const ChatRequest& request) const {
+  const std::optional<std::size_t> n_opening = count_opening(request.messages);
+  if (!n_opening) return std::nullopt;
+  const bool begins = request.messages.size() == *n_opening;
+  std::optional<Key> best;
+  std::tuple<std::size_t, std::size_t, std::uint64_t> best_rank;
+  for (const auto& [key, one] : live_) {
+    if (one.is_named || one.is_claimed || one.owner != request.owner || one.strategy != request.strategy)
+      continue;
+    const std::size_t n_same = count_same(request.messages, one.messages);
+    if (n_same < *n_opening || (begins && one.messages.size() > *n_opening + 1)) continue;
+    const std::size_t n_lost = one.messages.size() - n_same;
+    const std::tuple rank{n_same, SIZE_MAX - n_lost, one.last_use};
+    if (!best || rank > best_rank) {
+      best = key;
+      best_rank = rank;
+    }
+  }
+  return best;
+}
+
+ConversationTable::Claim ConversationTable::begin(const ChatRequest& request) {
+  Claim claim{.key = ++n_begun_, .is_new = true};
+  if (live_.size() >= n_live_) {
+    auto oldest = live_.end();
+    for (auto it = live_.begin(); it != live_.end(); ++it) {
+      if (!it->second.is_claimed && (oldest == live_.end() || it->second.last_use < oldest->second.last_use))
+        oldest = it;
+    }
+    claim.dropped = oldest->first;
+    live_.erase(oldest);
+  }
+  const bool is_named = !request.conversation.empty();
+  live_.emplace(claim.key, LiveConversation{.owner = request.owner,
+                                            .id = is_named ? request.conversation : make_id_(),
+                                            .is_named = is_named,
+                                            .strategy = request.strategy,
+                                            .last_use = ++now_,
+                                            .is_claimed = true});
+  return claim;
+}
+
+}  // namespace kvevict::serving

@@ -1,0 +1,110 @@
+// Live conversations of a real model.
+#include "serving/conversation_pool.h"
+
+#include <gtest/gtest.h>
+
+#include "kvevict/error.h"
+#include "support/test_models.h"
+
+namespace kvevict::serving {
+namespace {
+
+PoolOptions options_for(std::size_t n_live, const std::filesystem::path& path = test::shallow_model_path()) {
+  const auto model = test::load_model(path);
+  return {.model = model,
+          .run_for =
+              [model](const std::string& strategy, const std::string&) {
+                return ModelRun{model, make_policy(strategy.empty() ? "sink_recent:16:112" : strategy),
+                                SessionOptions{.n_chunk = 64, .prefill = PrefillMode::kBounded}};
+              },
+          .n_live = n_live};
+}
+
+ChatResult ask(ConversationPool& pool, ChatRequest request) {
+  request.form.max_new_tokens = 8;
+  return pool.answer(request, [](std::string_view) {});
+}
+
+TEST(ConversationPoolTest, DecodesWhatIsNewAndTakesInAgainWhatWasForgotten) {
+  ConversationPool pool(options_for(1));
+  ChatRequest request{.messages = {{"user", "Tell me of the sea."}}};
+  const ChatResult first = ask(pool, request);
+  EXPECT_EQ(first.answer.n_cached, 0);
+  request.messages.push_back({"assistant", first.answer.text});
+  request.messages.push_back({"user", "And of the wind."});
+  const ChatResult second = ask(pool, request);
+  EXPECT_GT(second.answer.n_cached, first.answer.n_new);
+  EXPECT_EQ(second.conversation.id, first.conversation.id);
+
+  ask(pool, {.messages = {{"user", "Somebody else."}}});
+  EXPECT_EQ(pool.list(std::nullopt).size(), 1U);
+  const ChatResult again = ask(pool, request);
+  EXPECT_EQ(again.answer.n_cached, 0);
+  EXPECT_EQ(again.answer.n_new, second.answer.n_cached + second.answer.n_new);
+}
+
+TEST(ConversationPoolTest, ShowsWhatIsKeptToItsOwnerAlone) {
+  ConversationPool pool(options_for(2));
+  std::string long_text;
+  for (int i = 0; i < 60; ++i) long_text += "Wave " + std::to_string(i) + " came in. ";
+  ask(pool, {.owner = "a", .conversation = "sea", .messages = {{"user", long_text}}});
+  EXPECT_FALSE(pool.view("b", "sea"));
+  EXPECT_TRUE(pool.list("b").empty());
+  EXPECT_EQ(pool.forget("b", "sea"), ConversationPool::Forgotten::kUnknown);
+  const auto view = pool.view("a", "sea");
+  ASSERT_TRUE(view);
+  EXPECT_GT(view->figures.n_evicted, 0);
+  EXPECT_NE(view->text.find("[-"), std::string::npos) << view->text;
+  std::int64_t n_kept = 0;
+  for (const TokenRange& range : view->kept) n_kept += range.count();
+  EXPECT_EQ(n_kept, view->figures.n_kept);
+  EXPECT_EQ(pool.forget("a", "sea"), ConversationPool::Forgotten::kYes);
+  EXPECT_FALSE(pool.view("a", "sea"));
+}
+
+TEST(ConversationPoolTest, AStoppedAnswerLeavesItsConversationUsable) {
+  ConversationPool pool(options_for(2));
+  const ChatRequest request{.conversation = "sea", .messages = {{"user", "Tell me of the sea."}}};
+  const ChatResult stopped = pool.answer(request, [&](std::string_view) { pool.set_cancelled(true); });
+  EXPECT_EQ(stopped.answer.end, AnswerEnd::kStopped);
+  EXPECT_LE(stopped.answer.n_made, 2);
+  pool.set_cancelled(false);
+  EXPECT_EQ(ask(pool, request).answer.n_made, 8);
+}
+
+TEST(ConversationPoolTest, TheServersSystemPromptComesFirstUnlessThereIsOne) {
+  PoolOptions options = options_for(1);
+  options.system = "Be brief.";
+  const ConversationPool pool(std::move(options));
+  EXPECT_NE(pool.prompt({{"user", "hello"}}).find("Be brief."), std::string::npos);
+  const std::string own = pool.prompt({{"system", "Be long."}, {"user", "hello"}});
+  EXPECT_EQ(own.find("Be brief."), std::string::npos) << own;
+  EXPECT_NE(own.find("Be long."), std::string::npos) << own;
+}
+
+TEST(ConversationPoolTest, RefusesBeforeAnythingIsDecoded) {
+  ConversationPool pool(options_for(1));
+  const std::vector<ChatMessage> messages = {{"user", "hello"}};
+  const auto code_of = [&](const ChatRequest& request) {
+    try {
+      pool.check(request);
+    } catch (const Error& error) {
+      return std::optional(error.code());
+    }
+    return std::optional<ErrorCode>();
+  };
+  EXPECT_FALSE(code_of({.messages = messages}));
+  EXPECT_EQ(code_of({.strategy = "no_such", .messages = messages}), ErrorCode::kInvalidArgument);
+  ChatRequest formed{.messages = messages};
+  formed.form.grammar = "root ::= (";
+  EXPECT_EQ(code_of(formed), ErrorCode::kInvalidArgument);
+  EXPECT_TRUE(pool.list(std::nullopt).empty());
+}
+
+TEST(ConversationPoolTest, AModelWithoutATemplateRefusesEachRequest) {
+  ConversationPool pool(options_for(1, test::tiny_model_path()));
+  EXPECT_THROW(pool.check({.messages = {{"user", "hello"}}}), Error);
+}
+
+}  // namespace
+}  // namespace kvevict::serving
