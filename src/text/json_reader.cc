@@ -1,13 +1,14 @@
 #include "text/json_reader.h"
 
 #include <fstream>
+#include <limits>
 
 #include "kvevict/error.h"
 
 namespace kvevict {
 
 void JsonReader::refuse(const std::string& what) const {
-  throw Error(ErrorCode::kBadData, place_ + ": " + what);
+  throw Error(ErrorCode::kBadData, place_.empty() ? what : place_ + ": " + what, place_);
 }
 
 void JsonReader::require(bool is_right, const char* wanted) const {
@@ -18,7 +19,7 @@ JsonReader JsonReader::member(const char* name) const {
   require(value_.is_object(), "an object {…}");
   const auto found = value_.find(name);
   if (found == value_.end()) refuse(std::string("the field \"") + name + "\" is missing");
-  return {*found, place_ + "." + name};
+  return {*found, place_.empty() ? name : place_ + "." + name};
 }
 
 bool JsonReader::has(const char* name) const {
@@ -33,7 +34,9 @@ std::string JsonReader::text() const {
 }
 
 std::int64_t JsonReader::integer() const {
-  require(value_.is_number_integer(), "an integer");
+  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  const bool is_too_large = value_.is_number_unsigned() && value_.get<std::uint64_t>() > kMost;
+  require(value_.is_number_integer() && !is_too_large, "an integer of 64 bits");
   return value_.get<std::int64_t>();
 }
 

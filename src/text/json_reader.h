@@ -12,7 +12,8 @@ namespace kvevict {
 
 /// A value of a JSON document that knows where it stands, so that a wrong one is named: "file.json,
 /// runs[0].datasets: …". Views the document, which must outlive it. Every reader throws
-/// Error(kBadData) for a missing field or another type.
+/// Error(kBadData), whose field is the place, for a missing field or another type. An empty place is that of a
+/// document without a name: its fields are named by themselves, "runs[0].datasets".
 class JsonReader {
  public:
   using Json = nlohmann::ordered_json;
@@ -21,6 +22,7 @@ class JsonReader {
 
   [[nodiscard]] JsonReader member(const char* name) const;
   [[nodiscard]] bool has(const char* name) const;  ///< Is there and not null.
+  [[nodiscard]] const Json& json() const noexcept { return value_; }
 
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::int64_t integer() const;
