@@ -56,6 +56,8 @@ class ConversationPool final : public AnswerBackend {
                     const std::function<void(std::string_view)>& on_text) override;
   void set_cancelled(bool is_cancelled) noexcept override { is_cancelled_ = is_cancelled; }
 
+  [[nodiscard]] std::size_t n_live() const noexcept { return options_.n_live; }
+
   /// Those of `owner`, or of all; the one that was used last comes first.
   [[nodiscard]] std::vector<ConversationFigures> list(const std::optional<std::string>& owner) const;
 

@@ -1,0 +1,88 @@
+#include "http/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+namespace kvevict::http {
+namespace {
+
+const prometheus::Histogram::BucketBoundaries kSeconds = {0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300};
+
+}  // namespace
+
+struct Metrics::Impl {
+  prometheus::Registry registry{};
+  prometheus::Family<prometheus::Counter>& requests = prometheus::BuildCounter()
+                                                          .Name("kvevict_requests_total")
+                                                          .Help("Requests by their status")
+                                                          .Register(registry);
+  prometheus::Family<prometheus::Counter>& prompt_tokens =
+      prometheus::BuildCounter()
+          .Name("kvevict_prompt_tokens_total")
+          .Help("Tokens of prompts: decoded, or seen before")
+          .Register(registry);
+  prometheus::Counter& n_cached = prompt_tokens.Add({{"from", "cache"}});
+  prometheus::Counter& n_decoded = prompt_tokens.Add({{"from", "decoding"}});
+  prometheus::Counter& n_made = prometheus::BuildCounter()
+                                    .Name("kvevict_answer_tokens_total")
+                                    .Help("Tokens of answers")
+                                    .Register(registry)
+                                    .Add({});
+  prometheus::Histogram& seconds_first = prometheus::BuildHistogram()
+                                             .Name("kvevict_first_text_seconds")
+                                             .Help("From a request to the first text of its answer")
+                                             .Register(registry)
+                                             .Add({}, kSeconds);
+  prometheus::Histogram& seconds = prometheus::BuildHistogram()
+                                       .Name("kvevict_answer_seconds")
+                                       .Help("From a request to the end of its answer")
+                                       .Register(registry)
+                                       .Add({}, kSeconds);
+  prometheus::Gauge& waiting = gauge("kvevict_requests_waiting", "Requests in the queue");
+  prometheus::Gauge& running = gauge("kvevict_requests_running", "Requests that are answered");
+  prometheus::Gauge& live = gauge("kvevict_conversations_live", "Conversations in memory");
+  prometheus::Gauge& kept = gauge("kvevict_tokens_kept", "Tokens in the caches of live conversations");
+  prometheus::Gauge& evicted = gauge("kvevict_tokens_evicted", "Tokens that live conversations dropped");
+  prometheus::Gauge& bytes = gauge("kvevict_kv_bytes", "Bytes of K and V of live conversations");
+
+  prometheus::Gauge& gauge(const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+  }
+};
+
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+Metrics::~Metrics() = default;
+
+void Metrics::count_request(int status) {
+  impl_->requests.Add({{"status", std::to_string(status)}}).Increment();
+}
+
+void Metrics::count_answer(const MessagesAnswer& answer, double seconds_first, double seconds) {
+  impl_->n_cached.Increment(static_cast<double>(answer.n_cached));
+  impl_->n_decoded.Increment(static_cast<double>(answer.n_new));
+  impl_->n_made.Increment(static_cast<double>(answer.n_made));
+  impl_->seconds_first.Observe(seconds_first);
+  impl_->seconds.Observe(seconds);
+}
+
+std::string Metrics::text(const serving::SchedulerFigures& queue,
+                          const std::vector<serving::ConversationFigures>& live) {
+  double n_kept = 0, n_evicted = 0, n_bytes = 0;
+  for (const serving::ConversationFigures& one : live) {
+    n_kept += static_cast<double>(one.n_kept);
+    n_evicted += static_cast<double>(one.n_evicted);
+    n_bytes += static_cast<double>(one.kv_bytes);
+  }
+  impl_->waiting.Set(static_cast<double>(queue.n_waiting));
+  impl_->running.Set(static_cast<double>(queue.n_running));
+  impl_->live.Set(static_cast<double>(live.size()));
+  impl_->kept.Set(n_kept);
+  impl_->evicted.Set(n_evicted);
+  impl_->bytes.Set(n_bytes);
+  return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
+}
+
+}  // namespace kvevict::http

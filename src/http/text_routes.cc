@@ -1,0 +1,68 @@
+// POST /tokenize, /detokenize, /apply-template.
+#include <nlohmann/json.hpp>
+
+#include "http/chat_messages.h"
+#include "http/json_body.h"
+#include "http/service.h"
+
+namespace kvevict::http {
+namespace {
+
+using Json = JsonReader::Json;
+
+void set_json(httplib::Response& response, const Json& json) {
+  response.set_content(json.dump(-1, ' ', false, Json::error_handler_t::replace), kJson);
+}
+
+bool flag(const JsonReader& body, const char* name, bool otherwise) {
+  return body.has(name) ? body.member(name).boolean() : otherwise;
+}
+
+void tokenize(Service& service, const httplib::Request&, const std::string& text,
+              httplib::Response& response) {
+  const Json json = parse_body(text);
+  const JsonReader body(json, "");
+  const Model& model = *service.served.model;
+  const std::vector<Token> tokens = model.tokenize(
+      body.member("content").text(), flag(body, "add_special", false), flag(body, "parse_special", false));
+  if (!flag(body, "with_pieces", false)) {
+    set_json(response, {{"tokens", tokens}});
+    return;
+  }
+  Json pieces = Json::array();
+  for (const Token token : tokens)
+    pieces.push_back({{"id", token}, {"piece", model.detokenize(std::span(&token, 1), true)}});
+  set_json(response, {{"tokens", pieces}});
+}
+
+void detokenize(Service& service, const httplib::Request&, const std::string& text,
+                httplib::Response& response) {
+  const Json json = parse_body(text);
+  const Model& model = *service.served.model;
+  std::vector<Token> tokens;
+  JsonReader(json, "").member("tokens").for_each_item([&](const JsonReader& item) {
+    const std::int64_t token = item.integer();
+    if (token < 0 || token >= model.info().n_vocab)
+      item.refuse(std::to_string(token) + " is no token: the vocabulary has those from 0 to " +
+                  std::to_string(model.info().n_vocab - 1));
+    tokens.push_back(static_cast<Token>(token));
+  });
+  set_json(response, {{"content", model.detokenize(tokens, true)}});
+}
+
+void apply_template(Service& service, const httplib::Request&, const std::string& text,
+                    httplib::Response& response) {
+  const Json json = parse_body(text);
+  const std::vector<ChatMessage> messages = parse_messages(JsonReader(json, "").member("messages"));
+  set_json(response, {{"prompt", service.pool().prompt(messages)}});
+}
+
+}  // namespace
+
+void add_text_routes(httplib::Server& server, Service& service) {
+  add_post(server, service, "/tokenize", tokenize);
+  add_post(server, service, "/detokenize", detokenize);
+  add_post(server, service, "/apply-template", apply_template);
+}
+
+}  // namespace kvevict::http

@@ -1,0 +1,93 @@
+#include "http/unused_fields.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "kvevict/error.h"
+
+namespace kvevict::http {
+namespace {
+
+using Json = JsonReader::Json;
+
+constexpr std::array<std::string_view, 18> kRead = {"messages",
+                                                    "model",
+                                                    "stream",
+                                                    "stream_options",
+                                                    "max_tokens",
+                                                    "max_completion_tokens",
+                                                    "temperature",
+                                                    "top_p",
+                                                    "top_k",
+                                                    "min_p",
+                                                    "seed",
+                                                    "stop",
+                                                    "repeat_penalty",
+                                                    "response_format",
+                                                    "kvevict",
+                                                    "user",
+                                                    "safety_identifier",
+                                                    "prompt_cache_key"};
+
+bool is_text(const Json& value) {
+  return value.is_string();
+}
+bool is_false(const Json& value) {
+  return value == Json(false);
+}
+bool is_flag(const Json& value) {
+  return value.is_boolean();
+}
+bool is_zero(const Json& value) {
+  return value.is_number() && value.get<double>() == 0;
+}
+bool is_one(const Json& value) {
+  return value == Json(1);
+}
+bool is_empty(const Json& value) {
+  return (value.is_array() || value.is_object()) && value.empty();
+}
+
+struct Unused {
+  std::string_view name;
+  bool (*asks_for_nothing)(const Json& value);
+  std::string_view advice;  // what would be right
+};
+
+constexpr std::array<Unused, 15> kUnused = {{
+    {"n", is_one, "a request has one answer"},
+    {"best_of", is_one, "a request has one answer"},
+    {"logprobs", is_false, "leave it out, or set it to false"},
+    {"top_logprobs", is_zero, "leave it out"},
+    {"presence_penalty", is_zero, "leave it out; \"repeat_penalty\" is there"},
+    {"frequency_penalty", is_zero, "leave it out; \"repeat_penalty\" is there"},
+    {"logit_bias", is_empty, "leave it out"},
+    {"tools", is_empty, "leave it out, or give an empty list"},
+    {"functions", is_empty, "leave it out, or give an empty list"},
+    {"tool_choice", [](const Json& value) { return value == Json("none") || value == Json("auto"); },
+     "leave it out"},
+    {"parallel_tool_calls", is_flag, "leave it out"},
+    {"store", is_false, "leave it out, or set it to false"},
+    {"metadata", is_empty, "leave it out"},
+    {"service_tier", is_text, "leave it out"},
+    {"modalities", [](const Json& value) { return value == Json({"text"}); }, "[\"text\"] is what there is"},
+}};
+
+}  // namespace
+
+void refuse_unused_fields(const JsonReader& body) {
+  for (const auto& [name, value] : body.json().items()) {
+    if (value.is_null() || std::ranges::find(kRead, name) != kRead.end()) continue;
+    const auto* const unused = std::ranges::find(kUnused, name, &Unused::name);
+    if (unused != kUnused.end() && unused->asks_for_nothing(value)) continue;
+    const std::string advice = unused == kUnused.end() ? "leave it out" : std::string(unused->advice);
+    throw Error(ErrorCode::kBadData, fmt::format("the field \"{}\" is not supported: {}", name, advice),
+                name);
+  }
+}
+
+}  // namespace kvevict::http
