@@ -1,7 +1,6 @@
 // kvevict chat: a conversation of any length in a cache of fixed size.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -9,13 +8,13 @@
 #include "base/process_info.h"
 #include "cli/chat_flags.h"
 #include "cli/chat_input.h"
+#include "cli/chat_strategy.h"
 #include "cli/flags.h"
 #include "cli/model_run.h"
 #include "cli/subcommands.h"
 #include "cli/template_advice.h"
 #include "kvevict/conversation.h"
 #include "kvevict/error.h"
-#include "kvevict/registry.h"
 #include "text/utf8.h"
 
 namespace kvevict::cli {
@@ -127,26 +126,6 @@ class Chat {
   std::string save_file_;
 };
 
-/// Whether the text of a strategy gives its sink: "sink_recent:4:24", "sink_recent:sink=4".
-bool names_sink(const std::string& strategy) {
-  const std::size_t colon = strategy.find(':');
-  if (colon == std::string::npos) return false;
-  const std::string first = strategy.substr(colon + 1, strategy.find(':', colon + 1) - colon - 1);
-  return first.find('=') == std::string::npos || strategy.find(":sink=") != std::string::npos;
-}
-
-/// The strategy; its sink is the system prompt if nothing else was asked for.
-StrategySpec chat_strategy(const ChatFlags& flags, std::vector<StrategySpec> specs, const Model& model,
-                           const TemplateOptions& prompt_template) {
-  StrategySpec spec = specs_for(model, std::move(specs), flags.strategy).front();
-  if (!flags.strategy.has_auto_sink || !policy_info(spec.name).uses("sink")) return spec;
-  const std::int64_t n_system = count_system_tokens(model, flags.messages.system, prompt_template);
-  const std::int64_t n_own = names_sink(flags.strategy.strategy) ? spec.config.sink_tokens : 0;
-  spec.config.sink_tokens = std::max(n_system, n_own);
-  if (flags.strategy.budget) set_total_budget(spec, *flags.strategy.budget);
-  return spec;
-}
-
 void run_chat(const ChatFlags& flags) {
   flags.generation.validate();
   if (!flags.document.empty()) {
@@ -160,7 +139,8 @@ void run_chat(const ChatFlags& flags) {
   std::vector<StrategySpec> specs = flags.strategy.specs("sink_recent");
   const std::shared_ptr<const Model> model = flags.engine.load_model();
   prompt_template = template_for_chat(*model, std::move(prompt_template));
-  StrategySpec spec = chat_strategy(flags, std::move(specs), *model, prompt_template);
+  StrategySpec spec =
+      chat_strategy(flags.strategy, std::move(specs), *model, flags.messages.system, prompt_template);
   ConversationOptions options = conversation_options(flags, *model, std::move(prompt_template));
   note_positions(flags.engine, *model);
   ModelRun run = make_run(flags.engine, std::move(spec), model);
@@ -202,12 +182,7 @@ void add_chat(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("chat", "Talk with the model; the history may be longer than any window");
   flags->messages.add_to(*command);
-  add_option(
-      *command, "keep_reasoning", flags->keep_reasoning,
-      "Thoughts (<think>) of earlier answers: on (they stay in the cache) or off (as the model's template "
-      "has it, which mostly leaves them out)")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->capture_default_str();
+  add_keep_reasoning(*command, flags->keep_reasoning);
   add_option(*command, "load", flags->load,
              "Go on with a saved conversation: its system prompt, strategy, positions and sampler")
       ->option_text("FILE");

@@ -102,6 +102,7 @@ int run_command_line(int argc, char** argv) {
     add_generate(app);
     add_prompt(app);
     add_chat(app);
+    add_serve(app);
     add_stream(app);
     add_perplexity(app);
     add_overhead(app);

@@ -71,6 +71,15 @@ std::vector<ChatMessage> PromptFlags::messages(const std::string& message) const
   return messages;
 }
 
+void add_keep_reasoning(CLI::App& app, std::string& keep_reasoning) {
+  add_option(
+      app, "keep_reasoning", keep_reasoning,
+      "Thoughts (<think>) of earlier answers: on (they stay in the cache) or off (as the model's template "
+      "has it, which mostly leaves them out)")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+}
+
 void add_special_option(CLI::App& app, std::string& special) {
   add_option(app, "special", special,
              "Control tokens in the prompt, such as <|im_start|>: off (they are text) or on (a prompt in the "

@@ -27,6 +27,9 @@ struct PromptFlags {
 /// model's family, or ChatML, said once on stderr.
 [[nodiscard]] TemplateOptions template_for_chat(const Model& model, TemplateOptions options);
 
+/// Whether earlier answers keep their thoughts: "on" or "off".
+void add_keep_reasoning(CLI::App& app, std::string& keep_reasoning);
+
 /// Whether control tokens in a prompt without a template are read: "on" or "off".
 void add_special_option(CLI::App& app, std::string& special);
 

@@ -22,6 +22,7 @@ void add_report(CLI::App& app);
 void add_rpc_worker(CLI::App& app);
 void add_score(CLI::App& app);
 void add_segment(CLI::App& app);
+void add_serve(CLI::App& app);
 void add_stream(CLI::App& app);
 void add_tune(CLI::App& app);
 void add_visualize(CLI::App& app);

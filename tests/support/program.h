@@ -34,6 +34,9 @@ class Program {
   /// Blocks until stderr has said `text`, or ended. Returns whether it did.
   bool wait_for_stderr(const std::string& text);
 
+  /// What stderr has said so far, as far as it was waited for.
+  [[nodiscard]] const std::string& stderr_text() const noexcept { return err_text_; }
+
   void send_signal(int number) const;
 
   /// Blocks until the program has ended.

@@ -1,0 +1,145 @@
+// kvevict serve: OpenAI's interface over HTTP, for conversations of any length in caches of fixed size.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "cli/chat_strategy.h"
+#include "cli/interrupt.h"
+#include "cli/model_run.h"
+#include "cli/serve_flags.h"
+#include "cli/subcommands.h"
+#include "http/http_server.h"
+#include "kvevict/error.h"
+#include "serving/conversation_pool.h"
+
+namespace kvevict::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kLookAtSignal{50};
+
+/// Tokens that a stream by this policy holds a layer; nothing without a bound.
+std::optional<std::int64_t> budget_of(const ModelRun& run) {
+  return run.policy->budget_tokens(
+      PolicyState{.schedule = Schedule::kStreaming, .n_layers = run.model->info().n_cache_layers()});
+}
+
+/// A client's strategy holds no more than the server's own: memory is the server's to give.
+void require_within(const ModelRun& run, const ModelRun& own) {
+  const std::optional<std::int64_t> most = budget_of(own), budget = budget_of(run);
+  if (!most || (budget && *budget <= *most)) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("the strategy {} holds {} tokens, and a conversation of this server may hold {}",
+                          to_string(run.policy->spec()), budget ? std::to_string(*budget) : "all", *most),
+              "kvevict.strategy");
+}
+
+/// How conversations begin.
+class Beginnings {
+ public:
+  Beginnings(const ServeFlags& flags, std::shared_ptr<const Model> model, TemplateOptions prompt_template)
+      : flags_(flags), model_(std::move(model)), prompt_template_(std::move(prompt_template)) {}
+
+  [[nodiscard]] ModelRun run_for(const std::string& strategy, const std::string& system) const {
+    ModelRun own = run_of(flags_.strategy, system);
+    if (strategy.empty()) return own;
+    StrategyFlags named;
+    named.strategy = strategy;
+    named.has_auto_sink = flags_.strategy.has_auto_sink;
+    ModelRun run = run_of(named, system);
+    require_within(run, own);
+    return run;
+  }
+
+ private:
+  [[nodiscard]] ModelRun run_of(const StrategyFlags& strategy, const std::string& system) const {
+    return make_run(flags_.engine,
+                    chat_strategy(strategy, strategy.specs("sink_recent"), *model_, system, prompt_template_),
+                    model_);
+  }
+
+  ServeFlags flags_;
+  std::shared_ptr<const Model> model_;
+  TemplateOptions prompt_template_;
+};
+
+/// The server's own strategy as a conversation has it; says on stderr what there is to say about it, once.
+std::optional<ModelRun> first_run(const Beginnings& beginnings, const ServeFlags& flags, const Model& model) {
+  note_positions(flags.engine, model);
+  try {
+    return beginnings.run_for("", flags.messages.system);
+  } catch (const Error& error) {
+    if (error.field() != "chat_template") throw;
+    spdlog::warn("{}: requests for answers get HTTP 400 (--chat_template names a template)", error.what());
+    return std::nullopt;
+  }
+}
+
+void wait_for_signal(const InterruptGuard& interrupt) {
+  while (!*interrupt.flag()) std::this_thread::sleep_for(kLookAtSignal);
+}
+
+void run_serve(const ServeFlags& flags, bool has_seed) {
+  flags.validate();
+  std::vector<std::string> keys = flags.keys();
+  const TemplateOptions prompt_template = flags.messages.options();
+  const std::shared_ptr<const Model> model = flags.engine.load_model();
+  const auto beginnings = std::make_shared<Beginnings>(flags, model, prompt_template);
+  const std::optional<ModelRun> run = first_run(*beginnings, flags, *model);
+  const http::AnswerDefaults answer{.form = {.max_new_tokens = flags.generation.max_new_tokens,
+                                             .sampling = flags.generation.sampling,
+                                             .grammar = flags.generation.grammar(*model),
+                                             .stop = flags.generation.stop},
+                                    .has_seed = has_seed};
+  if (flags.engine.dry_run) {
+    if (run)
+      fmt::print("{}KV cache and compute buffers up to {} times, and copies of turns\n", dry_run_text(*run),
+                 flags.n_live);
+    return;
+  }
+  if (!flags.is_local() && keys.empty())
+    spdlog::warn("whoever reaches {} can use this server: --api_key_file asks for keys",
+                 flags.url(flags.port));
+  serving::ConversationPool pool(
+      {.model = model,
+       .run_for = [beginnings](const std::string& strategy,
+                               const std::string& system) { return beginnings->run_for(strategy, system); },
+       .prompt_template = prompt_template,
+       .system = flags.messages.system,
+       .keep_reasoning = flags.keep_reasoning == "on",
+       .n_live = static_cast<std::size_t>(flags.n_live)});
+  const InterruptGuard interrupt;
+  http::HttpServer server({.host = flags.host,
+                           .port = flags.port,
+                           .keys = std::move(keys),
+                           .cors = flags.cors,
+                           .n_waiting = static_cast<std::size_t>(flags.n_waiting)},
+                          {.model = model,
+                           .pool = &pool,
+                           .strategy = run ? to_string(run->policy->spec()) : "",
+                           .answer = answer});
+  spdlog::set_level(spdlog::level::err);  // what the flags give reason to say was said, and holds for all
+  fmt::print(stderr, "serve: listening on {}\n", flags.url(server.port()));
+  std::fflush(stderr);
+  wait_for_signal(interrupt);
+  server.stop(std::chrono::seconds(flags.drain_seconds));
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app) {
+  auto flags = std::make_shared<ServeFlags>();
+  flags->engine.prefill = "bounded";
+  flags->strategy.has_auto_sink = true;
+  flags->generation.max_new_tokens = 512;
+  CLI::App* command = app.add_subcommand(
+      "serve", "Serve OpenAI's interface over HTTP; histories may be longer than any window");
+  flags->add_to(*command);
+  command->callback([flags, command] { run_serve(*flags, command->count("--seed") > 0); });
+}
+
+}  // namespace kvevict::cli
