@@ -78,13 +78,13 @@ class Joined {
 
 }  // namespace
 
-std::vector<ControlToken> control_tokens_in(const llama_vocab* vocab, std::string_view text) {
+std::vector<ControlToken> all_control_tokens(const llama_vocab* vocab) {
   std::vector<ControlToken> found;
   for (Token token = 0; token < llama_vocab_n_tokens(vocab); ++token) {
     if (!has(vocab, token, LLAMA_TOKEN_ATTR_CONTROL) && !has(vocab, token, LLAMA_TOKEN_ATTR_UNKNOWN))
       continue;
     const std::string_view name = llama_vocab_get_text(vocab, token);
-    if (!name.empty() && text.find(name) != std::string_view::npos) found.push_back({name, token});
+    if (!name.empty()) found.push_back({name, token});
   }
   std::stable_sort(found.begin(), found.end(), [](const ControlToken& a, const ControlToken& b) {
     return a.text.size() > b.text.size();
@@ -92,12 +92,22 @@ std::vector<ControlToken> control_tokens_in(const llama_vocab* vocab, std::strin
   return found;
 }
 
+std::vector<ControlToken> control_tokens_in(std::span<const ControlToken> tokens, std::string_view text) {
+  std::vector<ControlToken> found;
+  for (const ControlToken& token : tokens) {
+    if (text.find(token.text) != std::string_view::npos) found.push_back(token);
+  }
+  return found;
+}
+
 std::vector<TextStretch> read_control_tokens(const llama_vocab* vocab, std::span<const TextPart> parts) {
+  const bool is_needed = std::ranges::any_of(parts, &TextPart::parse_special);
+  const std::vector<ControlToken> all = is_needed ? all_control_tokens(vocab) : std::vector<ControlToken>{};
   Joined joined(vocab);
   for (const TextPart& part : parts) {
     std::vector<TextStretch> stretches = {{part.text}};
     if (part.parse_special) {
-      for (const ControlToken& control : control_tokens_in(vocab, part.text))
+      for (const ControlToken& control : control_tokens_in(all, part.text))
         stretches = split_at(control, std::move(stretches));
     }
     for (const TextStretch& stretch : stretches) joined.add(stretch);

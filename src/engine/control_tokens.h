@@ -17,9 +17,12 @@ struct ControlToken {
   Token token;
 };
 
-/// Those that llama.cpp would read in `text` with `parse_special`, the longest first, as it looks for them.
-/// O(vocabulary).
-[[nodiscard]] std::vector<ControlToken> control_tokens_in(const llama_vocab* vocab, std::string_view text);
+/// All that llama.cpp reads with `parse_special`, the longest first, as it looks for them. O(vocabulary).
+[[nodiscard]] std::vector<ControlToken> all_control_tokens(const llama_vocab* vocab);
+
+/// Those of `tokens` that stand in `text`, in the same order.
+[[nodiscard]] std::vector<ControlToken> control_tokens_in(std::span<const ControlToken> tokens,
+                                                          std::string_view text);
 
 /// A stretch of a text: raw text without control tokens to be read, or one control token.
 struct TextStretch {

@@ -84,10 +84,11 @@ std::vector<TextPart> GuardedMessages::reveal(std::vector<TextPart> parts) const
 }
 
 GuardedMessages guarded(const llama_vocab* vocab, std::span<const ChatMessage> messages) {
+  const std::vector<ControlToken> all = all_control_tokens(vocab);
   GuardedMessages result{.messages = {messages.begin(), messages.end()}, .hidden = {}};
   for (ChatMessage& message : result.messages) {
     if (message.role == "assistant") continue;
-    message.content = hide_in(message.content, control_tokens_in(vocab, message.content), result.hidden);
+    message.content = hide_in(message.content, control_tokens_in(all, message.content), result.hidden);
   }
   return result;
 }
