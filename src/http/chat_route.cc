@@ -14,6 +14,7 @@ namespace kvevict::http {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAtClient{50};
+constexpr int kClientLeft = 499;  // for /metrics
 
 /// An answer under way and its client.
 class Exchange {
@@ -133,6 +134,7 @@ void answer_chat(Service& service, const httplib::Request& request, const std::s
   while (true) {
     std::optional<AnswerPipe::Piece> piece = exchange->next();
     if (!piece) {  // nobody reads what is written
+      response.status = kClientLeft;
       Connection::current()->close_after_answer();
       return;
     }
