@@ -75,7 +75,8 @@ Handled look_before(const Service& service, const httplib::Request& request, htt
     }
   }
   const std::string key = request.get_header_value("Authorization");
-  if (request.path == "/health" || service.keys.owner_of(key)) return Handled::Unhandled;
+  const bool is_public = request.path == "/health" || request.path == "/";  // the page itself knows nothing
+  if (is_public || service.keys.owner_of(key)) return Handled::Unhandled;
   response.set_header("WWW-Authenticate", "Bearer");
   set_error(response,
             {.status = 401,

@@ -1,6 +1,7 @@
 // GET /, /health, /v1/models, /props, /metrics.
 #include <nlohmann/json.hpp>
 
+#include "http/page.h"
 #include "http/service.h"
 #include "kvevict/version.h"
 
@@ -50,10 +51,9 @@ Json props_json(const Service& service) {
 
 void add_model_routes(httplib::Server& server, Service& service) {
   server.Get("/", [](const httplib::Request&, httplib::Response& response) {
-    response.set_content(
-        "kvevict serves OpenAI's interface: POST /v1/chat/completions. See GET /v1/models, /props, "
-        "/conversations, /metrics, /health.\n",
-        "text/plain");
+    response.set_header("Content-Security-Policy", kPagePolicy);
+    response.set_header("X-Content-Type-Options", "nosniff");
+    response.set_content(chat_page(), "text/html; charset=utf-8");
   });
   server.Get("/health", [](const httplib::Request&, httplib::Response& response) {
     set_json(response, {{"status", "ok"}});

@@ -177,6 +177,19 @@ TEST(ServeCommand, WrongRequestsAreRefusedInOpenAIsForm) {
   EXPECT_EQ(server.client().Options("/v1/models")->get_header_value_count("Access-Control-Allow-Origin"), 0U);
 }
 
+TEST(ServeCommand, ThePageTakesNothingFromElsewhere) {
+  const Served server(kSmall, {.environment = {"KVEVICT_API_KEY=secret"}});
+  const auto page = server.client().Get("/");
+  ASSERT_EQ(page->status, 200);
+  EXPECT_EQ(page->get_header_value("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_NE(page->get_header_value("Content-Security-Policy").find("connect-src 'self'"), std::string::npos);
+  EXPECT_TRUE(page->body.ends_with("</html>\n"));
+  EXPECT_EQ(page->body.find("http"), std::string::npos);
+  EXPECT_EQ(page->body.find("secret"), std::string::npos);
+  EXPECT_EQ(server.get("/v1/models").status, 401);
+  EXPECT_EQ(server.get("/v1/models", "secret").status, 200);
+}
+
 TEST(ServeCommand, KeysKeepConversationsApart) {
   const std::string file = make_work_folder() + "/keys";
   std::ofstream(file) << "one\n\n two \r\n";
