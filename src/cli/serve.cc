@@ -35,7 +35,7 @@ void require_within(const ModelRun& run, const ModelRun& own) {
   throw Error(ErrorCode::kInvalidArgument,
               fmt::format("the strategy {} holds {} tokens, and a conversation of this server may hold {}",
                           to_string(run.policy->spec()), budget ? std::to_string(*budget) : "all", *most),
-              "kvevict.strategy");
+              "strategy");
 }
 
 /// How conversations begin.

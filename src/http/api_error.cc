@@ -1,11 +1,11 @@
 #include "http/api_error.h"
 
-#include <nlohmann/json.hpp>
+#include "http/json_body.h"
 
 namespace kvevict::http {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = JsonReader::Json;
 
 Json text_or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
@@ -16,7 +16,7 @@ Json text_or_null(const std::string& text) {
 std::string ApiError::json() const {
   const Json error = {
       {"message", message}, {"type", type}, {"param", text_or_null(param)}, {"code", text_or_null(code)}};
-  return Json{{"error", error}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text({{"error", error}});
 }
 
 ApiError api_error_of(const Error& error) {

@@ -3,20 +3,17 @@
 #include <fmt/format.h>
 
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <random>
+
+#include "http/json_body.h"
 
 namespace kvevict::http {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+using Json = JsonReader::Json;
 
 std::string event(const Json& json) {
-  return "data: " + text_of(json) + "\n\n";
+  return "data: " + json_text(json) + "\n\n";
 }
 
 const char* finish_reason(const serving::ChatResult& result) {
@@ -63,7 +60,7 @@ std::string completion(const AnswerFrame& frame, const serving::ChatResult& resu
       {"index", 0}, {"message", message}, {"logprobs", nullptr}, {"finish_reason", finish_reason(result)}}});
   json["usage"] = usage(result.answer);
   json["kvevict"] = extension(result.conversation);
-  return text_of(json);
+  return json_text(json);
 }
 
 std::string first_event(const AnswerFrame& frame) {

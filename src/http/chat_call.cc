@@ -21,11 +21,6 @@ std::optional<JsonReader> field(const JsonReader& body, const char* name) {
   return body.has(name) ? std::optional(body.member(name)) : std::nullopt;
 }
 
-bool flag(const JsonReader& body, const char* name) {
-  const auto value = field(body, name);
-  return value && value->boolean();
-}
-
 void read_number(const JsonReader& body, const char* name, double least, double most, double& number) {
   const auto value = field(body, name);
   if (!value) return;

@@ -1,22 +1,16 @@
 // GET /conversations, GET and DELETE /conversations/{id}: an owner's own.
-#include <nlohmann/json.hpp>
-
 #include "http/service.h"
 
 namespace kvevict::http {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = JsonReader::Json;
 using serving::ConversationPool;
 
 Json figures_json(const serving::ConversationFigures& figures) {
   return {{"id", figures.id},         {"strategy", figures.strategy}, {"turns", figures.n_turns},
           {"kept", figures.n_kept},   {"evicted", figures.n_evicted}, {"cells", figures.n_cells},
           {"bytes", figures.kv_bytes}};
-}
-
-void set_json(httplib::Response& response, const Json& json) {
-  response.set_content(json.dump(-1, ' ', false, Json::error_handler_t::replace), kJson);
 }
 
 void set_unknown(httplib::Response& response, const std::string& id) {

@@ -99,6 +99,10 @@ void set_error(httplib::Response& response, const ApiError& error) {
   response.set_content(error.json(), kJson);
 }
 
+void set_json(httplib::Response& response, const JsonReader::Json& json) {
+  response.set_content(json_text(json), kJson);
+}
+
 void add_post(httplib::Server& server, Service& service, const std::string& path,
               void (*handler)(Service&, const httplib::Request&, const std::string& body,
                               httplib::Response&)) {

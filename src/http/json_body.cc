@@ -54,4 +54,12 @@ Json parse_body(std::string_view body) {
   throw Error(ErrorCode::kBadData, "the body is JSON, but no object {…}");
 }
 
+bool flag(const JsonReader& object, const char* name, bool otherwise) {
+  return object.has(name) ? object.member(name).boolean() : otherwise;
+}
+
+std::string json_text(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace kvevict::http

@@ -1,6 +1,5 @@
 #pragma once
 
-// After the standard library and before anything that includes it: what follows is the library's own order.
 #include <httplib.h>
 
 #include <chrono>

@@ -1,6 +1,4 @@
 // GET /, /health, /v1/models, /props, /metrics.
-#include <nlohmann/json.hpp>
-
 #include "http/page.h"
 #include "http/service.h"
 #include "kvevict/version.h"
@@ -8,11 +6,7 @@
 namespace kvevict::http {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-void set_json(httplib::Response& response, const Json& json) {
-  response.set_content(json.dump(-1, ' ', false, Json::error_handler_t::replace), kJson);
-}
+using Json = JsonReader::Json;
 
 Json model_json(const Service& service) {
   const ModelInfo& info = service.served.model->info();

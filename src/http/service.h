@@ -7,6 +7,7 @@
 #include "http/api_error.h"
 #include "http/api_keys.h"
 #include "http/http_server.h"
+#include "http/json_body.h"
 #include "http/metrics.h"
 #include "serving/scheduler.h"
 
@@ -29,6 +30,7 @@ struct Service {
 [[nodiscard]] std::string owner_of(const Service& service, const httplib::Request& request);
 
 void set_error(httplib::Response& response, const ApiError& error);
+void set_json(httplib::Response& response, const JsonReader::Json& json);
 inline constexpr const char* kJson = "application/json";
 
 /// POST /v1/chat/completions.

@@ -1,6 +1,4 @@
 // POST /tokenize, /detokenize, /apply-template.
-#include <nlohmann/json.hpp>
-
 #include "http/chat_messages.h"
 #include "http/json_body.h"
 #include "http/service.h"
@@ -10,22 +8,14 @@ namespace {
 
 using Json = JsonReader::Json;
 
-void set_json(httplib::Response& response, const Json& json) {
-  response.set_content(json.dump(-1, ' ', false, Json::error_handler_t::replace), kJson);
-}
-
-bool flag(const JsonReader& body, const char* name, bool otherwise) {
-  return body.has(name) ? body.member(name).boolean() : otherwise;
-}
-
 void tokenize(Service& service, const httplib::Request&, const std::string& text,
               httplib::Response& response) {
   const Json json = parse_body(text);
   const JsonReader body(json, "");
   const Model& model = *service.served.model;
-  const std::vector<Token> tokens = model.tokenize(
-      body.member("content").text(), flag(body, "add_special", false), flag(body, "parse_special", false));
-  if (!flag(body, "with_pieces", false)) {
+  const std::vector<Token> tokens =
+      model.tokenize(body.member("content").text(), flag(body, "add_special"), flag(body, "parse_special"));
+  if (!flag(body, "with_pieces")) {
     set_json(response, {{"tokens", tokens}});
     return;
   }

@@ -12,8 +12,8 @@ namespace kvevict {
 
 /// A value of a JSON document that knows where it stands, so that a wrong one is named: "file.json,
 /// runs[0].datasets: …". Views the document, which must outlive it. Every reader throws
-/// Error(kBadData), whose field is the place, for a missing field or another type. An empty place is that of a
-/// document without a name: its fields are named by themselves, "runs[0].datasets".
+/// Error(kBadData), whose field is the place, for a missing field or another type. An empty place is that of
+/// a document without a name: its fields are named by themselves, "runs[0].datasets".
 class JsonReader {
  public:
   using Json = nlohmann::ordered_json;
