@@ -46,16 +46,29 @@ class Beginnings {
 
   [[nodiscard]] ModelRun run_for(const std::string& strategy, const std::string& system) const {
     ModelRun own = run_of(flags_.strategy, system);
+    require_storable(own, "strategy");
     if (strategy.empty()) return own;
     StrategyFlags named;
     named.strategy = strategy;
     named.has_auto_sink = flags_.strategy.has_auto_sink;
     ModelRun run = run_of(named, system);
     require_within(run, own);
+    require_storable(run, "kvevict.strategy");
     return run;
   }
 
  private:
+  /// Attention that was recorded cannot be stored.
+  void require_storable(const ModelRun& run, const char* field) const {
+    if (flags_.store.empty() || !run.policy->score_request()) return;
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("the strategy {} chooses by attention, which this server cannot store: choose one "
+                    "that goes by position or keys",
+                    to_string(run.policy->spec())),
+        field);
+  }
+
   [[nodiscard]] ModelRun run_of(const StrategyFlags& strategy, const std::string& system) const {
     return make_run(flags_.engine,
                     chat_strategy(strategy, strategy.specs("sink_recent"), *model_, system, prompt_template_),
@@ -111,7 +124,10 @@ void run_serve(const ServeFlags& flags, bool has_seed) {
        .prompt_template = prompt_template,
        .system = flags.messages.system,
        .keep_reasoning = flags.keep_reasoning == "on",
-       .n_live = static_cast<std::size_t>(flags.n_live)});
+       .n_live = static_cast<std::size_t>(flags.n_live),
+       .store = flags.open_store(*model),
+       .on_store_error =
+           [](const Error& error) { fmt::print(stderr, "kvevict: the store: {}\n", error.what()); }});
   const InterruptGuard interrupt;
   http::HttpServer server({.host = flags.host,
                            .port = flags.port,

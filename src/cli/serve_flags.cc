@@ -8,6 +8,7 @@
 #include "cli/flags.h"
 #include "cli/model_run.h"
 #include "kvevict/error.h"
+#include "kvevict/memory.h"
 
 namespace kvevict::cli {
 namespace {
@@ -34,6 +35,16 @@ void ServeFlags::add_to(CLI::App& app) {
       "ago makes room")
       ->group(group);
   add_count(app, "queue", n_waiting, "Requests that may wait (32); others get HTTP 503")->group(group);
+  add_option(
+      app, "store", store,
+      "Folder that keeps every conversation behind each answer: those that make room rest there and come "
+      "back, also when the server starts again")
+      ->option_text("DIR")
+      ->group(group);
+  add_option(app, "store_limit", store_limit,
+             "Most bytes of stored conversations (20GiB); those used longest ago go")
+      ->option_text("SIZE")
+      ->group(group);
   add_option(app, "api_key_file", key_file,
              "Keys that clients must show, one a line; $KVEVICT_API_KEY is one, too")
       ->option_text("FILE")
@@ -56,12 +67,25 @@ void ServeFlags::validate() const {
   require_range("parallel", n_live, 1, kMostLive);
   require_range("queue", n_waiting, 0, kMostWaiting);
   require_range("drain_seconds", drain_seconds, 0, kLongestDrain);
+  if (!store_limit.empty()) {
+    if (store.empty())
+      throw Error(ErrorCode::kInvalidArgument, "--store_limit is given without a folder: --store names one");
+    (void)parse_bytes(store_limit);
+  }
   if (cors.find_first_of("\r\n") != std::string::npos)
     throw Error(ErrorCode::kInvalidArgument, "--cors has a line break: one origin is needed");
   if (!engine.is_bounded())
     throw Error(
         ErrorCode::kInvalidArgument,
         "--prefill is full: a server's conversations are longer than any window, so bounded is needed");
+}
+
+std::shared_ptr<serving::ConversationStore> ServeFlags::open_store(const Model& model) const {
+  if (store.empty()) return nullptr;
+  return std::make_shared<serving::ConversationStore>(
+      serving::StoreOptions{.folder = store,
+                            .n_most_bytes = parse_bytes(store_limit.empty() ? "20GiB" : store_limit),
+                            .model_sha256 = model.sha256()});
 }
 
 std::vector<std::string> ServeFlags::keys() const {

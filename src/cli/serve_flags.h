@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include "cli/generation_flags.h"
 #include "cli/prompt_flags.h"
 #include "cli/strategy_flags.h"
+#include "serving/conversation_store.h"
 
 namespace kvevict::cli {
 
@@ -20,6 +22,8 @@ struct ServeFlags {
   int port = 8080;
   int n_live = 4;
   int n_waiting = 32;
+  std::string store;        ///< Folder; empty: none.
+  std::string store_limit;  ///< Empty: 20GiB.
   std::string key_file;
   std::string cors;
   int drain_seconds = 30;
@@ -32,6 +36,9 @@ struct ServeFlags {
   /// Of the file and of $KVEVICT_API_KEY; empty if there is neither. Errors: of read_text; kInvalidArgument
   /// for a file without a key.
   [[nodiscard]] std::vector<std::string> keys() const;
+
+  /// The store that was asked for; null if none was. Errors: those of ConversationStore.
+  [[nodiscard]] std::shared_ptr<serving::ConversationStore> open_store(const Model& model) const;
 
   /// Whether only this machine can reach the host.
   [[nodiscard]] bool is_local() const;

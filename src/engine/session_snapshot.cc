@@ -8,14 +8,15 @@
 #include "kvevict/error.h"
 
 namespace kvevict {
-namespace {
-
-constexpr std::int64_t kMostOutputs = 4096;
 
 std::string engine_version() {
   const EngineInfo info = engine_info();
   return fmt::format("llama.cpp {}, ggml {} {}", info.llama_version, info.ggml_version, info.ggml_commit);
 }
+
+namespace {
+
+constexpr std::int64_t kMostOutputs = 4096;
 
 std::string identity_of(const ModelInfo& info) {
   return fmt::format("{} ({}, {} parameters, {} layers, {} tokens in the vocabulary, {} bytes)", info.name,

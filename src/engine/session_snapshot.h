@@ -17,6 +17,9 @@ struct SavedShift {
   std::int64_t delta = 0;
 };
 
+/// Of llama.cpp and ggml, which the format of rows belongs to.
+[[nodiscard]] std::string engine_version();
+
 /// A session at rest: the record, the policy's memory, the logits, and the K and V rows in
 /// llama.cpp's own format. A value: `Session::snapshot` makes it, `Session::restore` reads it.
 struct SessionSnapshot {

@@ -8,14 +8,14 @@ using Json = JsonReader::Json;
 using serving::ConversationPool;
 
 Json figures_json(const serving::ConversationFigures& figures) {
-  return {{"id", figures.id},         {"strategy", figures.strategy}, {"turns", figures.n_turns},
-          {"kept", figures.n_kept},   {"evicted", figures.n_evicted}, {"cells", figures.n_cells},
-          {"bytes", figures.kv_bytes}};
+  return {{"id", figures.id},          {"strategy", figures.strategy}, {"turns", figures.n_turns},
+          {"kept", figures.n_kept},    {"evicted", figures.n_evicted}, {"cells", figures.n_cells},
+          {"bytes", figures.kv_bytes}, {"live", figures.is_live}};
 }
 
 void set_unknown(httplib::Response& response, const std::string& id) {
   set_error(response, {.status = 404,
-                       .message = "there is no live conversation \"" + id + "\"",
+                       .message = "there is no conversation \"" + id + "\"",
                        .code = "conversation_not_found"});
 }
 
@@ -39,6 +39,7 @@ void show(const Service& service, const httplib::Request& request, httplib::Resp
   if (!view) return set_unknown(response, id);
   if (view->is_busy) return set_busy(response, id);
   Json json = figures_json(view->figures);
+  if (!view->figures.is_live) return set_json(response, json);
   Json ranges = Json::array();
   for (const TokenRange& range : view->kept) ranges.push_back({range.begin, range.end});
   json["kept_ranges"] = ranges;

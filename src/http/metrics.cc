@@ -44,6 +44,7 @@ struct Metrics::Impl {
   prometheus::Gauge& waiting = gauge("kvevict_requests_waiting", "Requests in the queue");
   prometheus::Gauge& running = gauge("kvevict_requests_running", "Requests that are answered");
   prometheus::Gauge& live = gauge("kvevict_conversations_live", "Conversations in memory");
+  prometheus::Gauge& resting = gauge("kvevict_conversations_resting", "Conversations in the store alone");
   prometheus::Gauge& kept = gauge("kvevict_tokens_kept", "Tokens in the caches of live conversations");
   prometheus::Gauge& evicted = gauge("kvevict_tokens_evicted", "Tokens that live conversations dropped");
   prometheus::Gauge& bytes = gauge("kvevict_kv_bytes", "Bytes of K and V of live conversations");
@@ -69,16 +70,18 @@ void Metrics::count_answer(const MessagesAnswer& answer, double seconds_first, d
 }
 
 std::string Metrics::text(const serving::SchedulerFigures& queue,
-                          const std::vector<serving::ConversationFigures>& live) {
-  double n_kept = 0, n_evicted = 0, n_bytes = 0;
-  for (const serving::ConversationFigures& one : live) {
+                          const std::vector<serving::ConversationFigures>& conversations) {
+  double n_live = 0, n_kept = 0, n_evicted = 0, n_bytes = 0;
+  for (const serving::ConversationFigures& one : conversations) {
+    n_live += one.is_live ? 1 : 0;
     n_kept += static_cast<double>(one.n_kept);
     n_evicted += static_cast<double>(one.n_evicted);
     n_bytes += static_cast<double>(one.kv_bytes);
   }
   impl_->waiting.Set(static_cast<double>(queue.n_waiting));
   impl_->running.Set(static_cast<double>(queue.n_running));
-  impl_->live.Set(static_cast<double>(live.size()));
+  impl_->live.Set(n_live);
+  impl_->resting.Set(static_cast<double>(conversations.size()) - n_live);
   impl_->kept.Set(n_kept);
   impl_->evicted.Set(n_evicted);
   impl_->bytes.Set(n_bytes);

@@ -22,7 +22,7 @@ class Metrics {
   void count_answer(const MessagesAnswer& answer, double seconds_first, double seconds);
 
   [[nodiscard]] std::string text(const serving::SchedulerFigures& queue,
-                                 const std::vector<serving::ConversationFigures>& live);
+                                 const std::vector<serving::ConversationFigures>& conversations);
 
  private:
   struct Impl;

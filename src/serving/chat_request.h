@@ -26,6 +26,7 @@ struct ConversationFigures {
   std::int64_t n_evicted = 0;
   std::int64_t n_cells = 0;
   std::int64_t kv_bytes = 0;
+  bool is_live = true;  ///< false: it rests in the store, and what it keeps is not known.
 };
 
 struct ChatResult {

@@ -55,6 +55,15 @@ std::string system_of(const ChatRequest& request) {
 
 ConversationPool::ConversationPool(PoolOptions options)
     : options_(std::move(options)), table_(options_.n_live, random_id) {
+  if (options_.store) {
+    for (StoredConversation& one : options_.store->all()) {
+      table_.add_resting({.owner = std::move(one.owner),
+                          .id = std::move(one.id),
+                          .is_named = one.is_named,
+                          .strategy = std::move(one.strategy),
+                          .messages = std::move(one.messages)});
+    }
+  }
   try {
     template_.emplace(*options_.model, options_.prompt_template);
   } catch (const Error& error) {
@@ -108,50 +117,121 @@ ChatResult ConversationPool::answer(const ChatRequest& request,
   }
 }
 
-Conversation& ConversationPool::make_room_for(const ConversationTable::Claim& claim,
-                                              const ChatRequest& request) {
-  if (!claim.is_new) {
-    const std::lock_guard lock(mutex_);
-    return *held_.at(claim.key).chat;
-  }
+std::unique_ptr<Conversation> ConversationPool::begin(const ChatRequest& request) const {
   ModelRun run = options_.run_for(request.strategy, system_of(request));
   run.options.cancel = &is_cancelled_;
   ConversationOptions options{.prompt_template = options_.prompt_template,
                               .keep_reasoning = options_.keep_reasoning,
                               .session = std::move(run.options)};
-  auto chat = std::make_unique<Conversation>(options_.model, std::move(run.policy), std::move(options));
+  return std::make_unique<Conversation>(options_.model, std::move(run.policy), std::move(options));
+}
+
+Conversation& ConversationPool::make_room_for(const ConversationTable::Claim& claim,
+                                              const ChatRequest& request) {
+  if (!claim.is_new && !claim.is_resting) {
+    const std::lock_guard lock(mutex_);
+    return *held_.at(claim.key).chat;
+  }
+  std::unique_ptr<Conversation> chat = begin(request);
+  if (claim.is_resting) load(claim.key, *chat);
   Conversation& made = *chat;
   const std::lock_guard lock(mutex_);
-  held_[claim.key] = {.chat = std::move(chat), .figures = figures_of(made, table_.live().at(claim.key).id)};
+  held_[claim.key] = {.chat = std::move(chat), .figures = figures_of(made, table_.known().at(claim.key).id)};
   return made;
+}
+
+/// What cannot be loaded is taken in anew.
+void ConversationPool::load(Key key, Conversation& chat) {
+  std::string owner, id;
+  {
+    const std::lock_guard lock(mutex_);
+    owner = table_.known().at(key).owner;
+    id = table_.known().at(key).id;
+  }
+  const std::lock_guard lock(store_mutex_);
+  try {
+    if (const auto file = options_.store->file_of(owner, id)) chat.load(*file);
+  } catch (const Error& error) {
+    note_store_error(error);
+  }
+}
+
+void ConversationPool::note_store_error(const Error& error) const {
+  if (options_.on_store_error) options_.on_store_error(error);
+}
+
+/// Stores a conversation as it is now; returns whether it is there.
+bool ConversationPool::keep(Key key, const std::vector<RecordedMessage>& messages) {
+  if (!options_.store) return false;
+  StoredConversation stored{.messages = messages};
+  Conversation* chat = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const KnownConversation& one = table_.known().at(key);
+    stored.owner = one.owner;
+    stored.id = one.id;
+    stored.is_named = one.is_named;
+    stored.strategy = one.strategy;
+    chat = held_.at(key).chat.get();
+  }
+  std::vector<ConversationStore::Name> gone;
+  try {
+    const std::lock_guard lock(store_mutex_);
+    gone = options_.store->put(stored, [&](const std::filesystem::path& file) { chat->save(file); });
+  } catch (const Error& error) {
+    note_store_error(error);
+    return false;
+  }
+  const std::lock_guard lock(mutex_);
+  bool is_there = true;
+  for (const auto& [owner, id] : gone) {
+    const std::optional<Key> other = table_.find(owner, id);
+    if (other == key) is_there = false;
+    if (!other || other == key) continue;
+    if (table_.known().at(*other).is_live) {
+      table_.set_stored(*other, false);
+    } else {
+      table_.forget(*other);
+    }
+  }
+  return is_there;
 }
 
 ChatResult ConversationPool::finish(Key key, MessagesAnswer answer, const ChatRequest& request) {
   std::vector<RecordedMessage> messages = recorded(request.messages, answer.text);
+  const bool is_stored = keep(key, messages);
   const std::lock_guard lock(mutex_);
   table_.release(key, std::move(messages));
+  table_.set_stored(key, is_stored);
   Held& held = held_.at(key);
   held.figures = figures_of(*held.chat, held.figures.id);
   return {.answer = std::move(answer), .conversation = held.figures};
 }
 
-/// Behind an error. A conversation that is forgotten is taken in anew when it comes again.
+/// Behind an error. A conversation that is forgotten comes back as it was stored, or is taken in anew.
 void ConversationPool::give_up(Key key, bool is_forgotten) {
   const std::lock_guard lock(mutex_);
-  if (is_forgotten) {
-    held_.erase(key);
-    table_.forget(key);
-  } else {
-    table_.release(key);
-  }
+  table_.release(key);
+  if (!is_forgotten) return;
+  held_.erase(key);
+  table_.drop(key);
+}
+
+/// REQUIRES: the caller holds the lock.
+ConversationFigures ConversationPool::figures_of_known(Key key, const KnownConversation& one) const {
+  if (const auto held = held_.find(key); held != held_.end()) return held->second.figures;
+  return {.id = one.id,
+          .strategy = one.strategy,
+          .n_turns = std::ranges::count_if(one.messages,
+                                           [](const RecordedMessage& m) { return m.message.role == "user"; }),
+          .is_live = false};
 }
 
 std::vector<ConversationFigures> ConversationPool::list(const std::optional<std::string>& owner) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::pair<std::uint64_t, ConversationFigures>> found;
-  for (const auto& [key, held] : held_) {
-    const LiveConversation& one = table_.live().at(key);
-    if (!owner || one.owner == *owner) found.emplace_back(one.last_use, held.figures);
+  for (const auto& [key, one] : table_.known()) {
+    if (!owner || one.owner == *owner) found.emplace_back(one.last_use, figures_of_known(key, one));
   }
   std::ranges::sort(found, [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<ConversationFigures> all;
@@ -164,26 +244,28 @@ std::optional<ConversationView> ConversationPool::view(const std::string& owner,
   const std::lock_guard lock(mutex_);
   const std::optional<Key> key = table_.find(owner, id);
   if (!key) return std::nullopt;
-  if (table_.live().at(*key).is_claimed) {
-    const auto held = held_.find(*key);
-    return ConversationView{
-        .figures = held == held_.end() ? ConversationFigures{.id = id} : held->second.figures,
-        .is_busy = true};
-  }
-  const Held& held = held_.at(*key);
-  const KeepSet kept = held.chat->session().held();
-  return ConversationView{.figures = held.figures,
-                          .kept = {kept.ranges().begin(), kept.ranges().end()},
-                          .text = held.chat->kept_text()};
+  const KnownConversation& one = table_.known().at(*key);
+  ConversationView view{.figures = figures_of_known(*key, one), .is_busy = one.is_claimed};
+  if (view.is_busy || !view.figures.is_live) return view;
+  const Conversation& chat = *held_.at(*key).chat;
+  const KeepSet kept = chat.session().held();
+  view.kept.assign(kept.ranges().begin(), kept.ranges().end());
+  view.text = chat.kept_text();
+  return view;
 }
 
 ConversationPool::Forgotten ConversationPool::forget(const std::string& owner, const std::string& id) {
-  const std::lock_guard lock(mutex_);
-  const std::optional<Key> key = table_.find(owner, id);
-  if (!key) return Forgotten::kUnknown;
-  if (table_.live().at(*key).is_claimed) return Forgotten::kBusy;
-  held_.erase(*key);
-  table_.forget(*key);
+  {
+    const std::lock_guard lock(mutex_);
+    const std::optional<Key> key = table_.find(owner, id);
+    if (!key) return Forgotten::kUnknown;
+    if (table_.known().at(*key).is_claimed) return Forgotten::kBusy;
+    held_.erase(*key);
+    table_.forget(*key);
+  }
+  if (!options_.store) return Forgotten::kYes;
+  const std::lock_guard lock(store_mutex_);
+  options_.store->remove(owner, id);
   return Forgotten::kYes;
 }
 

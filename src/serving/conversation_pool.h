@@ -13,6 +13,7 @@
 #include "kvevict/error.h"
 #include "runtime/model_run.h"
 #include "serving/answer_backend.h"
+#include "serving/conversation_store.h"
 #include "serving/conversation_table.h"
 
 namespace kvevict::serving {
@@ -26,18 +27,25 @@ struct PoolOptions {
   std::string system{};  ///< In front of a list that brings no system message; may be empty.
   bool keep_reasoning = false;
   std::size_t n_live = 4;  ///< Most conversations in memory; >= 1.
+  /// Where each conversation is kept behind every answer, before it is handed out; null: in memory alone.
+  std::shared_ptr<ConversationStore> store{};
+  /// Called if the store could not keep or give back a conversation, which goes on all the same: from memory,
+  /// or taken in anew. From the thread of `answer`.
+  std::function<void(const Error&)> on_store_error{};
 };
 
-/// A live conversation for whoever asks about it.
+/// A conversation for whoever asks about it.
 struct ConversationView {
   ConversationFigures figures{};
   bool is_busy = false;  ///< Is being answered: what it keeps is not told, and the figures are as before.
+                         ///< Nor is it of one that rests.
   std::vector<TokenRange> kept{};
   std::string text{};  ///< Evicted parts between "[-" and "-]"; long ones are shortened.
 };
 
-/// The live conversations, each with a cache of its own. The one that was used longest ago is forgotten for a
-/// new one; if it comes back, its whole history is taken in again.
+/// The live conversations, each with a cache of its own. The one that was used longest ago makes room for a
+/// new one: it rests in the store, and is loaded from there if it comes back; without a store it is
+/// forgotten, and its whole history is taken in again.
 ///
 /// Thread safety: `answer` one call at a time; the others from any thread.
 class ConversationPool final : public AnswerBackend {
@@ -58,7 +66,7 @@ class ConversationPool final : public AnswerBackend {
 
   [[nodiscard]] std::size_t n_live() const noexcept { return options_.n_live; }
 
-  /// Those of `owner`, or of all; the one that was used last comes first.
+  /// Those of `owner`, or of all, live or at rest; the one that was used last comes first.
   [[nodiscard]] std::vector<ConversationFigures> list(const std::optional<std::string>& owner) const;
 
   /// Nothing if there is none of that owner and id.
@@ -78,6 +86,11 @@ class ConversationPool final : public AnswerBackend {
   [[nodiscard]] const PromptTemplate& usable_template() const;
   [[nodiscard]] Conversation& make_room_for(const ConversationTable::Claim& claim,
                                             const ChatRequest& request);
+  [[nodiscard]] std::unique_ptr<Conversation> begin(const ChatRequest& request) const;
+  void load(Key key, Conversation& chat);
+  [[nodiscard]] bool keep(Key key, const std::vector<RecordedMessage>& messages);
+  void note_store_error(const Error& error) const;
+  [[nodiscard]] ConversationFigures figures_of_known(Key key, const KnownConversation& one) const;
   [[nodiscard]] ChatResult finish(Key key, MessagesAnswer answer, const ChatRequest& request);
   void give_up(Key key, bool is_forgotten);
 
@@ -88,6 +101,7 @@ class ConversationPool final : public AnswerBackend {
   mutable std::mutex mutex_;
   ConversationTable table_;
   std::map<Key, Held> held_;
+  std::mutex store_mutex_;  // of the store; never taken while `mutex_` is held
 };
 
 }  // namespace kvevict::serving

@@ -22,7 +22,7 @@ ConversationTable::Claim ConversationTable::claim(const ChatRequest& request) {
   const std::optional<Key> known =
       request.conversation.empty() ? match(request) : find(request.owner, request.conversation);
   if (!known) return begin(request);
-  LiveConversation& one = live_.at(*known);
+  KnownConversation& one = known_.at(*known);
   if (!request.strategy.empty() && request.strategy != one.strategy) {
     throw Error(ErrorCode::kInvalidArgument,
                 "the conversation \"" + one.id + "\" began with " +
@@ -30,19 +30,22 @@ ConversationTable::Claim ConversationTable::claim(const ChatRequest& request) {
                     ", which it keeps: leave \"strategy\" out, or name another conversation",
                 "strategy");
   }
+  Claim claim{.key = *known, .is_resting = !one.is_live};
   one.is_claimed = true;
+  if (claim.is_resting) claim.dropped = make_room();
+  one.is_live = true;
   one.last_use = ++now_;
-  return {.key = *known};
+  return claim;
 }
 
 void ConversationTable::release(Key key, std::vector<RecordedMessage> messages) {
-  live_.at(key).messages = std::move(messages);
+  known_.at(key).messages = std::move(messages);
   release(key);
 }
 
 std::optional<ConversationTable::Key> ConversationTable::find(const std::string& owner,
                                                               const std::string& id) const {
-  for (const auto& [key, one] : live_) {
+  for (const auto& [key, one] : known_) {
     if (one.owner == owner && one.id == id) return key;
   }
   return std::nullopt;
@@ -54,7 +57,7 @@ std::optional<ConversationTable::Key> ConversationTable::match(const ChatRequest
   const bool begins = request.messages.size() == *n_opening;
   std::optional<Key> best;
   std::tuple<std::size_t, std::size_t, std::uint64_t> best_rank;
-  for (const auto& [key, one] : live_) {
+  for (const auto& [key, one] : known_) {
     if (one.is_named || one.is_claimed || one.owner != request.owner || one.strategy != request.strategy)
       continue;
     const std::size_t n_same = count_same(request.messages, one.messages);
@@ -69,25 +72,46 @@ std::optional<ConversationTable::Key> ConversationTable::match(const ChatRequest
   return best;
 }
 
-ConversationTable::Claim ConversationTable::begin(const ChatRequest& request) {
-  Claim claim{.key = ++n_begun_, .is_new = true};
-  if (live_.size() >= n_live_) {
-    auto oldest = live_.end();
-    for (auto it = live_.begin(); it != live_.end(); ++it) {
-      if (!it->second.is_claimed && (oldest == live_.end() || it->second.last_use < oldest->second.last_use))
-        oldest = it;
-    }
-    claim.dropped = oldest->first;
-    live_.erase(oldest);
+/// Makes room in memory for one more.
+std::optional<ConversationTable::Key> ConversationTable::make_room() {
+  const auto n = std::ranges::count_if(known_, [](const auto& one) { return one.second.is_live; });
+  if (static_cast<std::size_t>(n) < n_live_) return std::nullopt;
+  auto oldest = known_.end();
+  for (auto it = known_.begin(); it != known_.end(); ++it) {
+    const KnownConversation& one = it->second;
+    if (one.is_live && !one.is_claimed && (oldest == known_.end() || one.last_use < oldest->second.last_use))
+      oldest = it;
   }
+  const Key key = oldest->first;
+  drop(key);
+  return key;
+}
+
+void ConversationTable::drop(Key key) {
+  if (known_.at(key).is_stored) {
+    known_.at(key).is_live = false;
+  } else {
+    known_.erase(key);
+  }
+}
+
+ConversationTable::Claim ConversationTable::begin(const ChatRequest& request) {
+  Claim claim{.key = ++n_begun_, .is_new = true, .dropped = make_room()};
   const bool is_named = !request.conversation.empty();
-  live_.emplace(claim.key, LiveConversation{.owner = request.owner,
-                                            .id = is_named ? request.conversation : make_id_(),
-                                            .is_named = is_named,
-                                            .strategy = request.strategy,
-                                            .last_use = ++now_,
-                                            .is_claimed = true});
+  known_.emplace(claim.key, KnownConversation{.owner = request.owner,
+                                              .id = is_named ? request.conversation : make_id_(),
+                                              .is_named = is_named,
+                                              .strategy = request.strategy,
+                                              .last_use = ++now_,
+                                              .is_claimed = true});
   return claim;
+}
+
+void ConversationTable::add_resting(KnownConversation conversation) {
+  conversation.last_use = ++now_;
+  conversation.is_live = false;
+  conversation.is_stored = true;
+  known_.emplace(++n_begun_, std::move(conversation));
 }
 
 }  // namespace kvevict::serving

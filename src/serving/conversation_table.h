@@ -12,8 +12,8 @@
 
 namespace kvevict::serving {
 
-/// A conversation that is live.
-struct LiveConversation {
+/// A conversation that can be gone on with.
+struct KnownConversation {
   std::string owner;
   std::string id;
   bool is_named = false;   ///< The client gave the name: it is found by that alone.
@@ -21,10 +21,12 @@ struct LiveConversation {
   std::vector<RecordedMessage> messages{};
   std::uint64_t last_use = 0;
   bool is_claimed = false;  ///< Is being answered.
+  bool is_live = true;      ///< Its state is in memory.
+  bool is_stored = false;   ///< Its state is in a store.
 };
 
-/// Which conversation a request goes on with. At most `n_live` are remembered; a new one takes the place of
-/// the one that was used longest ago.
+/// Which conversation a request goes on with. At most `n_live` are live; one more takes the place of the one
+/// that was used longest ago, which rests if it is stored, and is forgotten if not.
 ///
 /// Thread safety: one thread at a time.
 class ConversationTable {
@@ -34,7 +36,8 @@ class ConversationTable {
   struct Claim {
     Key key = 0;
     bool is_new = false;
-    std::optional<Key> dropped{};  ///< Whose place a new one took.
+    bool is_resting = false;       ///< It is in the store alone: its state is to be loaded.
+    std::optional<Key> dropped{};  ///< Whose place in memory it took.
   };
 
   /// `make_id` gives a new conversation without a name an id of its own.
@@ -53,22 +56,32 @@ class ConversationTable {
   void release(Key key, std::vector<RecordedMessage> messages);
 
   /// Without any change but that it is no longer claimed.
-  void release(Key key) { live_.at(key).is_claimed = false; }
+  void release(Key key) { known_.at(key).is_claimed = false; }
 
-  void forget(Key key) { live_.erase(key); }
+  /// Whether the state of `key`, as it is in the table, is in the store.
+  void set_stored(Key key, bool is_stored) { known_.at(key).is_stored = is_stored; }
 
-  /// The live conversation of this owner and id.
+  void forget(Key key) { known_.erase(key); }
+
+  /// The state of `key` is no longer in memory: it rests if it is stored, else it is forgotten.
+  void drop(Key key);
+
+  /// A conversation that a store has; it was used later than those that are there.
+  void add_resting(KnownConversation conversation);
+
+  /// The conversation of this owner and id.
   [[nodiscard]] std::optional<Key> find(const std::string& owner, const std::string& id) const;
 
-  [[nodiscard]] const std::map<Key, LiveConversation>& live() const { return live_; }
+  [[nodiscard]] const std::map<Key, KnownConversation>& known() const { return known_; }
 
  private:
   [[nodiscard]] std::optional<Key> match(const ChatRequest& request) const;
   [[nodiscard]] Claim begin(const ChatRequest& request);
+  [[nodiscard]] std::optional<Key> make_room();
 
   std::size_t n_live_;
   std::function<std::string()> make_id_;
-  std::map<Key, LiveConversation> live_{};
+  std::map<Key, KnownConversation> known_{};
   Key n_begun_ = 0;
   std::uint64_t now_ = 0;
 };

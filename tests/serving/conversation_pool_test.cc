@@ -5,6 +5,7 @@
 
 #include "kvevict/error.h"
 #include "support/test_models.h"
+#include "support/work_folder.h"
 
 namespace kvevict::serving {
 namespace {
@@ -104,6 +105,76 @@ TEST(ConversationPoolTest, RefusesBeforeAnythingIsDecoded) {
 TEST(ConversationPoolTest, AModelWithoutATemplateRefusesEachRequest) {
   ConversationPool pool(options_for(1, test::tiny_model_path()));
   EXPECT_THROW(pool.check({.messages = {{"user", "hello"}}}), Error);
+}
+
+/// A turn of a talk: asks, and takes the answer into the history.
+ChatResult turn(ConversationPool& pool, std::vector<ChatMessage>& history, const std::string& message) {
+  history.push_back({"user", message});
+  ChatResult result = ask(pool, {.messages = history});
+  history.push_back({"assistant", result.answer.text});
+  return result;
+}
+
+class StoredPoolTest : public testing::Test {
+ protected:
+  [[nodiscard]] PoolOptions with_store(std::size_t n_live) {
+    PoolOptions options = options_for(n_live);
+    options.store = std::make_shared<ConversationStore>(
+        StoreOptions{.folder = folder_, .n_most_bytes = 1 << 30, .model_sha256 = options.model->sha256()});
+    options.on_store_error = [this](const Error& error) { errors_.emplace_back(error.what()); };
+    return options;
+  }
+
+  std::filesystem::path folder_ = test::make_work_folder();
+  std::vector<std::string> errors_;
+};
+
+TEST_F(StoredPoolTest, AConversationGoesOnBehindARestartAsIfThereWasNone) {
+  const std::vector<std::string> said = {"Tell me of the sea.", "And of the wind.", "And of the sand.",
+                                         "What was first?"};
+  std::vector<ChatMessage> plain, stored;
+  ConversationPool without(options_for(1));
+  for (const std::string& message : said) {
+    const ChatResult wanted = turn(without, plain, message);
+    ConversationPool pool(with_store(1));  // each turn in a process of its own, as it were
+    const ChatResult result = turn(pool, stored, message);
+    EXPECT_EQ(result.answer.text, wanted.answer.text);
+    EXPECT_EQ(result.answer.n_cached, wanted.answer.n_cached);
+    EXPECT_EQ(result.conversation.n_evicted, wanted.conversation.n_evicted);
+    EXPECT_EQ(pool.list(std::nullopt).size(), 1U);
+  }
+  EXPECT_TRUE(errors_.empty());
+}
+
+TEST_F(StoredPoolTest, WhatMakesRoomRestsAndComesBack) {
+  ConversationPool pool(with_store(1));
+  std::vector<ChatMessage> one, two;
+  const ChatResult first = turn(pool, one, "Tell me of the sea.");
+  turn(pool, two, "Somebody else.");
+  const auto all = pool.list(std::nullopt);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_TRUE(all[0].is_live);
+  EXPECT_FALSE(all[1].is_live);
+  EXPECT_EQ(all[1].id, first.conversation.id);
+  EXPECT_EQ(all[1].n_turns, 1);
+  const ChatResult again = turn(pool, one, "And of the wind.");
+  EXPECT_EQ(again.conversation.id, first.conversation.id);
+  EXPECT_GT(again.answer.n_cached, first.answer.n_new);
+  EXPECT_EQ(pool.forget("", first.conversation.id), ConversationPool::Forgotten::kYes);
+  EXPECT_EQ(pool.list(std::nullopt).size(), 1U);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_ / "states"), {}), 1)
+      << "it is gone from the disk, too";
+}
+
+TEST_F(StoredPoolTest, ADamagedStateIsSaidAndTakenInAnew) {
+  std::vector<ChatMessage> history;
+  turn(*std::make_unique<ConversationPool>(with_store(1)), history, "Tell me of the sea.");
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "states"))
+    std::filesystem::resize_file(entry.path(), 1000);
+  ConversationPool pool(with_store(1));
+  EXPECT_EQ(turn(pool, history, "And of the wind.").answer.n_cached, 0);
+  EXPECT_EQ(errors_.size(), 1U);
+  EXPECT_GT(turn(pool, history, "And of the sand.").answer.n_cached, 0);
 }
 
 }  // namespace

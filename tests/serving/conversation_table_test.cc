@@ -114,8 +114,8 @@ TEST_F(ConversationTableTest, TheOneUsedLongestAgoGoesButNoneThatIsClaimed) {
   ASSERT_TRUE(four.dropped);
   EXPECT_EQ(*four.dropped, three.key);
   EXPECT_EQ(*take({.messages = history({"5"})}).dropped, two.key);
-  EXPECT_TRUE(table_.live().contains(one.key));
-  EXPECT_EQ(table_.live().size(), 3U);
+  EXPECT_TRUE(table_.known().contains(one.key));
+  EXPECT_EQ(table_.known().size(), 3U);
 }
 
 TEST_F(ConversationTableTest, WithoutAUsersMessageItIsNew) {
@@ -142,13 +142,13 @@ TEST_F(ConversationTableTest, HoldsForRandomSequences) {
     }
     for (int step = 0; step < 60; ++step) {
       Talk& talk = talks[draw(talks.size())];
-      const bool is_live = talk.key != 0 && table.live().contains(talk.key);
+      const bool is_live = talk.key != 0 && table.known().contains(talk.key);
       const auto claim = table.claim(talk.request);
       EXPECT_EQ(claim.is_new, !is_live);
       if (is_live) {
         EXPECT_EQ(claim.key, talk.key);
       }
-      EXPECT_EQ(table.live().at(claim.key).owner, talk.request.owner);
+      EXPECT_EQ(table.known().at(claim.key).owner, talk.request.owner);
       talk.key = claim.key;
       talk.request.messages.push_back({"assistant", "answer " + std::to_string(step)});
       std::vector<RecordedMessage> said;
