@@ -4,6 +4,7 @@
 /// neither llama.h nor any other header of a third party; what is linked decides what can be called
 /// (docs/embedding.md).
 
+#include "kvevict/answer_draw.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/cached_keys.h"
 #include "kvevict/conversation.h"

@@ -127,6 +127,7 @@ class Session {
   [[nodiscard]] const SessionOptions& options() const noexcept;
 
  private:
+  friend class AnswerDraw;
   struct Impl;
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
