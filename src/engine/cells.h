@@ -14,6 +14,10 @@ namespace kvevict {
 /// All sequences of a context.
 inline constexpr llama_seq_id kAllSequences = -1;
 
+/// Streams of cells: 1 if the sequences of `context` share their cells, else as many as it has sequences,
+/// each with as many cells. Rows of a sequence are handed out and taken as those of a context of it alone.
+[[nodiscard]] int n_streams(const llama_context* context);
+
 /// Removes positions of `sequence`. Errors: kUnsupported if llama.cpp says that it cannot.
 void remove_positions(llama_context* context, llama_seq_id sequence,
                       std::span<const PositionRange> positions);

@@ -6,102 +6,15 @@
 
 #include "base/half_floats.h"
 #include "engine/key_rotator.h"
-#include "engine/model_metadata.h"
-#include "engine/model_traits.h"
+#include "engine/state_writer.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
 namespace {
 
-[[noreturn]] void refuse_state(const std::string& why) {
-  throw Error(ErrorCode::kUnsupported,
-              "the rows of this model's cache cannot be told apart: its state " + why);
-}
-
-/// Reads numbers off the state and refuses one that ends too early. Sizes come from the state itself, which
-/// may be of a file: each is held against the bytes that are left before it is used, so that no sum
-/// overflows.
-class StateReader {
- public:
-  explicit StateReader(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-
-  template <typename T>
-  T read() {
-    T value{};
-    const std::size_t from = skip(sizeof(T));
-    std::memcpy(&value, bytes_.data() + from, sizeof(T));
-    return value;
-  }
-
-  /// Steps over `n` bytes and returns where they begin.
-  std::size_t skip(std::size_t n) {
-    if (n > bytes_.size() - at_) refuse_state("ends too early");
-    const std::size_t from = at_;
-    at_ += n;
-    return from;
-  }
-
-  /// Steps over n x m bytes.
-  std::size_t skip(std::size_t n, std::size_t m) {
-    if (m != 0 && n > (bytes_.size() - at_) / m) refuse_state("ends too early");
-    return skip(n * m);
-  }
-
-  [[nodiscard]] std::size_t at() const { return at_; }
-  [[nodiscard]] bool is_at_end() const { return at_ == bytes_.size(); }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-  std::size_t at_ = 0;
-};
-
-void add_bytes(std::vector<std::uint8_t>& out, std::span<const std::uint8_t> bytes) {
-  const std::size_t at = out.size();
-  out.resize(at + bytes.size());
-  std::copy(bytes.begin(), bytes.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
-}
-
-template <typename T>
-void add(std::vector<std::uint8_t>& out, T value) {
-  const std::size_t at = out.size();
-  out.resize(at + sizeof(T));
-  std::memcpy(out.data() + at, &value, sizeof(T));
-}
-
-constexpr std::uint32_t kMark = 0xaf143cd8;
 constexpr std::size_t kHeadBytes = 3 * sizeof(std::uint32_t);  // mark, sequence, streams
-constexpr std::uint32_t kMostLayers = 4096;
-constexpr std::size_t kCoordinateBytes = 3 * sizeof(std::int32_t);  // x, y, token
-
-/// A cell's position; `coordinates`: where its own lie. Errors: of cells that several sequences share.
-std::int32_t read_cell(StateReader& in, StateForm form, std::size_t* coordinates = nullptr) {
-  const auto position = in.read<std::int32_t>();
-  if (in.read<std::uint32_t>() != 1) refuse_state("has cells of several sequences, or of several positions");
-  const std::size_t at = in.skip(form.has_coordinates ? kCoordinateBytes : 0);
-  if (coordinates != nullptr) *coordinates = at;
-  in.read<std::int32_t>();
-  return position;
-}
 
 }  // namespace
-
-StateForm state_form_of(const llama_model* model) {
-  const llama_rope_type rope = llama_model_rope_type(model);
-  const std::string architecture = metadata_of(model, "general.architecture").value_or("");
-  const auto latent = metadata_of(model, architecture + ".attention.key_length_mla");
-  return {.has_cells = reason_not_evictable(model).empty(),
-          .has_values = !latent || *latent == "0",
-          .has_coordinates = rope == LLAMA_ROPE_TYPE_MROPE || rope == LLAMA_ROPE_TYPE_IMROPE,
-          .has_tail = llama_model_is_hybrid(model),
-          .has_index = has_index(model)};
-}
-
-StateForm form_up_to_keys(StateForm form) {
-  form.ends_at_keys = true;
-  form.has_values = false;
-  form.has_tail = false;
-  return form;
-}
 
 StateRows::StateRows(std::vector<std::uint8_t> bytes, StateForm form)
     : vector_(std::move(bytes)), bytes_(vector_), form_(form) {
@@ -117,45 +30,20 @@ void StateRows::read() {
   const StateForm form = form_;
   if (form.has_index) refuse_state("has an index of its keys");
   StateReader in(bytes_);
-  if (in.read<std::uint32_t>() != kMark) refuse_state("begins with an unknown mark");
+  if (in.read<std::uint32_t>() != kStateMark) refuse_state("begins with an unknown mark");
   in.read<std::int32_t>();
   if (in.read<std::uint32_t>() != 1) refuse_state("has several streams");
   const auto n_cells = in.read<std::uint32_t>();
-  if (n_cells > bytes_.size()) refuse_state("ends too early");  // before room is made for so many
-  for (std::size_t place = 0; place < n_cells; ++place) {
-    std::size_t coordinates = 0;
-    const std::int32_t position = read_cell(in, form, &coordinates);
-    cells_.push_back({position, place, coordinates});
-  }
+  StateCache cache = read_cache(in, form, n_cells);
+  cells_ = std::move(cache.cells);
+  keys_ = std::move(cache.keys);
+  values_ = std::move(cache.values);
+  layers_head_ = cache.layers_head;
+  tail_ = in.at();
   // Slots ascend in positions, cells need not: freed cells are filled with newer tokens.
   std::sort(cells_.begin(), cells_.end(),
-            [](const Cell& a, const Cell& b) { return a.position < b.position; });
-  layers_head_ = in.at();
-  const auto is_transposed = in.read<std::uint32_t>();
-  const auto n_layers = in.read<std::uint32_t>();
-  if (is_transposed > 1 || n_layers == 0 || n_layers > kMostLayers) refuse_state("does not say its layers");
-  const auto read_rows = [&] {
-    Rows rows{.head = in.at(), .n_rows = 1};
-    rows.type = in.read<std::int32_t>();
-    rows.row_bytes = in.read<std::uint64_t>();
-    rows.data = in.skip(rows.row_bytes, n_cells);
-    return rows;
-  };
-  // Without flash attention llama.cpp keeps V transposed: a row is one element of every cell.
-  const auto read_transposed = [&] {
-    Rows rows{.head = in.at()};
-    in.read<std::int32_t>();
-    rows.row_bytes = in.read<std::uint32_t>();
-    rows.n_rows = in.read<std::uint32_t>();
-    rows.data = in.skip(rows.row_bytes * rows.n_rows, n_cells);
-    return rows;
-  };
-  for (std::uint32_t l = 0; l < n_layers; ++l) keys_.push_back(read_rows());
-  tail_ = in.at();
+            [](const StateCell& a, const StateCell& b) { return a.position < b.position; });
   if (form.ends_at_keys) return;
-  for (std::uint32_t l = 0; l < n_layers && form.has_values; ++l)
-    values_.push_back(is_transposed ? read_transposed() : read_rows());
-  tail_ = in.at();
   if (form.has_tail) {
     if (in.read<std::uint32_t>() != 1) refuse_state("has not one fixed state behind its cells");
     if (cells_.empty() || in.read<std::int32_t>() != cells_.back().position)
@@ -169,11 +57,11 @@ void StateRows::read() {
 
 std::vector<std::int64_t> StateRows::positions() const {
   std::vector<std::int64_t> positions;
-  for (const Cell& cell : cells_) positions.push_back(cell.position);
+  for (const StateCell& cell : cells_) positions.push_back(cell.position);
   return positions;
 }
 
-std::vector<std::uint8_t> StateRows::row(const Rows& rows, std::size_t slot) const {
+std::vector<std::uint8_t> StateRows::row(const StateLayer& rows, std::size_t slot) const {
   std::vector<std::uint8_t> out;
   for (std::size_t r = 0; r < rows.n_rows; ++r) {
     const std::size_t from = rows.data + (r * n_cells() + cells_[slot].place) * rows.row_bytes;
@@ -187,7 +75,7 @@ std::vector<std::uint8_t> StateRows::key(std::size_t layer, std::size_t slot) co
 }
 
 void StateRows::key_numbers(std::size_t layer, std::vector<float>& numbers) const {
-  const Rows& rows = keys_[layer];
+  const StateLayer& rows = keys_[layer];
   const auto type = static_cast<ggml_type>(rows.type);
   if (rows.type < 0 || rows.type >= GGML_TYPE_COUNT || ggml_type_size(type) == 0)
     refuse_state("has keys of an unknown type");
@@ -219,7 +107,7 @@ std::vector<std::uint8_t> StateRows::value(std::size_t layer, std::size_t slot) 
   return row(values_[layer], slot);
 }
 
-void StateRows::add_rows(std::vector<std::uint8_t>& out, const Rows& rows,
+void StateRows::add_rows(std::vector<std::uint8_t>& out, const StateLayer& rows,
                          const std::vector<std::int32_t>& source_slots) const {
   add_bytes(out, std::span(bytes_).subspan(rows.head, rows.data - rows.head));
   std::size_t to = out.size();
@@ -310,11 +198,11 @@ std::optional<std::vector<std::int64_t>> positions_of_rows(std::span<const std::
   if (!form.has_cells || form.has_index) return std::nullopt;
   try {
     StateReader in(rows);
-    if (in.read<std::uint32_t>() != kMark) return std::nullopt;
+    if (in.read<std::uint32_t>() != kStateMark) return std::nullopt;
     in.read<std::int32_t>();
     if (in.read<std::uint32_t>() != 1) return std::nullopt;
     const auto n_cells = in.read<std::uint32_t>();
-    for (std::uint32_t i = 0; i < n_cells; ++i) positions.push_back(read_cell(in, form));
+    for (std::uint32_t i = 0; i < n_cells; ++i) positions.push_back(read_cell(in, form, i).position);
   } catch (const Error&) {  // it ends too early, or cells are shared
     return std::nullopt;
   }

@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "engine/layered_map.h"
-#include "engine/llama_handles.h"
 #include "engine/raw_bytes.h"
+#include "engine/state_form.h"
+#include "engine/state_reader.h"
 
 namespace kvevict {
 
@@ -20,21 +21,6 @@ struct StateWithHoles {
   std::vector<std::int64_t> positions;  ///< Of all cells, stand-ins included.
   PositionRange stand_ins;              ///< Positions of the rows that stand in for holes; behind all others.
 };
-
-/// What the session state of a model has beside the cells' positions, keys and values.
-struct StateForm {
-  bool has_cells = true;         ///< Of tokens; a recurrent model has none.
-  bool has_values = true;        ///< V rows; a latent K (MLA) needs none.
-  bool has_coordinates = false;  ///< Of each cell, for models with several positions for each token (M-RoPE).
-  bool has_tail = false;         ///< A state of fixed size behind the cells (hybrid models).
-  bool has_index = false;        ///< A second key of each token: such a state is not taken apart.
-  bool ends_at_keys = false;     ///< What lies behind the keys of the (first) cache is not looked at.
-};
-[[nodiscard]] StateForm state_form_of(const llama_model* model);
-
-/// The form of the state's beginning, up to the keys of its first cache: of all layers but those with a
-/// sliding window, which have a cache of their own behind it.
-[[nodiscard]] StateForm form_up_to_keys(StateForm form);
 
 /// The cells of one sequence as llama.cpp's session state holds them, taken apart. Strict: it refuses what is
 /// not exactly the known form (several streams, an index of the keys, a length that does not add up), so that
@@ -75,28 +61,15 @@ class StateRows {
                                                    const KeyRotator* rotator) const;
 
  private:
-  struct Cell {
-    std::int32_t position;
-    std::size_t place;        // in the state
-    std::size_t coordinates;  // where they lie
-  };
-  struct Rows {
-    std::size_t head = 0;       // where the layer's description begins
-    std::size_t data = 0;       // where its rows begin
-    std::size_t n_rows = 0;     // transposed: elements of a cell; else 1
-    std::size_t row_bytes = 0;  // of a cell; transposed: of an element
-    std::int32_t type = 0;      // ggml's
-  };
-
   friend StateWithHoles with_holes(std::span<const std::uint8_t> rows, StateForm form,
                                    std::span<const TokenRange> occupied);
 
-  [[nodiscard]] std::vector<std::uint8_t> row(const Rows& rows, std::size_t slot) const;
+  [[nodiscard]] std::vector<std::uint8_t> row(const StateLayer& rows, std::size_t slot) const;
   /// `source_slots`: whose coordinates the cells get; below 0 for a stand-in.
   void add_head(std::vector<std::uint8_t>& out, std::span<const std::int64_t> positions,
                 std::span<const std::int32_t> source_slots) const;
   void add_tail(std::vector<std::uint8_t>& out, std::int64_t position) const;
-  void add_rows(std::vector<std::uint8_t>& out, const Rows& rows,
+  void add_rows(std::vector<std::uint8_t>& out, const StateLayer& rows,
                 const std::vector<std::int32_t>& source_slots) const;
 
   void read();
@@ -104,11 +77,11 @@ class StateRows {
   std::vector<std::uint8_t> vector_;  // this or the next one owns the bytes
   RawBytes raw_;
   std::span<const std::uint8_t> bytes_;
-  std::vector<Cell> cells_;  // by slot
+  std::vector<StateCell> cells_;  // by slot
   StateForm form_;
   std::size_t layers_head_ = 0;
   std::size_t tail_ = 0;  // where it begins; the end if there is none
-  std::vector<Rows> keys_, values_;
+  std::vector<StateLayer> keys_, values_;
 };
 
 /// The positions of a state's cells in the order of the cells; nothing for a state that this build does not
