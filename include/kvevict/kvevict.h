@@ -32,6 +32,7 @@
 #include "kvevict/session.h"
 #include "kvevict/session_file.h"
 #include "kvevict/session_options.h"
+#include "kvevict/session_pool.h"
 #include "kvevict/session_stats.h"
 #include "kvevict/simple_evict.h"
 #include "kvevict/strategy_spec.h"

@@ -16,7 +16,7 @@ struct SessionSnapshot;
 
 /// One sequence of tokens in a llama.cpp context, and the policy that decides which of them stay.
 ///
-/// Owner: owns its context, or shares it with the sessions forked from it; shares the model.
+/// Owner: owns its context, or shares it with the sessions forked from it or of its pool; shares the model.
 /// Thread safety: one thread at a time, for all sessions of a context together.
 /// Errors leave the session as it was before the call, unless a member says otherwise.
 class Session {
@@ -47,21 +47,28 @@ class Session {
   /// of earlier batches of this call stay appended, the others are not.
   void append(std::span<const Token> tokens, const AppendOptions& options = {});
 
-  /// Appends `tokens[i]` to `sessions[i]`, with one llama_decode for all sessions that share a
-  /// context. Each session then has its own logits. Errors: as `append`; kInvalidArgument for
-  /// a session that is named twice; nothing is appended in the failing context.
+  /// Appends to each session its tokens, with one llama_decode for all sessions of a context or pool: a token
+  /// of each running answer and a chunk of another's prompt. Each session then has the logits after its last
+  /// token. Sessions of a context that together pass `n_batch` are decoded in several calls, each session's
+  /// tokens in one. Errors: as `append`, and kInvalidArgument for a session that is null or named twice and
+  /// for more than `n_batch` tokens of one: before anything changes; a call that fails leaves its sessions
+  /// and those of later calls without their tokens (but evicted, where a bounded prefill does so first).
+  static void append_each(std::span<const SessionTokens> all);
+
+  /// The same with `tokens[i]` for `sessions[i]`.
   static void append_each(std::span<Session* const> sessions, std::span<const Token> tokens);
 
   /// Evicts in place if `n_upcoming` more tokens would pass the policy's budget (and, packed, the
-  /// decode slack): what `generate` does before every token. Returns whether tokens went.
+  /// decode slack), or the cells of its pool: what `generate` does before every token. Returns whether tokens
+  /// went.
   bool make_room(std::int64_t n_upcoming = 1);
 
   /// Asks the policy for a plan, removes what it drops, and moves the kept cells into a context of the right
   /// size, so that the memory is given back and later tokens attend over the kept tokens only (a context that
-  /// other sessions share is neither moved nor shrunk). A plan that drops nothing changes nothing. Peak: the
-  /// old cells and a copy of the kept rows, then that copy and the new cells. llama.cpp needs a token's
-  /// predecessor in the cache. If the plan drops it (recent_tokens 1, absolute positions), it stays until the
-  /// next token has been written.
+  /// other sessions share, and a pool, is neither moved nor shrunk). A plan that drops nothing changes
+  /// nothing. Peak: the old cells and a copy of the kept rows, then that copy and the new cells. llama.cpp
+  /// needs a token's predecessor in the cache. If the plan drops it (recent_tokens 1, absolute positions), it
+  /// stays until the next token has been written.
   EvictionReport evict(const EvictOptions& options = {});
 
   /// Samples from the logits of the last appended token and goes on from there. The last new
@@ -128,7 +135,9 @@ class Session {
 
  private:
   friend class AnswerDraw;
+  friend class SessionPool;
   struct Impl;
+  struct Batches;
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -90,6 +90,16 @@ struct AppendOptions {
   std::function<void(std::int64_t index, double log_probability)> on_log_probability{};
 };
 
+class Session;
+
+/// Tokens that a session appends in a batch with others (`Session::append_each`).
+struct SessionTokens {
+  Session* session = nullptr;
+  std::span<const Token> tokens;  ///< At most `n_batch`; none: the session is left alone.
+  /// kBounded: evicts before them, as a bounded append does before each chunk; at most `n_chunk` tokens then.
+  PrefillMode prefill = PrefillMode::kFull;
+};
+
 struct EvictOptions {
   /// Prompt tokens that will be appended right after the eviction and that the plan must already
   /// count (they are the newest ones: the plan keeps them).

@@ -16,7 +16,8 @@ struct EvictionReport {
 };
 
 /// Running figures of a session. Bytes are of K and V rows: llama.cpp's allocation. Cells, bytes
-/// and decode calls are those of the context, which forked sessions share.
+/// and decode calls are those of the context, which forked sessions share; in a pool, cells and bytes are of
+/// the session's own part.
 struct SessionStats {
   std::int64_t n_tokens_seen = 0;
   std::int64_t n_tokens_held = 0;       ///< Tokens in the cache now, per layer.

@@ -34,15 +34,25 @@ void CellExecutor::arrange(llama_seq_id sequence, const CellArrangement& arrange
   bytes_copied_ = static_cast<std::int64_t>(rows.bytes().size() + after.size());
   const OnFailure put_back([&] {
     places_.forget();  // the holes are closed then
-    // What llama.cpp began and could not end may have left cells of no sequence: all of them are freed.
-    llama_memory_clear(llama_get_memory(context_), false);
-    put_rows(context_, sequence, rows.bytes());
-    shift_positions(context_, sequence, waiting_shifts_);
+    put_back_rows(sequence, rows.bytes());
   });
   put_rows(context_, sequence, after);
   waiting_shifts_.clear();
   places_.filled(rotated.positions);
   if (scores_ != nullptr) *scores_ = std::move(scores);
+}
+
+void CellExecutor::put_back_rows(llama_seq_id sequence, std::span<const std::uint8_t> rows) {
+  // If the rows do not go back either, nothing may go on from what is there.
+  const OnFailure lose([this] { is_lost_ = true; });
+  if (n_streams(context_) > 1) {  // other sequences are not touched
+    llama_memory_seq_rm(llama_get_memory(context_), sequence, -1, -1);
+  } else {
+    // What llama.cpp began and could not end may have left cells of no sequence: all of them are freed.
+    llama_memory_clear(llama_get_memory(context_), false);
+  }
+  put_rows(context_, sequence, rows);
+  shift_positions(context_, sequence, waiting_shifts_);
 }
 
 void CellExecutor::remove_and_shift(llama_seq_id sequence, const CellChanges& changes) {

@@ -16,8 +16,8 @@ namespace kvevict {
 class KeyRotator;
 
 /// Carries out on llama.cpp's cells what a record says: the one place that does, for a `Session`'s own
-/// context and for a program's context (`LlamaCache`). Decides nothing. Borrows the context. Thread safety:
-/// as the context's.
+/// context and for a program's context (`LlamaCache`). Decides nothing. Borrows the context, or in one whose
+/// sequences have streams of cells of their own one stream of it. Thread safety: as the context's.
 class CellExecutor {
  public:
   /// `places`: known for a context that is empty now and that no one else writes to. `scores`: recorded
@@ -78,6 +78,7 @@ class CellExecutor {
 
  private:
   void arrange(llama_seq_id sequence, const CellArrangement& arrangement, const KeyRotator* rotator);
+  void put_back_rows(llama_seq_id sequence, std::span<const std::uint8_t> rows);
   void remove_and_shift(llama_seq_id sequence, const CellChanges& changes);
 
   llama_context* context_;

@@ -2,8 +2,8 @@
 #include <string>
 
 #include "base/units.h"
-#include "engine/kv_context.h"
 #include "engine/llama_log.h"
+#include "engine/new_context.h"
 #include "kvevict/memory.h"
 
 namespace kvevict {

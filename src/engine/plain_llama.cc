@@ -6,8 +6,8 @@
 
 #include "base/stopwatch.h"
 #include "base/units.h"
-#include "engine/kv_context.h"
 #include "engine/llama_log.h"
+#include "engine/new_context.h"
 #include "kvevict/error.h"
 
 namespace kvevict {

@@ -46,7 +46,7 @@ void Session::append(std::span<const Token> tokens, const AppendOptions& options
 }
 
 bool Session::make_room(std::int64_t n_upcoming) {
-  if (!impl_->context || !impl_->record.outgrows(n_upcoming)) return false;
+  if (!impl_->must_evict(n_upcoming)) return false;
   return impl_->retain(impl_->plan(n_upcoming));
 }
 
@@ -61,7 +61,7 @@ EvictionReport Session::evict(const EvictOptions& options) {
   if (!impl_->context) return report;
   const Stopwatch moving;
   const std::int64_t n_before = record.map().n_held();
-  if (impl_->retain(wanted) && impl_->is_alone()) impl_->context->resize(impl_->cells_needed(options));
+  if (impl_->retain(wanted) && impl_->has_own_context()) impl_->context->resize(impl_->cells_needed(options));
   report.n_removed = n_before - record.map().n_held();
   report.seconds_move = moving.seconds();
   return report;
@@ -97,7 +97,7 @@ const SessionOptions& Session::options() const noexcept {
 }
 
 std::int64_t Session::count_occupied_cells() const {
-  return impl_->context ? impl_->context->count_occupied() : 0;
+  return impl_->context ? impl_->context->count_occupied(impl_->sequence) : 0;
 }
 
 SessionStats Session::stats() const {

@@ -54,16 +54,30 @@ void Session::Impl::ensure_cells(std::int64_t n_tokens_held) {
     return;
   }
   if (model->info().cache_layers.empty()) return;  // a state of fixed size is there already
+  if (is_pooled()) {
+    if (n_tokens_held <= context->n_cells()) return;
+    throw Error(ErrorCode::kInvalidArgument,
+                "this session has room for " + std::to_string(context->n_cells()) +
+                    " tokens in its pool and would hold " + std::to_string(n_tokens_held) +
+                    ": evict or append less, or make the pool with more cells");
+  }
   const std::int64_t n_held = record.map().n_held();
   const std::int64_t n_others =
-      is_alone() ? 0 : context->count_occupied() - n_held;  // shared cells count once
+      has_own_cells() ? 0 : context->count_occupied(sequence) - n_held;  // shared cells count once
   if (context->n_cells() < n_tokens_held + n_others) context->resize(n_tokens_held + n_others);
+}
+
+bool Session::Impl::must_evict(std::int64_t n_upcoming) const {
+  if (!context) return false;
+  if (record.outgrows(n_upcoming)) return true;
+  return is_pooled() && !model->info().cache_layers.empty() &&
+         record.map().n_held() + n_upcoming > context->n_cells();
 }
 
 bool Session::Impl::retain(const KeepPlan& keep) {
   if (!record.drops_tokens(keep)) return false;
   const bool moves_rows = record.shifts_when_dropping() || record.is_arranged_by(keep);
-  if (moves_rows && !is_alone()) move_out(record.map().n_held());
+  if (moves_rows && !has_own_cells()) move_out(record.map().n_held());
   change([&] { return record.retain(keep); });
   return true;
 }
@@ -72,7 +86,7 @@ void Session::Impl::change(const std::function<CellChanges()>& change_record) {
   const OnFailure undo([this, before = record]() mutable { record = std::move(before); });
   const CellChanges changes = change_record();
   if (!context) return;
-  const bool is_shifted = !context->waiting_shifts().empty();
+  const bool is_shifted = !context->waiting_shifts(sequence).empty();
   if (changes.arrangement && (is_shifted || rotates_keys(*changes.arrangement))) require_key_rotator();
   context->carry_out(sequence, changes, key_rotator.get());
 }
@@ -154,7 +168,7 @@ void Session::Impl::require_keys() {
 
 void Session::Impl::pack_if_needed(std::int64_t n_upcoming, std::int64_t n_reserve) {
   if (!record.must_pack(n_upcoming)) return;
-  if (!is_alone()) move_out(record.map().n_held() + n_reserve);
+  if (!has_own_cells()) move_out(record.map().n_held() + n_reserve);
   change([&] { return record.pack(); });
 }
 
@@ -162,7 +176,7 @@ void Session::Impl::move_out(std::int64_t n_cells) {
   auto own = std::make_shared<KvContext>(model, options, std::max(n_cells, record.map().n_held()),
                                          recorded_attention());
   const llama_seq_id own_sequence = own->take_sequence();
-  own->put(own_sequence, context->copy(sequence), context->waiting_shifts());
+  own->put(own_sequence, context->copy(sequence), context->waiting_shifts(sequence));
   if (own->scores() != nullptr && context->scores() != nullptr) own->take_over(*context->scores());
   context->release_sequence(sequence);
   context = std::move(own);
@@ -184,6 +198,14 @@ void Session::Impl::require_windows(std::int64_t n_tokens) const {
                   "again");
 }
 
+void Session::Impl::require_countable(std::int64_t n_tokens) const {
+  const std::int64_t first_position = record.map().next_position();
+  if (first_position + n_tokens <= kMaxTokens) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              "the stream has reached position " + std::to_string(first_position) +
+                  ", the last that llama.cpp can count: use packed or automatic positions");
+}
+
 void Session::Impl::throw_if_cancelled() const {
   if (options.cancel != nullptr && options.cancel->load(std::memory_order_relaxed)) {
     throw Error(ErrorCode::kCancelled, "appending was cancelled");
@@ -194,11 +216,7 @@ void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last,
                                  const OnLogProbability& on_log_probability) {
   const std::int64_t first_position = record.map().next_position();
   const std::int64_t first_index = record.map().n_seen();
-  if (first_position + static_cast<std::int64_t>(tokens.size()) > kMaxTokens) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "the stream has reached position " + std::to_string(first_position) +
-                    ", the last that llama.cpp can count: use packed or automatic positions");
-  }
+  require_countable(static_cast<std::int64_t>(tokens.size()));
   std::vector<BatchToken> batch;
   for (const Token token : tokens) {
     batch.push_back({token, first_position + static_cast<std::int64_t>(batch.size()), sequence,
@@ -229,8 +247,15 @@ void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability
   require_positions(static_cast<std::int64_t>(tokens.size()));
   // Again after what a bounded append evicted: a fork frees no cell that another session holds.
   ensure_cells(record.map().n_held() + static_cast<std::int64_t>(tokens.size()));
-  if (on_log_probability) context->ensure_outputs(std::min(kScoredTokens, context->n_batch()));
-  const int n_most = on_log_probability ? std::min(kScoredTokens, context->n_batch()) : context->n_batch();
+  int n_most = context->n_batch();
+  if (on_log_probability) {
+    n_most = std::min(kScoredTokens, n_most);
+    if (is_pooled()) {
+      n_most = std::min(n_most, context->n_outputs());  // a pool keeps the room that it has
+    } else {
+      context->ensure_outputs(n_most);
+    }
+  }
   // Where the last queries alone are recorded, they are batches of their own, and those before cost nothing.
   const std::optional<ScoreRequest> recorded = recorded_attention();
   const auto n_recorded = static_cast<std::size_t>(recorded ? recorded->n_last_queries : 0);
@@ -252,10 +277,12 @@ std::int64_t Session::Impl::cells_for_bounded(std::int64_t n_tokens, const Appen
   const Policy& policy = this->policy();
   const std::int64_t n_trained = context_limit(*model);
   const std::int64_t n_now = record.map().n_held() + n_tokens;
+  // A pool's cells are there: what this call holds must fit, not what may come.
+  const std::optional<std::int64_t> n_to_come = is_pooled() ? 0 : append.n_to_come;
   const std::optional<std::int64_t> budget = policy.budget_tokens(record.streaming_state());
   if (!budget) {
     if (!model->info().cache_layers.empty()) require_bound(policy, model->info().n_cache_layers());
-    const std::int64_t n_all = n_now + append.n_to_come.value_or(0);
+    const std::int64_t n_all = n_now + n_to_come.value_or(0);
     return n_trained > 0 ? std::min(n_all, std::max(n_now, n_trained)) : n_all;
   }
   const std::int64_t n_bound = cells_in_stream(*budget, options.n_chunk, record.slack());
@@ -266,24 +293,27 @@ std::int64_t Session::Impl::cells_for_bounded(std::int64_t n_tokens, const Appen
                     std::to_string(n_trained) + " that " + model->info().name +
                     " was trained on: lower the budget or the chunk");
   }
-  return append.n_to_come ? std::min(n_bound, n_now + *append.n_to_come) : n_bound;
+  return n_to_come ? std::min(n_bound, n_now + *n_to_come) : n_bound;
+}
+
+void Session::Impl::begin_chunk(std::int64_t n_tokens) {
+  const Policy& policy = this->policy();
+  record.begin_stream();
+  if (policy.looks_into_cache()) {
+    retain(plan(0));
+  } else {
+    retain(keep_before_chunk(policy, record.state(), record.held(), record.map().n_seen()));
+  }
+  pack_if_needed(n_tokens, std::max<std::int64_t>(options.n_chunk, record.slack()));
 }
 
 void Session::Impl::append_bounded(std::span<const Token> tokens, const AppendOptions& append) {
-  const Policy& policy = this->policy();
-  const std::int64_t n_spare = std::max<std::int64_t>(options.n_chunk, record.slack());
   const std::int64_t n_cells = cells_for_bounded(static_cast<std::int64_t>(tokens.size()), append);
   require_positions(static_cast<std::int64_t>(tokens.size()));
   ensure_cells(n_cells);
-  record.begin_stream();
   for (std::size_t from = 0; from < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));
-    if (policy.looks_into_cache()) {
-      retain(plan(0));
-    } else {
-      retain(keep_before_chunk(policy, record.state(), record.held(), record.map().n_seen()));
-    }
-    pack_if_needed(static_cast<std::int64_t>(n), n_spare);
+    begin_chunk(static_cast<std::int64_t>(n));
     decode(tokens.subspan(from, n), append.on_log_probability);
     from += n;
   }

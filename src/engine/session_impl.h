@@ -31,11 +31,21 @@ struct KVEVICT_PRIVATE Session::Impl {
   std::shared_ptr<const KeyForm> key_form;  // empty unless the policy asks for keys without rotation
   std::vector<float> logits;
 
-  [[nodiscard]] bool is_alone() const { return context->n_sequences_in_use() == 1; }
+  /// Whether the session lives in a pool, in cells of its own that never move or grow.
+  [[nodiscard]] bool is_pooled() const { return context && context->has_streams(); }
+
+  /// Whether no other session shares its cells.
+  [[nodiscard]] bool has_own_cells() const { return is_pooled() || context->n_sequences_in_use() == 1; }
+
+  /// Whether the context is there for this session alone, to be moved and sized as it needs.
+  [[nodiscard]] bool has_own_context() const { return !is_pooled() && has_own_cells(); }
 
   /// Makes sure that the session may come to hold `n_tokens_held` tokens. Errors: as
   /// `Session::reserve`.
   void ensure_cells(std::int64_t n_tokens_held);
+
+  /// Whether `n_upcoming` more tokens need an eviction: by the policy's budget, or the cells of a pool.
+  [[nodiscard]] bool must_evict(std::int64_t n_upcoming) const;
 
   [[nodiscard]] const Policy& policy() const noexcept { return record.policy(); }
 
@@ -72,12 +82,19 @@ struct KVEVICT_PRIVATE Session::Impl {
   /// Moves to a context of its own of `n_cells` cells.
   void move_out(std::int64_t n_cells);
 
+  /// Takes over what was saved, into a new context or the sequence that the session has. Errors: as
+  /// `Session::restore`.
+  void restore(const SessionSnapshot& snapshot);
+
   /// Errors: as `require_trained_positions`, for `n_tokens` more tokens.
   void require_positions(std::int64_t n_tokens) const;
 
   /// Refuses to go back to `n_tokens` tokens if windows no longer hold what comes before. Errors:
   /// kUnsupported.
   void require_windows(std::int64_t n_tokens) const;
+
+  /// Errors: kInvalidArgument if `n_tokens` more would pass the last position that llama.cpp can count.
+  void require_countable(std::int64_t n_tokens) const;
 
   void throw_if_cancelled() const;
 
@@ -86,6 +103,9 @@ struct KVEVICT_PRIVATE Session::Impl {
   void decode(std::span<const Token> tokens, const OnLogProbability& on_log_probability);
 
   void append_bounded(std::span<const Token> tokens, const AppendOptions& append);
+
+  /// What a bounded append does before each of its chunks: evicts, so that `n_tokens` fit.
+  void begin_chunk(std::int64_t n_tokens);
 
   /// Cells that are needed to append `tokens` bounded. Errors: as `append_bounded`.
   [[nodiscard]] std::int64_t cells_for_bounded(std::int64_t n_tokens, const AppendOptions& append) const;

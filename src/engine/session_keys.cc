@@ -89,7 +89,8 @@ const KeyRotator::Turns& SessionKeys::turns_of(std::size_t map_number, const Cac
   back.reserve(static_cast<std::size_t>(map.n_held()));
   for (const HeldRun& run : map.runs()) {
     for (std::int64_t i = 0; i < run.indices.count(); ++i) {
-      const std::int64_t position = position_before(run.first_position + i, context_.waiting_shifts());
+      const std::int64_t position =
+          position_before(run.first_position + i, context_.waiting_shifts(sequence_));
       back.push_back(static_cast<std::int32_t>(-position));
     }
   }

@@ -96,15 +96,16 @@ SessionSnapshot Session::snapshot() {
   if (impl_->context) {
     KvContext& context = *impl_->context;
     snapshot.cells = context.copy(impl_->sequence);
-    if (impl_->is_alone()) {
-      snapshot.occupied = context.occupied_cells(snapshot.cells);
+    if (impl_->has_own_cells()) {
+      snapshot.occupied = context.occupied_cells(impl_->sequence, snapshot.cells);
       // Cells whose places are not known are moved together here, as they will be when they are loaded: so
-      // that both go on alike from now on, if not as a session that was never saved.
-      if (snapshot.occupied.empty() && !snapshot.cells.empty()) context.close_holes();
+      // that both go on alike from now on, if not as a session that was never saved. A pool moves nothing.
+      const bool is_unknown = snapshot.occupied.empty() && !snapshot.cells.empty();
+      if (is_unknown && !impl_->is_pooled()) context.close_holes();
     }
     snapshot.n_cells = context.n_cells();
-    snapshot.n_outputs = context.n_outputs();
-    const auto waiting = impl_->context->waiting_shifts();
+    snapshot.n_outputs = impl_->is_pooled() ? 1 : context.n_outputs();  // a pool has them for all sessions
+    const auto waiting = context.waiting_shifts(impl_->sequence);
     snapshot.waiting_shifts.clear();
     for (const PositionShift& s : waiting)
       snapshot.waiting_shifts.push_back({s.positions.begin, s.positions.end, s.delta});
@@ -115,27 +116,38 @@ SessionSnapshot Session::snapshot() {
 Session Session::restore(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                          const SessionOptions& options, const SessionSnapshot& snapshot) {
   Session session(std::move(model), std::move(policy), options);
-  Impl& impl = *session.impl_;
-  require_fitting(*impl.model, impl.policy(), impl.options, snapshot);
-  restore_record(impl.record, snapshot);
-  impl.logits = snapshot.logits;
-  const std::int64_t n_held = impl.record.map().n_held();
-  if (n_held == 0) return session;
+  session.impl_->restore(snapshot);
+  return session;
+}
+
+void Session::Impl::restore(const SessionSnapshot& snapshot) {
+  require_fitting(*model, policy(), options, snapshot);
+  restore_record(record, snapshot);
+  logits = snapshot.logits;
+  const std::int64_t n_held = record.map().n_held();
+  if (n_held == 0) return;
   if (snapshot.n_cells < n_held || snapshot.n_cells > kMaxTokens || snapshot.n_outputs > kMostOutputs)
     throw Error(ErrorCode::kBadData, "the saved session's context has another size than its cells need");
-  impl.context = std::make_shared<KvContext>(impl.model, impl.options, snapshot.n_cells, std::nullopt,
-                                             static_cast<int>(snapshot.n_outputs));
-  impl.sequence = impl.context->take_sequence();
+  if (context) {
+    ensure_cells(n_held);
+  } else {
+    context = std::make_shared<KvContext>(model, options, snapshot.n_cells, std::nullopt,
+                                          static_cast<int>(snapshot.n_outputs));
+    sequence = context->take_sequence();
+  }
   std::vector<PositionShift> shifts;
   for (const SavedShift& s : snapshot.waiting_shifts) shifts.push_back({{s.begin, s.end}, s.delta});
-  impl.context->put_into(impl.sequence, snapshot.cells, snapshot.occupied, shifts);
-  const bool has_cells = !impl.model->info().cache_layers.empty();
-  if (has_cells && impl.context->count_occupied() != n_held) {
-    throw Error(ErrorCode::kBadData,
-                fmt::format("the saved session's record says {} tokens, its cells hold {}", n_held,
-                            impl.context->count_occupied()));
+  const bool is_within = snapshot.occupied.empty() || snapshot.occupied.back().end <= context->n_cells();
+  if (is_pooled() && !is_within) {  // of a larger context: the holes are closed
+    context->put(sequence, snapshot.cells, shifts);
+  } else {
+    context->put_into(sequence, snapshot.cells, snapshot.occupied, shifts);
   }
-  return session;
+  const std::int64_t n_found = context->count_occupied(sequence);
+  if (!model->info().cache_layers.empty() && n_found != n_held) {
+    throw Error(ErrorCode::kBadData,
+                fmt::format("the saved session's record says {} tokens, its cells hold {}", n_held, n_found));
+  }
 }
 
 }  // namespace kvevict

@@ -6,7 +6,7 @@
 
 #include "base/environment.h"
 #include "base/processors.h"
-#include "engine/kv_context.h"
+#include "engine/new_context.h"
 #include "kvevict/error.h"
 #include "kvevict/session.h"
 #include "support/test_models.h"
