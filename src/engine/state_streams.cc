@@ -11,9 +11,11 @@ namespace {
 constexpr std::size_t kWord = sizeof(std::uint32_t);
 constexpr std::size_t kBeforeStreams = 2 * kWord;  // the mark and the sequence
 
-/// Behind the mark and the sequence: one cache, or two (of the layers with a window, behind the others).
+/// Most caches behind the mark and the sequence: two, if layers with a window may have one of their own
+/// behind the others. Not each model that names a window has it, least of all one with a fixed state: where
+/// both come together, the rest stays as it is, and a pool refuses the model.
 int n_caches(StateForm form) {
-  return form.has_windows && !form.ends_at_keys ? 2 : 1;
+  return form.has_windows && !form.has_tail && !form.ends_at_keys ? 2 : 1;
 }
 
 StateReader behind_sequence(std::span<const std::uint8_t> state) {
@@ -67,7 +69,7 @@ void take_out(std::vector<std::uint8_t>& state, const Places& places) {
 std::vector<std::uint8_t> as_of_one_stream(std::vector<std::uint8_t> state, StateForm form, int n_streams) {
   StateReader in = behind_sequence(state);
   Places empty;
-  for (int cache = 0; cache < n_caches(form); ++cache) {
+  for (int cache = 0; cache < n_caches(form) && !in.is_at_end(); ++cache) {
     const std::size_t at = in.at();
     find_empty_streams(in, form, n_streams, empty);
     const std::uint32_t one = 1;
@@ -83,7 +85,7 @@ std::vector<std::uint8_t> as_of_streams(std::span<const std::uint8_t> state, Sta
   std::vector<std::uint8_t> out;
   out.reserve(state.size() + static_cast<std::size_t>(n_streams * n_caches(form)) * kWord);
   add_bytes(out, state.first(kBeforeStreams));
-  for (int cache = 0; cache < n_caches(form); ++cache) {
+  for (int cache = 0; cache < n_caches(form) && !in.is_at_end(); ++cache) {
     require_streams(in, 1);
     add(out, static_cast<std::uint32_t>(n_streams));
     const auto n_cells = in.read<std::uint32_t>();

@@ -48,13 +48,13 @@ Bytes state_of(std::uint32_t n_streams, std::uint32_t stream, int n_caches) {
       if (s == stream) add_cells(state);
     }
   }
-  add_bytes(state, Bytes{42, 43});  // what lies behind them stays
+  if (n_caches == 1) add_bytes(state, Bytes{42, 43});  // what lies behind it stays
   return state;
 }
 
 TEST(StateStreams, AStateGoesFromEachStreamToThatOfASequenceAloneAndBack) {
   for (const bool has_windows : {false, true}) {
-    const StateForm form{.has_windows = has_windows, .has_tail = true};
+    const StateForm form{.has_windows = has_windows, .has_tail = !has_windows};
     const int n_caches = has_windows ? 2 : 1;
     const Bytes of_one = state_of(1, 0, n_caches);
     for (const std::uint32_t stream : {0U, 1U, 3U}) {
