@@ -23,6 +23,7 @@ COLUMNS = {
                      "stands, and what is kept gives llama.cpp's logits without the others")),
     "fork": ("fork", "two sessions go on from one prompt, each with the logits that it has alone"),
     "snapshot": ("snapshot", "a session that is saved and restored goes on with the same logits, before an eviction and after one"),
+    "pool": ("pool", "three sessions of a pool, decoded in one batch, one of them evicted and moved to another place, with the logits of each alone"),
 }
 
 KINDS = (

@@ -10,6 +10,7 @@
 #include "archs/keys.h"
 #include "archs/layers.h"
 #include "archs/packed.h"
+#include "archs/pool.h"
 #include "archs/reference.h"
 #include "archs/scores.h"
 #include "kvevict/error.h"
@@ -116,15 +117,16 @@ void check_snapshot(const ModelPtr& model, LargestDifference& difference) {
   }
 }
 
-constexpr std::array<Column, 9> kColumns{{{"full", check_full},
-                                          {"one_shot", check_one_shot},
-                                          {"bounded", check_bounded},
-                                          {"packed", check_packed},
-                                          {"ladder", check_layers},
-                                          {"scores", check_scores},
-                                          {"keys", check_keys},
-                                          {"fork", check_fork},
-                                          {"snapshot", check_snapshot}}};
+constexpr std::array<Column, 10> kColumns{{{"full", check_full},
+                                           {"one_shot", check_one_shot},
+                                           {"bounded", check_bounded},
+                                           {"packed", check_packed},
+                                           {"ladder", check_layers},
+                                           {"scores", check_scores},
+                                           {"keys", check_keys},
+                                           {"fork", check_fork},
+                                           {"snapshot", check_snapshot},
+                                           {"pool", check_pool}}};
 
 }  // namespace
 
