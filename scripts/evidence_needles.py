@@ -13,7 +13,7 @@ TEXTS = ["debian-reference.txt", "jargon.txt"]  # of perplexity
 FRACTIONS = [4, 8]  # kept: one fourth, one eighth of the prompt
 CASES = {1024: 5, 1792: 5}  # prompt tokens: texts of four needles; 40 cases
 PASSKEYS = {1024: 4, 1792: 4}  # prompt tokens: keys at each of the five depths; 40 cases
-KINDS = ["codes", "birthplaces", "passkey"]
+KINDS = ["codes", "birthplaces", "passkey", "passkey in filler"]
 ORDERS = {"before": "known", "after": "not seen"}
 SINK, RECENT = 4, 64
 ONE_SHOT = {"tokens": 1024, "window": 256, "passages": 6}
@@ -73,7 +73,7 @@ def chosen_rows():
 
 
 def slug(text):
-    return text.replace(":", "-").replace("=", "")
+    return text.replace(":", "-").replace("=", "").replace(" ", "_")
 
 
 def write_prose(path):
@@ -93,7 +93,7 @@ class Needles:
         self.folder, self.model = folder, model
 
     def path(self, kind, order, length, row):
-        return self.folder / f"needle-{kind}-{order}-{length}-{'shared' if row.shares else slug(row.label)}.json"
+        return self.folder / f"needle-{slug(kind)}-{order}-{length}-{'shared' if row.shares else slug(row.label)}.json"
 
     @staticmethod
     def specs(length, row):
@@ -102,7 +102,8 @@ class Needles:
     def parts(self, orders=tuple(ORDERS), kinds=tuple(KINDS)):
         for order in orders:
             for kind in kinds:
-                for length, n_keys in (PASSKEYS if kind == "passkey" else CASES).items():
+                is_passkey = kind.startswith("passkey")
+                for length, n_keys in (PASSKEYS if is_passkey else CASES).items():
                     rows_here = chosen_rows()
                     shared = [r for r in rows_here if r.shares]
                     for rows in ([shared] if shared else []) + [[r] for r in rows_here if not r.shares]:
@@ -110,15 +111,15 @@ class Needles:
                         if is_complete(out):
                             continue
                         strategies = ",".join(s for r in rows for s in self.specs(length, r))
-                        yield ["needle", *self.model, "--needles", kind, "--question", order, "--lengths", length, "--keys", n_keys,
-                               "--seed", length, "--text", self.folder / PROSE,
-                               *(["--depths", "10,30,50,70,90"] if kind == "passkey" else []), "--positions", "absolute",
+                        yield ["needle", *self.model, "--needles", kind.split()[0], "--question", order, "--lengths", length, "--keys", n_keys,
+                               "--seed", length, *([] if kind == "passkey in filler" else ["--text", self.folder / PROSE]),
+                               *(["--depths", "10,30,50,70,90"] if is_passkey else []), "--positions", "absolute",
                                "--decode_slack", 1, "--strategies", strategies, "--output", out]
 
     def found(self, kind, order, fraction, row):
         """Of each case whether it was found, or nothing if a part is missing."""
         cases = []
-        for length in PASSKEYS if kind == "passkey" else CASES:
+        for length in PASSKEYS if kind.startswith("passkey") else CASES:
             path = self.path(kind, order, length, row)
             if not is_complete(path):
                 return None
@@ -189,7 +190,7 @@ class Perplexity:
         return row.spec(*self.settings[setting])
 
     def path(self, setting, text, row):
-        return self.folder / f"perplexity-{slug(setting).replace(' ', '_').replace(',', '')}-{text[:-4]}-{slug(self.spec(setting, row))}.json"
+        return self.folder / f"perplexity-{slug(setting).replace(',', '')}-{text[:-4]}-{slug(self.spec(setting, row))}.json"
 
     def parts(self):
         begun = set()
@@ -231,21 +232,22 @@ class Perplexity:
 
 
 def lines(folder, model, model_name):
-    needles, perplexity = Needles(folder, model), Perplexity(folder, model)
+    needles = Needles(folder, model)
     n_cases = 4 * sum(CASES.values())
     yield f"## {model_name}"
     yield ""
     yield (f"Needles in passages of the demo question sets' documents ([questions.md](questions.md)): prompts of "
            f"{' and '.join(map(str, CASES))} tokens, {n_cases} cases a cell (of passkeys {5 * sum(PASSKEYS.values())}). Sink {SINK}, recent window {RECENT}, absolute positions; every "
            "strategy but `full` keeps the same number of tokens (what whole blocks of `sink_recent_uniform` leave goes to its recent "
-           "window). *Known*: the question is in the prompt when tokens are evicted; *not seen*: it comes afterwards, on top of the "
+           "window). *In filler*: between one sentence, again and again. *Known*: the question is in the prompt when tokens are evicted; *not seen*: it comes afterwards, on top of the "
            "budget. Found of asked, in brackets Wilson's 95 % interval in percent; differences are paired, with bootstrap intervals.")
     for fraction in FRACTIONS:
         yield ""
         yield from needle_table(needles, fraction)
-    if model:
-        return
-    yield ""
+
+
+def perplexity_lines(folder):
+    perplexity = Perplexity(folder, [])
     yield "### Perplexity"
     yield ""
     yield (f"One eviction: {ONE_SHOT['passages']} passages of each text, of {ONE_SHOT['tokens']} tokens, of which one fourth is kept, half of "
@@ -264,7 +266,7 @@ def ordered_parts(folder, model):
     if not model:
         yield from Perplexity(folder, model).parts()
     yield from needles.parts(orders=["before"], kinds=["birthplaces"])
-    yield from needles.parts(kinds=["passkey"])
+    yield from needles.parts(kinds=["passkey", "passkey in filler"])
 
 
 def run_missing(folder, model):
@@ -273,9 +275,16 @@ def run_missing(folder, model):
 
 
 def write(folder, model, model_name):
-    """The part of the page for one model; the others stay."""
-    begin, end = f"<!-- begin: {model_name} (generated) -->", f"<!-- end: {model_name} -->"
-    text = "\n".join([begin, *lines(folder, model, model_name), end])
+    """The parts of the page for one model; the others stay, and so do perplexities until all of them are there."""
+    text = write_part(model_name, lines(folder, model, model_name))
+    if not model and not any(Perplexity(folder, model).parts()):
+        text += "\n" + write_part(f"{model_name}, perplexity", perplexity_lines(folder))
+    return text
+
+
+def write_part(name, lines_of_part):
+    begin, end = f"<!-- begin: {name} (generated) -->", f"<!-- end: {name} -->"
+    text = "\n".join([begin, *lines_of_part, end])
     page = DOC.read_text() if DOC.exists() else "# Evidence\n\nMade by `scripts/evidence.py`.\n"
     if begin not in page:
         page = page.rstrip("\n") + f"\n\n{begin}\n{end}\n"
