@@ -23,13 +23,13 @@ void require_between(const char* what, std::int64_t value, std::int64_t most) {
       what == std::string("sessions") ? "n_sessions" : "n_cells");
 }
 
-void require_sound(const PoolSize& size) {
+void require_plain(const PoolSize& size) {
   require_between("sessions", size.n_sessions, kMaxSequences);
   // llama.cpp counts the cells of a context in 32 bits.
   require_between("cells for each session", size.n_cells, kMaxTokens / size.n_sessions - kCellPadding);
 }
 
-void require_sound(const SessionOptions& options) {
+void require_plain(const SessionOptions& options) {
   if (options.n_sequences != 1) {
     throw Error(
         ErrorCode::kInvalidArgument,
@@ -108,7 +108,7 @@ SessionOptions of_context(SessionOptions options) {
 }  // namespace
 
 std::int64_t pool_kv_bytes(const Model& model, const SessionOptions& options, const PoolSize& size) {
-  require_sound(size);
+  require_plain(size);
   return kv_bytes_of(model, options, padded_cells(size.n_cells)) * size.n_sessions;
 }
 
@@ -122,8 +122,8 @@ struct KVEVICT_PRIVATE SessionPool::Impl {
 SessionPool::SessionPool(std::shared_ptr<const Model> model, const SessionOptions& options,
                          const PoolSize& size) {
   if (!model) throw Error(ErrorCode::kInvalidArgument, "a pool needs a model");
-  require_sound(size);
-  require_sound(options);
+  require_plain(size);
+  require_plain(options);
   const SessionOptions resolved = of_context(resolved_options(*model, *make_policy("full"), options));
   require_apart(model, resolved);
   auto context = std::make_shared<KvContext>(model, resolved, size.n_cells, std::nullopt, 0, size.n_sessions);
