@@ -23,7 +23,7 @@ void require_between(const char* what, std::int64_t value, std::int64_t most) {
       what == std::string("sessions") ? "n_sessions" : "n_cells");
 }
 
-void require_plain(const PoolSize& size) {
+void require_size(const PoolSize& size) {
   require_between("sessions", size.n_sessions, kMaxSequences);
   // llama.cpp counts the cells of a context in 32 bits.
   require_between("cells for each session", size.n_cells, kMaxTokens / size.n_sessions - kCellPadding);
@@ -108,7 +108,7 @@ SessionOptions of_context(SessionOptions options) {
 }  // namespace
 
 std::int64_t pool_kv_bytes(const Model& model, const SessionOptions& options, const PoolSize& size) {
-  require_plain(size);
+  require_size(size);
   return kv_bytes_of(model, options, padded_cells(size.n_cells)) * size.n_sessions;
 }
 
@@ -122,7 +122,7 @@ struct KVEVICT_PRIVATE SessionPool::Impl {
 SessionPool::SessionPool(std::shared_ptr<const Model> model, const SessionOptions& options,
                          const PoolSize& size) {
   if (!model) throw Error(ErrorCode::kInvalidArgument, "a pool needs a model");
-  require_plain(size);
+  require_size(size);
   require_plain(options);
   const SessionOptions resolved = of_context(resolved_options(*model, *make_policy("full"), options));
   require_apart(model, resolved);
