@@ -22,7 +22,7 @@ COLUMNS = {
     "keys": ("keys", ("keydiff: the keys of the first layer, without the rotation of their positions, are the same wherever a token "
                      "stands, and what is kept gives llama.cpp's logits without the others")),
     "fork": ("fork", "two sessions go on from one prompt, each with the logits that it has alone"),
-    "snapshot": ("snapshot", "a session that is saved and restored goes on with the same logits, before an eviction and after one"),
+    "saved": ("saved", "a session that is saved and restored goes on with the same logits, before an eviction and after one"),
     "pool": ("pool", "three sessions of a pool, decoded in one batch, one of them evicted and moved to another place, with the logits of each alone"),
 }
 

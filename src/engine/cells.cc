@@ -99,7 +99,7 @@ std::vector<std::uint8_t> copy_rows(llama_context* context, llama_seq_id sequenc
 RawBytes copy_keys(llama_context* context, llama_seq_id sequence, std::int64_t n_bytes) {
   // Keys come before values, and llama.cpp stops where a buffer ends (as in `count_cells`).
   const LlamaLogCapture log;
-  const std::size_t n_of_streams = static_cast<std::size_t>(n_streams(context)) * sizeof(std::uint32_t);
+  const std::size_t n_of_streams = static_cast<std::size_t>(n_streams(context) - 1) * sizeof(std::uint32_t);
   RawBytes rows{.data = nullptr,
                 .size = std::min(llama_state_seq_get_size(context, sequence),
                                  static_cast<std::size_t>(n_bytes) + n_of_streams)};

@@ -125,7 +125,7 @@ constexpr std::array<Column, 10> kColumns{{{"full", check_full},
                                            {"scores", check_scores},
                                            {"keys", check_keys},
                                            {"fork", check_fork},
-                                           {"snapshot", check_snapshot},
+                                           {"saved", check_snapshot},
                                            {"pool", check_pool}}};
 
 }  // namespace

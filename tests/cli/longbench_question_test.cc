@@ -39,7 +39,7 @@ TEST(LongBenchQuestion, WhatIsKeptDoesNotDependOnTheQuestionAndTheOrderIsInTheRe
   const fs::path folder = make_work_folder();
   const std::vector<std::string> words = {
       "--max_length", "400", "--strategies",
-      "full,sink_recent:4:60,snapkv:4:32:28,sink_recent:4:60:prefill=bounded"};
+      "full,sink_recent:4:60,snapkv:4:32:28:per_layer=0,sink_recent:4:60:prefill=bounded"};
   std::vector<std::string> after_words = words;
   after_words.insert(after_words.end(), {"--question", "after"});
   const ProgramResult after = run_qasper(folder / "after.json", after_words);

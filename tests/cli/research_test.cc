@@ -49,7 +49,8 @@ TEST(ResearchBaselines, AnswerTheSameQuestionWithinTheSameBudget) {
     const std::string name = run.at("run").at("name");
     const Json& example = run.at("datasets").at(0).at("examples").at(0);
     const Json& kept = example.at("kept_ranges");
-    const bool is_layered = name.starts_with("ladder") || name.find("per_layer") != std::string::npos;
+    const bool is_layered = name.starts_with("ladder") || name.starts_with("snapkv") ||
+                            name.find("per_layer") != std::string::npos;
     const Json layers = is_layered ? kept.at("layers") : Json::array({kept});
     EXPECT_EQ(layers.size(), is_layered ? kShallowLayers : 1U) << name;
     if (name == "full") continue;
