@@ -43,7 +43,6 @@ def uniform(total, recent):
 class Row:
     label: str
     spec: object  # (tokens in all, recent tokens) -> strategy
-    shares: bool = True  # a prefill with others
     is_ablation: bool = False  # not run in streams
 
 
@@ -87,13 +86,13 @@ def write_prose(path):
 
 
 class Needles:
-    """Their parts: a file for each kind, order, length and strategy; those that share a prefill have one file."""
+    """Their parts: a file for each kind, order and length, of all rows, which share their prefills."""
 
     def __init__(self, folder, model):
         self.folder, self.model = folder, model
 
-    def path(self, kind, order, length, row):
-        return self.folder / f"needle-{slug(kind)}-{order}-{length}-{'shared' if row.shares else slug(row.label)}.json"
+    def path(self, kind, order, length):
+        return self.folder / f"needle-{slug(kind)}-{order}-{length}.json"
 
     @staticmethod
     def specs(length, row):
@@ -104,23 +103,20 @@ class Needles:
             for kind in kinds:
                 is_passkey = kind.startswith("passkey")
                 for length, n_keys in (PASSKEYS if is_passkey else CASES).items():
-                    rows_here = chosen_rows()
-                    shared = [r for r in rows_here if r.shares]
-                    for rows in ([shared] if shared else []) + [[r] for r in rows_here if not r.shares]:
-                        out = self.path(kind, order, length, rows[0])
-                        if is_complete(out):
-                            continue
-                        strategies = ",".join(s for r in rows for s in self.specs(length, r))
-                        yield ["needle", *self.model, "--needles", kind.split()[0], "--question", order, "--lengths", length, "--keys", n_keys,
-                               "--seed", length, *([] if kind == "passkey in filler" else ["--text", self.folder / PROSE]),
-                               *(["--depths", "10,30,50,70,90"] if is_passkey else []), "--positions", "absolute",
-                               "--decode_slack", 1, "--strategies", strategies, "--output", out]
+                    out = self.path(kind, order, length)
+                    if is_complete(out):
+                        continue
+                    strategies = ",".join(dict.fromkeys(s for r in chosen_rows() for s in self.specs(length, r)))
+                    yield ["needle", *self.model, "--needles", kind.split()[0], "--question", order, "--lengths", length, "--keys", n_keys,
+                           "--seed", length, *([] if kind == "passkey in filler" else ["--text", self.folder / PROSE]),
+                           *(["--depths", "10,30,50,70,90"] if is_passkey else []), "--positions", "absolute",
+                           "--decode_slack", 1, "--strategies", strategies, "--output", out]
 
     def found(self, kind, order, fraction, row):
         """Of each case whether it was found, or nothing if a part is missing."""
         cases = []
         for length in PASSKEYS if kind.startswith("passkey") else CASES:
-            path = self.path(kind, order, length, row)
+            path = self.path(kind, order, length)
             if not is_complete(path):
                 return None
             spec = row.spec(length // fraction, RECENT)
