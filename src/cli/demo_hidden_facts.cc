@@ -121,7 +121,8 @@ void ask_for_hidden_facts(const Demo& demo) {
       fmt::format(
           "{} passages of these documents, of {} tokens each, hide {} lines like \"bakery code: "
           "20665.\" Each strategy keeps a fourth of a passage, without a question. Then the codes are "
-          "asked for, one by one, on top of what is kept.",
+          "asked for, one by one, on top of what is kept. The last column is the first code that tells "
+          "the strategies apart.",
           kPassages, with_commas(size.n_tokens), kind.depths.size()));
   const std::int64_t n_cases = job.n_cases();
   std::int64_t n_done = 0;
@@ -133,11 +134,12 @@ void ask_for_hidden_facts(const Demo& demo) {
   print_answers(map);
   fmt::print(
       "{}",
-      paragraph(strategies.size() > 3
-                    ? "keydiff keeps tokens whose keys are unlike the rest: what a text says once. It is for "
-                      "documents that are asked later, not for predicting what comes next."
-                    : "The keys of this model cannot be compared without their positions: keydiff, which "
-                      "keeps what a text says once, is left out."));
+      paragraph(
+          strategies.size() > 3
+              ? "keydiff keeps tokens whose keys are unlike the rest: what stands out in a text. It is for "
+                "documents that are asked later, not for predicting what comes next."
+              : "The keys of this model cannot be compared without their positions: keydiff, which "
+                "keeps what stands out in a text, is left out."));
 }
 
 }  // namespace kvevict::cli

@@ -46,27 +46,27 @@ class Beginnings {
 
   [[nodiscard]] ModelRun run_for(const std::string& strategy, const std::string& system) const {
     ModelRun own = run_of(flags_.strategy, system);
-    require_storable(own, "strategy");
+    require_storable(own);
     if (strategy.empty()) return own;
     StrategyFlags named;
     named.strategy = strategy;
     named.has_auto_sink = flags_.strategy.has_auto_sink;
     ModelRun run = run_of(named, system);
     require_within(run, own);
-    require_storable(run, "kvevict.strategy");
+    require_storable(run);
     return run;
   }
 
  private:
   /// Attention that was recorded cannot be stored.
-  void require_storable(const ModelRun& run, const char* field) const {
+  void require_storable(const ModelRun& run) const {
     if (flags_.store.empty() || !run.policy->score_request()) return;
     throw Error(
         ErrorCode::kInvalidArgument,
         fmt::format("the strategy {} chooses by attention, which this server cannot store: choose one "
                     "that goes by position or keys",
                     to_string(run.policy->spec())),
-        field);
+        "strategy");
   }
 
   [[nodiscard]] ModelRun run_of(const StrategyFlags& strategy, const std::string& system) const {

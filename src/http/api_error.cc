@@ -11,6 +11,11 @@ Json text_or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
 }
 
+/// Where a request has what an error is about: a strategy is a field of the extension.
+std::string place_in_request(const std::string& field) {
+  return field == "strategy" ? "kvevict.strategy" : field;
+}
+
 }  // namespace
 
 std::string ApiError::json() const {
@@ -24,7 +29,7 @@ ApiError api_error_of(const Error& error) {
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kBadData:
     case ErrorCode::kUnsupported:
-      return {.status = 400, .message = error.what(), .param = error.field()};
+      return {.status = 400, .message = error.what(), .param = place_in_request(error.field())};
     case ErrorCode::kNotFound:
       return {.status = 404, .message = error.what(), .code = "not_found"};
     case ErrorCode::kCancelled:
