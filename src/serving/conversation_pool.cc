@@ -181,6 +181,9 @@ bool ConversationPool::keep(Key key, const std::vector<RecordedMessage>& message
   } catch (const Error& error) {
     note_store_error(error);
     return false;
+  } catch (const std::exception& error) {  // whatever it is, the answer is there and is not lost for it
+    note_store_error(Error(ErrorCode::kIo, error.what()));
+    return false;
   }
   const std::lock_guard lock(mutex_);
   bool is_there = true;

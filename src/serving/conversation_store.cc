@@ -36,10 +36,15 @@ std::string text_of(const std::vector<RecordedMessage>& messages) {
 }
 
 std::vector<RecordedMessage> messages_from(const std::string& text) {
-  std::vector<RecordedMessage> messages;
-  for (const nlohmann::json& one : nlohmann::json::parse(text))
-    messages.push_back({{one.at(0).get<std::string>(), one.at(1).get<std::string>()}});
-  return messages;
+  try {
+    std::vector<RecordedMessage> messages;
+    for (const nlohmann::json& one : nlohmann::json::parse(text))
+      messages.push_back({{one.at(0).get<std::string>(), one.at(1).get<std::string>()}});
+    return messages;
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::kBadData,
+                std::string("the index of the store holds messages that cannot be read: ") + error.what());
+  }
 }
 
 void remove_quietly(const fs::path& path) noexcept {

@@ -72,7 +72,7 @@ TEST_F(ServeStore, EveryAcknowledgedTurnOutlivesAKill) {
   }
 }
 
-TEST_F(ServeStore, TheTurnUnderWayIsStoredAtTheEnd) {
+TEST_F(ServeStore, ATurnIsThereBehindAnOrderlyEnd) {
   Json messages = Json::array();
   {
     Served server(with_store());

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "kvevict/error.h"
 #include "support/test_models.h"
 #include "support/work_folder.h"
@@ -164,6 +166,18 @@ TEST_F(StoredPoolTest, WhatMakesRoomRestsAndComesBack) {
   EXPECT_EQ(pool.list(std::nullopt).size(), 1U);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_ / "states"), {}), 1)
       << "it is gone from the disk, too";
+}
+
+TEST_F(StoredPoolTest, AnAnswerIsNotLostForAStoreThatCannotBeWritten) {
+  ConversationPool pool(with_store(1));
+  std::vector<ChatMessage> history;
+  turn(pool, history, "Tell me of the sea.");
+  std::filesystem::remove_all(folder_ / "states");
+  std::ofstream(folder_ / "states") << "no folder any more";
+  const ChatResult result = turn(pool, history, "And of the wind.");
+  EXPECT_EQ(result.answer.n_made, 8);
+  EXPECT_GT(result.answer.n_cached, 0);
+  EXPECT_EQ(errors_.size(), 1U);
 }
 
 TEST_F(StoredPoolTest, ADamagedStateIsSaidAndTakenInAnew) {

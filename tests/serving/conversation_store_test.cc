@@ -148,6 +148,18 @@ TEST_F(ConversationStoreTest, RefusesAnotherModelAnotherProcessAndADamagedIndex)
   EXPECT_EQ(refusal_of().code(), ErrorCode::kBadData);
 }
 
+TEST_F(ConversationStoreTest, MessagesThatCannotBeReadAreSaid) {
+  ConversationStore store = open();
+  put(store, talk("a", "1"), "state");
+  Database(folder_ / "index.sqlite").run("UPDATE conversations SET messages = '[1'");
+  try {
+    (void)store.all();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kBadData);
+  }
+}
+
 /// Puts conversations for ever and says on `pipe` which are there.
 [[noreturn]] void put_for_ever(ConversationStore store, int pipe) {
   std::mt19937 random(static_cast<unsigned>(getpid()));
