@@ -54,7 +54,7 @@ def stop_by_key(page: Page) -> None:
     page.fill("#message", "Tell me a very long story about a mountain.")
     page.click("#send")
     expect(page.locator("#send")).to_have_text("Stop")
-    expect(page.locator(".said.assistant .text").last).to_have_text(re.compile(".{5}", re.S), timeout=WAIT)
+    expect(page.locator(".said.assistant .text").last).to_have_text(re.compile(".{5}", re.DOTALL), timeout=WAIT)
     page.keyboard.press("Escape")
     expect(page.locator("#send")).to_have_text("Send", timeout=WAIT)
     assert len(texts(page, "assistant")) == 3, "what came of a stopped answer stays"
