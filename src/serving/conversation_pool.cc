@@ -32,11 +32,11 @@ ConversationFigures figures_of(const Conversation& chat, std::string id) {
           .kv_bytes = stats.kv_bytes};
 }
 
-std::vector<RecordedMessage> recorded(const std::vector<ChatMessage>& messages, const std::string& answer) {
+std::vector<RecordedMessage> recorded(const std::vector<ChatMessage>& messages, ChatMessage answer) {
   std::vector<RecordedMessage> all;
   all.reserve(messages.size() + 1);
   for (const ChatMessage& message : messages) all.push_back({message});
-  all.push_back({{"assistant", answer}});
+  all.push_back({std::move(answer)});
   return all;
 }
 
@@ -87,6 +87,11 @@ ChatRequest ConversationPool::complete(ChatRequest request) const {
 
 std::string ConversationPool::prompt(const std::vector<ChatMessage>& messages) const {
   return text_of(usable_template().render(complete({.messages = messages}).messages));
+}
+
+std::shared_ptr<const AnswerFormat> ConversationPool::format_of(const ChatRequest& request,
+                                                                const AnswerFormatOptions& options) const {
+  return usable_template().answer_format(complete(request).messages, options);
 }
 
 void ConversationPool::check(const ChatRequest& request) const {
@@ -201,7 +206,8 @@ bool ConversationPool::keep(Key key, const std::vector<RecordedMessage>& message
 }
 
 ChatResult ConversationPool::finish(Key key, MessagesAnswer answer, const ChatRequest& request) {
-  std::vector<RecordedMessage> messages = recorded(request.messages, answer.text);
+  std::vector<RecordedMessage> messages =
+      recorded(request.messages, answer_message(answer.text, request.form.format.get()));
   const bool is_stored = keep(key, messages);
   const std::lock_guard lock(mutex_);
   table_.release(key, std::move(messages));
