@@ -35,7 +35,7 @@ ARROWS = {
 }
 # public headers of the engine, which the rooms that build without llama.cpp must not see
 ENGINE_HEADERS = {"model", "session", "sampling", "engine_info", "memory", "llama_cache", "kv_type",
-                  "session_options", "session_file", "grammar"}
+                  "session_options", "session_file", "grammar", "chat_message", "answer_format", "token_probability"}
 SEES_ENGINE = {"engine", "runtime", "experiments", "serving", "http", "cli"}
 SEES_ENGINE_TOO = {"src/c/llama_cache.cc"}  # a library of its own
 # public headers that kvevict.h leaves out

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "kvevict/export.h"
 #include "kvevict/model.h"
@@ -9,6 +10,15 @@ namespace KVEVICT_PUBLIC kvevict {
 
 /// A grammar is a text in llama.cpp's GBNF whose rule `root` is the form of an answer: `root ::= "yes" |
 /// "no"`. `GenerateOptions::grammar` and `ConversationOptions::grammar` take it.
+
+/// Where a grammar begins to hold.
+struct GrammarStart {
+  /// Regular expressions: the answer is free until its text has one of them, and has the grammar's form from
+  /// the beginning of that match (or of its first group) on; empty: from the answer's first token.
+  std::vector<std::string> triggers{};
+  /// Text of the prompt, right in front of the answer, that the grammar begins with; without triggers alone.
+  std::string written{};
+};
 
 /// Makes sure that llama.cpp can read `grammar` for the vocabulary of `model`, before anything is decoded.
 /// Errors: kInvalidArgument (field "grammar"), with what llama.cpp says and the line where it says so, if it

@@ -5,8 +5,10 @@
 /// (docs/embedding.md).
 
 #include "kvevict/answer_draw.h"
+#include "kvevict/answer_format.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/cached_keys.h"
+#include "kvevict/chat_message.h"
 #include "kvevict/conversation.h"
 #include "kvevict/dlpack.h"
 #include "kvevict/document.h"
@@ -36,6 +38,7 @@
 #include "kvevict/session_stats.h"
 #include "kvevict/simple_evict.h"
 #include "kvevict/strategy_spec.h"
+#include "kvevict/token_probability.h"
 #include "kvevict/token_stream.h"
 #include "kvevict/version.h"
 #include "kvevict/view_keys.h"

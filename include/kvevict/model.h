@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kvevict/chat_message.h"
 #include "kvevict/export.h"
 #include "kvevict/model_info.h"
 
@@ -49,12 +50,6 @@ struct ModelOptions {
   std::int64_t n_context_for_fit =
       0;  ///< Tokens of KV cache that "auto" leaves room for; 0: the trained context.
   std::function<bool(double)> on_progress{};  ///< Called with 0 … 1 while loading; false cancels.
-};
-
-/// One turn of a conversation.
-struct ChatMessage {
-  std::string role;  ///< "system", "user" or "assistant".
-  std::string content;
 };
 
 /// A part of a text: of a chat template, whose control tokens are meant, or of a message, whose are not.

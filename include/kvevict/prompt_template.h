@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kvevict/answer_format.h"
 #include "kvevict/export.h"
 #include "kvevict/model.h"
 
@@ -42,6 +43,12 @@ class PromptTemplate {
   /// object.
   [[nodiscard]] std::vector<TextPart> render(std::span<const ChatMessage> messages,
                                              bool begins_answer = true) const;
+
+  /// How answers to `messages` are written if they may be more than text: thoughts, or calls of the functions
+  /// that the messages bring. Null if they are text alone. Errors: kInvalidArgument (field "tools") for
+  /// functions that cannot be read; kUnsupported (field "tools") if this build reads no calls.
+  [[nodiscard]] std::shared_ptr<const AnswerFormat> answer_format(
+      std::span<const ChatMessage> messages, const AnswerFormatOptions& options = {}) const;
 
   /// Tokens of parts that stand at the beginning of a text, or behind other ones.
   [[nodiscard]] std::vector<Token> tokens(std::span<const TextPart> parts, bool is_beginning = true) const;

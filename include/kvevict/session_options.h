@@ -11,11 +11,13 @@
 #include <vector>
 
 #include "kvevict/export.h"
+#include "kvevict/grammar.h"
 #include "kvevict/model.h"
 #include "kvevict/modes.h"
 #include "kvevict/policy.h"
 #include "kvevict/sampling.h"
 #include "kvevict/session_stats.h"
+#include "kvevict/token_probability.h"
 
 namespace KVEVICT_PUBLIC kvevict {
 
@@ -114,9 +116,16 @@ struct GenerateOptions {
   SamplingOptions sampling{};
   /// The form of the answer from its first token to its end, in llama.cpp's GBNF (`grammar.h`); empty: any.
   std::string grammar{};
+  GrammarStart grammar_start{};
+  /// Control tokens whose names are a part of the text; of others there is none.
+  std::vector<Token> shown_tokens{};
   bool stop_at_end_of_generation = true;
   std::vector<std::string> stop{};  ///< Texts that end the generation where one begins; not empty.
-  std::span<const Token> recent{};  ///< Tokens before it that the repeat penalty counts: the last 64.
+  std::span<const Token> recent{};  ///< Tokens before it that the penalties count: the last 64.
+  /// Called with the probability of each new token and of the `n_best` most probable ones, before `on_token`.
+  /// Nothing is computed without it. O(n_vocab) for each token.
+  std::function<void(const DrawnToken&)> on_drawn{};
+  int n_best = 0;
   /// Called with each new token and the text that it completes (whole characters, or none); false stops.
   std::function<bool(Token, std::string_view)> on_token{};
   /// Called at the end with what was held back since it might have become a text of `stop`, if any.

@@ -95,7 +95,7 @@ install_llama() {
   fi
   backend=$(gpu_backend)
   mapfile -t options < <(llama_options "$backend")
-  key="$LLAMA_PACKAGE_VERSION+jinja+schema $(${CXX:-c++} --version | head -n 1) $(grep -m1 '^model name' /proc/cpuinfo) ${options[*]}"
+  key="$LLAMA_PACKAGE_VERSION+jinja+schema+chat $(${CXX:-c++} --version | head -n 1) $(grep -m1 '^model name' /proc/cpuinfo) ${options[*]}"
   if [ -f "$DEPS/llama/built" ] && [ "$(cat "$DEPS/llama/built")" = "$key" ]; then
     say "llama.cpp: built (back end: $([ "$backend" = off ] && echo CPU || echo "$backend"))"
     return 0

@@ -24,13 +24,15 @@ function(kvevict_compile_faster)
   set_target_properties(llama PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
 endfunction()
 
-# Chat templates as the authors of models write them are Jinja, and a JSON schema becomes a grammar. Of llama.cpp's common
-# library only these two are built, and installed beside llama.cpp: the whole library takes minutes more, and needs HTTP.
+# Chat templates as the authors of models write them are Jinja, a JSON schema becomes a grammar, and what a template says of
+# thoughts and calls of functions becomes a reader of answers. Of llama.cpp's common library only these are built, and installed
+# beside llama.cpp: the whole library takes minutes more, and needs HTTP.
 function(kvevict_add_jinja)
   set(common ${PROJECT_SOURCE_DIR}/common)
-  file(GLOB sources ${common}/jinja/*.cpp)
+  file(GLOB sources ${common}/jinja/*.cpp ${common}/chat*.cpp ${common}/parsers/*.cpp)
   add_library(llama-jinja STATIC ${sources} ${common}/json.cpp ${common}/unicode.cpp ${common}/json-schema.cpp
-    ${common}/json-schema-to-grammar.cpp ${common}/trie.cpp ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/llama_strings.cpp)
+    ${common}/json-schema-to-grammar.cpp ${common}/trie.cpp ${common}/peg-parser.cpp
+    ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/llama_strings.cpp)
   set_source_files_properties(${common}/json-schema-to-grammar.cpp TARGET_DIRECTORY llama-jinja PROPERTIES
     COMPILE_OPTIONS "-include;${CMAKE_CURRENT_FUNCTION_LIST_DIR}/llama_schema_errors.h")
   target_include_directories(llama-jinja PRIVATE ${common} ${PROJECT_SOURCE_DIR}/include)
@@ -38,7 +40,8 @@ function(kvevict_add_jinja)
   target_compile_options(llama-jinja PRIVATE -O1)
   set_target_properties(llama-jinja PROPERTIES POSITION_INDEPENDENT_CODE ON)
   install(TARGETS llama-jinja ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-  install(FILES ${common}/json.h ${common}/json-schema.h ${common}/json-schema-to-grammar.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/llama-common)
+  install(FILES ${common}/json.h ${common}/json-schema.h ${common}/json-schema-to-grammar.h ${common}/chat.h
+    ${common}/chat-peg-parser.h ${common}/peg-parser.h ${common}/common.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/llama-common)
   install(DIRECTORY ${common}/jinja DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/llama-common FILES_MATCHING PATTERN *.h)
 endfunction()
 cmake_language(DEFER CALL kvevict_compile_faster)

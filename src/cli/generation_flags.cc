@@ -22,6 +22,12 @@ void GenerationFlags::add_to(CLI::App& app) {
   add_option(app, "repeat_penalty", sampling.repeat_penalty,
              "Above 1: the last 64 tokens are less likely to come again")
       ->option_text("X");
+  add_option(app, "presence_penalty", sampling.presence_penalty,
+             "Taken from the logits of tokens among the last 64 (-2 to 2)")
+      ->option_text("X");
+  add_option(app, "frequency_penalty", sampling.frequency_penalty,
+             "The same, for each time that they are there (-2 to 2)")
+      ->option_text("X");
   add_flag(app, "ignore_eos", sampling.ignores_end,
            "Go on to --max_new_tokens: the model cannot end an answer");
   add_option(app, "stop", stop, "A text that ends an answer where it begins; may be given several times")

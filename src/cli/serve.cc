@@ -107,7 +107,8 @@ void run_serve(const ServeFlags& flags, bool has_seed) {
                                              .sampling = flags.generation.sampling,
                                              .grammar = flags.generation.grammar(*model),
                                              .stop = flags.generation.stop},
-                                    .has_seed = has_seed};
+                                    .has_seed = has_seed,
+                                    .n_vocab = model->info().n_vocab};
   if (flags.engine.dry_run) {
     if (run)
       fmt::print("{}KV cache and compute buffers up to {} times, and copies of turns\n", dry_run_text(*run),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/log_probability.h"
 #include "engine/sampler.h"
 #include "engine/session_impl.h"
 #include "engine/stop_text.h"
@@ -32,8 +33,8 @@ struct KVEVICT_PRIVATE AnswerDraw::Impl {
   Impl(std::shared_ptr<const Model> model_in, const GenerateOptions& options_in)
       : model(std::move(model_in)),
         options(options_in),
-        sampler(options.sampling, *model, options.recent, options.grammar),
-        stream(*model),
+        sampler(options.sampling, *model, options.recent, options.grammar, options.grammar_start),
+        stream(*model, options.shown_tokens),
         text(options.stop) {
     options.recent = {};  // of the caller
   }
@@ -46,6 +47,14 @@ struct KVEVICT_PRIVATE AnswerDraw::Impl {
   std::vector<Token> tokens;
   std::string last_text;
   DrawEnd end = DrawEnd::kNot;
+
+  [[nodiscard]] std::string whole_text(std::span<const Token> all) const {
+    if (options.shown_tokens.empty()) return model->detokenize(all);
+    TextStream whole(*model, options.shown_tokens);
+    std::string joined;
+    for (const Token token : all) joined += whole.add(token);
+    return joined;
+  }
 
   [[nodiscard]] bool has_all() const { return std::ssize(tokens) >= options.max_new_tokens; }
 
@@ -96,6 +105,9 @@ std::optional<Token> AnswerDraw::next(const Session& session) {
     answer.end = DrawEnd::kByModel;
     return std::nullopt;
   }
+  if (answer.options.on_drawn)
+    answer.options.on_drawn(
+        token_probabilities(*answer.model, session.logits(), token, answer.options.n_best));
   answer.add(token);
   return answer.end == DrawEnd::kNot ? std::optional(token) : std::nullopt;
 }
@@ -117,7 +129,7 @@ Generation AnswerDraw::finish() {
   if (answer.options.on_rest && !rest.empty()) answer.options.on_rest(rest);
   Generation generation;
   generation.tokens = std::exchange(answer.tokens, {});
-  generation.text = up_to_stop(answer.model->detokenize(generation.tokens), answer.options.stop);
+  generation.text = up_to_stop(answer.whole_text(generation.tokens), answer.options.stop);
   generation.reached_end = answer.end == DrawEnd::kByModel || answer.end == DrawEnd::kByText;
   return generation;
 }

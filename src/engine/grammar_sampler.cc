@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <regex>
+#include <vector>
 
 #include "engine/llama_log.h"
 #include "kvevict/error.h"
@@ -35,13 +37,26 @@ std::string parser_words(const LlamaLogCapture& log, const std::string& grammar)
          (quoted.empty() ? ", at its end" : ": " + quoted);
 }
 
-llama_sampler* make_sampler(const Model& model, const std::string& grammar) {
+llama_sampler* sampler_from(const llama_vocab* vocab, const std::string& grammar,
+                            const std::vector<std::string>& triggers) {
+  if (triggers.empty()) return llama_sampler_init_grammar(vocab, grammar.c_str(), "root");
+  std::vector<const char*> patterns;
+  for (const std::string& trigger : triggers) patterns.push_back(trigger.c_str());
+  try {
+    return llama_sampler_init_grammar_lazy_patterns(vocab, grammar.c_str(), "root", patterns.data(),
+                                                    patterns.size(), nullptr, 0);
+  } catch (const std::regex_error& error) {
+    refuse(std::string("a trigger is no regular expression: ") + error.what());
+  }
+}
+
+llama_sampler* make_sampler(const Model& model, const std::string& grammar,
+                            const std::vector<std::string>& triggers) {
   if (grammar.find_first_not_of(" \t\r\n") == std::string::npos) refuse("it is empty");
   if (grammar.find('\0') != std::string::npos) refuse("it has a NUL character");
   require_utf8(grammar, "the grammar");
   const LlamaLogCapture log;
-  llama_sampler* const sampler =
-      llama_sampler_init_grammar(llama_model_get_vocab(model.handle()), grammar.c_str(), "root");
+  llama_sampler* const sampler = sampler_from(llama_model_get_vocab(model.handle()), grammar, triggers);
   if (sampler == nullptr) refuse(parser_words(log, grammar));
   return sampler;
 }
@@ -56,8 +71,14 @@ void require_grammar(const Model& model, const std::string& grammar) {
   const GrammarSampler sampler(model, grammar);
 }
 
-GrammarSampler::GrammarSampler(const Model& model, const std::string& grammar)
-    : sampler_(make_sampler(model, grammar)) {}
+GrammarSampler::GrammarSampler(const Model& model, const std::string& grammar, const GrammarStart& start)
+    : sampler_(make_sampler(model, grammar, start.triggers)) {
+  if (start.written.empty() || !start.triggers.empty()) return;
+  for (const Token token : model.tokenize(std::vector<TextPart>{{start.written, true}}, false)) {
+    if (!allows(token)) refuse("it does not begin with the text that stands before the answer");
+    accept(token);
+  }
+}
 
 bool GrammarSampler::allows(Token token) const {
   llama_token_data candidate{.id = token, .logit = 0.0F, .p = 0.0F};

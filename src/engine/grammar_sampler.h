@@ -3,6 +3,7 @@
 #include <string>
 
 #include "engine/llama_handles.h"
+#include "kvevict/grammar.h"
 #include "kvevict/model.h"
 
 namespace kvevict {
@@ -10,8 +11,9 @@ namespace kvevict {
 /// Where an answer is in its grammar, and which tokens may come next.
 class GrammarSampler {
  public:
-  /// Errors: as `require_grammar`. `model` must outlive the sampler.
-  GrammarSampler(const Model& model, const std::string& grammar);
+  /// Errors: as `require_grammar`; kInvalidArgument for a trigger that is no regular expression, and for text
+  /// before the answer that the grammar does not begin with. `model` must outlive the sampler.
+  GrammarSampler(const Model& model, const std::string& grammar, const GrammarStart& start = {});
 
   /// Whether `token` may come next. A token that ends a generation may if the grammar is at an end.
   [[nodiscard]] bool allows(Token token) const;

@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "engine/plain_calls.h"
 #include "kvevict/error.h"
 
 namespace kvevict {
@@ -23,6 +24,28 @@ common_json content_of(const std::string& text, const jinja::caps& caps) {
   return parts;
 }
 
+/// As an object, where the template wants one and the model wrote one to its end.
+common_json arguments_of(const std::string& text, const jinja::caps& caps) {
+  if (!caps.supports_object_arguments) return common_json(text);
+  const common_json json = common_json::parse_no_throw(text);
+  return json.is_object() ? json : common_json(text);
+}
+
+common_json json_of(std::span<const ToolCall> calls, const jinja::caps& caps) {
+  common_json all = common_json::array();
+  for (const ToolCall& call : calls) {
+    common_json function = common_json::object();
+    function["name"] = call.name;
+    function["arguments"] = arguments_of(call.arguments, caps);
+    common_json one = common_json::object();
+    if (!call.id.empty()) one["id"] = call.id;
+    one["type"] = "function";
+    one["function"] = function;
+    all.push_back(one);
+  }
+  return all;
+}
+
 common_json json_of(std::span<const ChatMessage> messages, const jinja::caps& caps) {
   common_json all = common_json::array();
   std::string ahead;  // of the next message: a system message that the template has no place for
@@ -36,9 +59,17 @@ common_json json_of(std::span<const ChatMessage> messages, const jinja::caps& ca
     one["role"] = message.role;
     one["content"] = content_of(ahead + message.content, caps);
     ahead.clear();
+    if (!message.reasoning.empty()) one["reasoning_content"] = message.reasoning;
+    if (!message.name.empty()) one["name"] = message.name;
+    if (!message.tool_call_id.empty()) one["tool_call_id"] = message.tool_call_id;
+    if (!message.tool_calls.empty()) one["tool_calls"] = json_of(message.tool_calls, caps);
     all.push_back(one);
   }
   return all;
+}
+
+bool is_said(const std::string& name) {
+  return name == "content" || name == "reasoning_content" || name == "arguments";
 }
 
 /// Only what a message says is a message's text: its role, or the type of a part, is the template's.
@@ -49,7 +80,19 @@ void keep_marks_of_content_only(jinja::value& value, bool is_content) {
   for (jinja::value& item : value->val_arr) keep_marks_of_content_only(item, is_content);
   for (auto& [key, item] : value->val_obj) {
     const std::string name = key->as_string().str();
-    keep_marks_of_content_only(item, name == "content" || (is_content && name != "type"));
+    keep_marks_of_content_only(item, is_said(name) || (is_content && name != "type"));
+  }
+}
+
+/// Null if there are none, as the transformers library has it.
+common_json tools_of(std::span<const ChatMessage> messages) {
+  const std::string tools = tools_in(messages);
+  if (tools.empty()) return nullptr;
+  try {
+    return common_json::parse(tools);
+  } catch (const std::exception& e) {
+    throw Error(ErrorCode::kInvalidArgument, std::string("the functions are not a JSON list: ") + e.what(),
+                "tools");
   }
 }
 
@@ -103,7 +146,7 @@ std::vector<TextPart> JinjaTemplate::render(std::span<const ChatMessage> message
   globals["bos_token"] = impl_->bos;
   globals["eos_token"] = impl_->eos;
   globals["add_generation_prompt"] = begins_answer;
-  globals["tools"] = nullptr;  // as the transformers library: there, and none
+  globals["tools"] = tools_of(messages);
   globals["documents"] = nullptr;
   jinja::global_from_json(context, globals, false);
   set_values(context, values);

@@ -86,9 +86,12 @@ std::vector<TextPart> GuardedMessages::reveal(std::vector<TextPart> parts) const
 GuardedMessages guarded(const llama_vocab* vocab, std::span<const ChatMessage> messages) {
   const std::vector<ControlToken> all = all_control_tokens(vocab);
   GuardedMessages result{.messages = {messages.begin(), messages.end()}, .hidden = {}};
+  const auto hide = [&](std::string& text) {
+    text = hide_in(text, control_tokens_in(all, text), result.hidden);
+  };
   for (ChatMessage& message : result.messages) {
-    if (message.role == "assistant") continue;
-    message.content = hide_in(message.content, control_tokens_in(all, message.content), result.hidden);
+    hide(message.tools);
+    if (message.role != "assistant") hide(message.content);
   }
   return result;
 }

@@ -1,5 +1,6 @@
 #include "engine/sampler.h"
 
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -11,7 +12,7 @@ namespace {
 void require(bool holds, const char* option, double value, const char* range) {
   if (holds) return;
   throw Error(ErrorCode::kInvalidArgument,
-              std::string(option) + " is " + std::to_string(value) + ": " + range + " is needed");
+              std::string(option) + " is " + std::to_string(value) + ": " + range + " is needed", option);
 }
 
 /// A seed for one token: the finaliser of SplitMix64 (Steele, Lea and Flood 2014) over both numbers.
@@ -32,12 +33,37 @@ void validate(const SamplingOptions& o) {
   require(o.repeat_penalty > 0.0 && o.repeat_penalty <= 100.0, "repeat_penalty", o.repeat_penalty,
           "a number above 0 and up to 100");
   require(o.min_p >= 0.0 && o.min_p <= 1.0, "min_p", o.min_p, "a number from 0 to 1");
+  require(std::abs(o.presence_penalty) <= 2.0, "presence_penalty", o.presence_penalty,
+          "a number from -2 to 2");
+  require(std::abs(o.frequency_penalty) <= 2.0, "frequency_penalty", o.frequency_penalty,
+          "a number from -2 to 2");
+}
+
+/// What the options add to single tokens' logits.
+std::vector<llama_logit_bias> biases_of(const SamplingOptions& options, const Model& model) {
+  std::vector<llama_logit_bias> biases;
+  const std::int32_t n_vocab = model.info().n_vocab;
+  for (const LogitBias& one : options.logit_bias) {
+    if (one.token < 0 || one.token >= n_vocab)
+      throw Error(ErrorCode::kInvalidArgument,
+                  "logit_bias names the token " + std::to_string(one.token) + ": the vocabulary of " +
+                      model.info().name + " has those from 0 to " + std::to_string(n_vocab - 1),
+                  "logit_bias");
+    require(std::abs(one.bias) <= 100.0, "logit_bias", one.bias, "a number from -100 to 100");
+    biases.push_back({.token = one.token, .bias = static_cast<float>(one.bias)});
+  }
+  if (!options.ignores_end) return biases;
+  for (Token token = 0; token < n_vocab; ++token) {
+    if (model.is_end_of_generation(token))
+      biases.push_back({.token = token, .bias = -std::numeric_limits<float>::infinity()});
+  }
+  return biases;
 }
 
 }  // namespace
 
 Sampler::Sampler(const SamplingOptions& options, const Model& model, std::span<const Token> recent,
-                 const std::string& grammar)
+                 const std::string& grammar, const GrammarStart& grammar_start)
     : chain_(llama_sampler_chain_init(llama_sampler_chain_default_params())),
       is_greedy_(options.temperature == 0.0),
       seed_(options.seed) {
@@ -47,7 +73,7 @@ Sampler::Sampler(const SamplingOptions& options, const Model& model, std::span<c
       throw Error(ErrorCode::kInvalidArgument,
                   "an answer with a grammar ends where the grammar does: its end cannot be ignored",
                   "ignores_end");
-    grammar_.emplace(model, grammar);
+    grammar_.emplace(model, grammar, grammar_start);
   }
   add_penalties(options, model, recent);
   if (is_greedy_) {
@@ -65,19 +91,17 @@ void Sampler::add_penalties(const SamplingOptions& options, const Model& model,
                             std::span<const Token> recent) {
   constexpr std::int32_t kPenaltyTokens = 64;
   const std::int32_t n_vocab = model.info().n_vocab;
-  if (options.ignores_end) {
-    std::vector<llama_logit_bias> bans;
-    for (Token token = 0; token < n_vocab; ++token) {
-      if (model.is_end_of_generation(token))
-        bans.push_back({.token = token, .bias = -std::numeric_limits<float>::infinity()});
-    }
-    llama_sampler_chain_add(chain_.get(), llama_sampler_init_logit_bias(
-                                              n_vocab, static_cast<std::int32_t>(bans.size()), bans.data()));
-  }
-  if (options.repeat_penalty == 1.0) return;
+  if (const std::vector<llama_logit_bias> biases = biases_of(options, model); !biases.empty())
+    llama_sampler_chain_add(
+        chain_.get(),
+        llama_sampler_init_logit_bias(n_vocab, static_cast<std::int32_t>(biases.size()), biases.data()));
+  if (options.repeat_penalty == 1.0 && options.presence_penalty == 0.0 && options.frequency_penalty == 0.0)
+    return;
   llama_sampler_chain_add(
-      chain_.get(), llama_sampler_init_penalties(n_vocab, kPenaltyTokens,
-                                                 static_cast<float>(options.repeat_penalty), 0.0F, 0.0F));
+      chain_.get(),
+      llama_sampler_init_penalties(n_vocab, kPenaltyTokens, static_cast<float>(options.repeat_penalty),
+                                   static_cast<float>(options.frequency_penalty),
+                                   static_cast<float>(options.presence_penalty)));
   for (const Token token : recent) llama_sampler_accept(chain_.get(), token);
 }
 

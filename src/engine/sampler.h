@@ -14,14 +14,14 @@
 namespace kvevict {
 
 /// A chain of llama.cpp's samplers over a row of logits. Between tokens it remembers the last ones alone, for
-/// the repeat penalty, and its place in the grammar: what is drawn depends on the seed, the token's index,
+/// the penalties, and its place in the grammar: what is drawn depends on the seed, the token's index,
 /// the logits and those, so a generation that is stopped, saved and gone on with draws the same tokens.
 class Sampler {
  public:
   /// Errors: kInvalidArgument that names the option which is out of its range; those of `require_grammar`.
   /// `recent`: tokens that came before. `grammar`: empty for none. `model` must outlive the sampler.
   Sampler(const SamplingOptions& options, const Model& model, std::span<const Token> recent,
-          const std::string& grammar = {});
+          const std::string& grammar = {}, const GrammarStart& grammar_start = {});
 
   /// Draws the token with original index `index` from `logits`, `[n_vocab]`. O(n_vocab). Errors: kUnsupported
   /// if the grammar allows none.

@@ -34,6 +34,18 @@ json to_json(const std::vector<HeldRun>& list) {
   return runs;
 }
 
+json to_json(const std::vector<LogitBias>& biases) {
+  json pairs = json::array();
+  for (const LogitBias& one : biases) pairs.push_back({one.token, one.bias});
+  return pairs;
+}
+
+std::vector<LogitBias> biases_from(const json& pairs) {
+  std::vector<LogitBias> biases;
+  for (const json& pair : pairs) biases.push_back({.token = pair.at(0), .bias = pair.at(1)});
+  return biases;
+}
+
 json to_json(const SamplingOptions& s) {
   return {{"temperature", s.temperature},
           {"top_k", s.top_k},
@@ -41,7 +53,10 @@ json to_json(const SamplingOptions& s) {
           {"min_p", s.min_p},
           {"seed", s.seed},
           {"repeat_penalty", s.repeat_penalty},
-          {"ignores_end", s.ignores_end}};
+          {"presence_penalty", s.presence_penalty},
+          {"frequency_penalty", s.frequency_penalty},
+          {"ignores_end", s.ignores_end},
+          {"logit_bias", to_json(s.logit_bias)}};
 }
 
 SamplingOptions sampling_from(const json& value) {
@@ -51,7 +66,10 @@ SamplingOptions sampling_from(const json& value) {
           .min_p = value.at("min_p"),
           .seed = value.at("seed"),
           .repeat_penalty = value.value("repeat_penalty", 1.0),  // files from before it was there
-          .ignores_end = value.value("ignores_end", false)};
+          .presence_penalty = value.value("presence_penalty", 0.0),
+          .frequency_penalty = value.value("frequency_penalty", 0.0),
+          .ignores_end = value.value("ignores_end", false),
+          .logit_bias = biases_from(value.value("logit_bias", json::array()))};
 }
 
 json header_of(const SessionSnapshot& snapshot, const SessionExtras& extras,

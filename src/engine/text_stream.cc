@@ -27,7 +27,7 @@ std::size_t unfinished_bytes(const std::string& text) {
 }  // namespace
 
 std::string TextStream::add(Token token) {
-  pending_ += token_piece(*model_, token);
+  pending_ += token_piece(*model_, token, std::ranges::find(shown_, token) != shown_.end());
   const std::size_t n_whole = pending_.size() - unfinished_bytes(pending_);
   std::string text = pending_.substr(0, n_whole);
   pending_.erase(0, n_whole);

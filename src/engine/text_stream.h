@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "kvevict/model.h"
@@ -10,14 +11,16 @@ namespace kvevict {
 /// it is whole, so that what is given out is valid UTF-8 wherever the tokens' bytes are.
 class TextStream {
  public:
-  /// `model` must outlive the stream.
-  explicit TextStream(const Model& model) : model_(&model) {}
+  /// `shown`: control tokens whose names are text. Both must outlive the stream.
+  explicit TextStream(const Model& model, std::span<const Token> shown = {})
+      : model_(&model), shown_(shown) {}
 
   /// The text that `token` completes; empty if a character is unfinished.
   [[nodiscard]] std::string add(Token token);
 
  private:
   const Model* model_;
+  std::span<const Token> shown_;
   std::string pending_;
 };
 

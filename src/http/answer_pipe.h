@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "serving/scheduler.h"
 
@@ -18,6 +19,7 @@ class AnswerPipe {
  public:
   struct Piece {
     std::string text{};                         ///< All that came since the last piece.
+    std::vector<DrawnToken> drawn{};            ///< The same as tokens, if they are asked for.
     std::optional<serving::Outcome> outcome{};  ///< The end; nothing comes behind it.
     [[nodiscard]] bool is_empty() const { return text.empty() && !outcome; }
   };
@@ -26,6 +28,11 @@ class AnswerPipe {
     const std::lock_guard lock(mutex_);
     piece_.text += text;
     changed_.notify_one();
+  }
+  /// Goes out with the text behind it.
+  void put_drawn(const DrawnToken& token) {
+    const std::lock_guard lock(mutex_);
+    piece_.drawn.push_back(token);
   }
   void put_end(const serving::Outcome& outcome) {
     const std::lock_guard lock(mutex_);
@@ -36,7 +43,7 @@ class AnswerPipe {
   /// Waits for at most `most`; may be empty then.
   [[nodiscard]] Piece take(std::chrono::milliseconds most) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, most, [&] { return !piece_.is_empty(); });
+    if (!changed_.wait_for(lock, most, [&] { return !piece_.is_empty(); })) return {};
     return std::exchange(piece_, {});
   }
 

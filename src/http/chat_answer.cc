@@ -4,8 +4,10 @@
 
 #include <ctime>
 #include <random>
+#include <utility>
 
 #include "http/json_body.h"
+#include "http/logprobs.h"
 
 namespace kvevict::http {
 namespace {
@@ -16,16 +18,21 @@ std::string event(const Json& json) {
   return "data: " + json_text(json) + "\n\n";
 }
 
-const char* finish_reason(const serving::ChatResult& result) {
-  return result.answer.end == AnswerEnd::kAtLength ? "length" : "stop";
+const char* finish_reason(const AnsweredChoice& choice) {
+  if (choice.result.answer.end == AnswerEnd::kAtLength) return "length";
+  return choice.message.tool_calls.empty() ? "stop" : "tool_calls";
 }
 
-Json usage(const MessagesAnswer& answer) {
-  const std::int64_t n_prompt = answer.n_cached + answer.n_new;
+/// The list counts once, by what its first answer found; answers add up.
+Json usage(std::span<const AnsweredChoice> choices) {
+  const MessagesAnswer& first = choices.front().result.answer;
+  const std::int64_t n_prompt = first.n_cached + first.n_new;
+  std::int64_t n_made = 0;
+  for (const AnsweredChoice& choice : choices) n_made += choice.result.answer.n_made;
   return {{"prompt_tokens", n_prompt},
-          {"completion_tokens", answer.n_made},
-          {"total_tokens", n_prompt + answer.n_made},
-          {"prompt_tokens_details", {{"cached_tokens", answer.n_cached}}}};
+          {"completion_tokens", n_made},
+          {"total_tokens", n_prompt + n_made},
+          {"prompt_tokens_details", {{"cached_tokens", first.n_cached}}}};
 }
 
 Json extension(const serving::ConversationFigures& figures) {
@@ -33,14 +40,53 @@ Json extension(const serving::ConversationFigures& figures) {
           {"evicted", figures.n_evicted}, {"cells", figures.n_cells},     {"bytes", figures.kv_bytes}};
 }
 
+Json logprobs(const AnswerFrame& frame, std::span<const DrawnToken> drawn) {
+  return frame.has_logprobs ? logprobs_json(drawn) : Json();
+}
+
+Json call_json(const ToolCall& call) {
+  return {{"id", call.id},
+          {"type", "function"},
+          {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
+}
+
+Json message_json_of(const ChatMessage& message) {
+  const bool has_calls = !message.tool_calls.empty();
+  Json json = {{"role", "assistant"},
+               {"content", has_calls && message.content.empty() ? Json() : Json(message.content)},
+               {"refusal", nullptr}};
+  if (!message.reasoning.empty()) json["reasoning_content"] = message.reasoning;
+  for (const ToolCall& call : message.tool_calls) json["tool_calls"].push_back(call_json(call));
+  return json;
+}
+
+/// A call's id, type and name come with its first part.
+Json delta_json(const AnswerDelta& delta) {
+  Json json = Json::object();
+  if (!delta.reasoning.empty()) json["reasoning_content"] = delta.reasoning;
+  if (!delta.content.empty()) json["content"] = delta.content;
+  if (!delta.call) return json;
+  Json call = {{"index", *delta.call}};
+  if (delta.part.name.empty()) {
+    call["function"] = {{"arguments", delta.part.arguments}};
+  } else {
+    call.update(call_json(delta.part));
+  }
+  json["tool_calls"] = Json::array({std::move(call)});
+  return json;
+}
+
 Json framed(const AnswerFrame& frame, const char* object) {
   return {{"id", frame.id}, {"object", object}, {"created", frame.created}, {"model", frame.model}};
 }
 
-Json chunk(const AnswerFrame& frame, Json delta, const Json& reason = nullptr) {
+Json chunk(const AnswerFrame& frame, std::size_t index, Json delta, Json logprobs = nullptr,
+           Json reason = nullptr) {
   Json json = framed(frame, "chat.completion.chunk");
-  json["choices"] = Json::array(
-      {Json{{"index", 0}, {"delta", std::move(delta)}, {"logprobs", nullptr}, {"finish_reason", reason}}});
+  json["choices"] = Json::array({Json{{"index", index},
+                                      {"delta", std::move(delta)},
+                                      {"logprobs", std::move(logprobs)},
+                                      {"finish_reason", std::move(reason)}}});
   return json;
 }
 
@@ -53,34 +99,41 @@ AnswerFrame make_frame(const std::string& model) {
           .model = model};
 }
 
-std::string completion(const AnswerFrame& frame, const serving::ChatResult& result) {
+std::string completion(const AnswerFrame& frame, std::span<const AnsweredChoice> choices) {
   Json json = framed(frame, "chat.completion");
-  const Json message = {{"role", "assistant"}, {"content", result.answer.text}, {"refusal", nullptr}};
-  json["choices"] = Json::array({Json{
-      {"index", 0}, {"message", message}, {"logprobs", nullptr}, {"finish_reason", finish_reason(result)}}});
-  json["usage"] = usage(result.answer);
-  json["kvevict"] = extension(result.conversation);
+  json["choices"] = Json::array();
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    json["choices"].push_back({{"index", i},
+                               {"message", message_json_of(choices[i].message)},
+                               {"logprobs", logprobs(frame, choices[i].drawn)},
+                               {"finish_reason", finish_reason(choices[i])}});
+  }
+  json["usage"] = usage(choices);
+  json["kvevict"] = extension(choices.back().result.conversation);
   return json_text(json);
 }
 
-std::string first_event(const AnswerFrame& frame) {
-  return event(chunk(frame, {{"role", "assistant"}, {"content", ""}}));
+std::string first_event(const AnswerFrame& frame, std::size_t index) {
+  return event(chunk(frame, index, {{"role", "assistant"}, {"content", ""}}));
 }
 
-std::string text_event(const AnswerFrame& frame, std::string_view text) {
-  return event(chunk(frame, {{"content", text}}));
+std::string delta_event(const AnswerFrame& frame, std::size_t index, const AnswerDelta& delta,
+                        std::span<const DrawnToken> drawn) {
+  return event(chunk(frame, index, delta_json(delta), logprobs(frame, drawn)));
 }
 
-std::string last_event(const AnswerFrame& frame, const serving::ChatResult& result) {
-  Json json = chunk(frame, Json::object(), finish_reason(result));
-  json["kvevict"] = extension(result.conversation);
+std::string last_event(const AnswerFrame& frame, std::size_t index, const AnsweredChoice& choice,
+                       std::span<const DrawnToken> drawn) {
+  Json json = chunk(frame, index, Json::object(), drawn.empty() ? Json() : logprobs(frame, drawn),
+                    finish_reason(choice));
+  json["kvevict"] = extension(choice.result.conversation);
   return event(json);
 }
 
-std::string usage_event(const AnswerFrame& frame, const serving::ChatResult& result) {
+std::string usage_event(const AnswerFrame& frame, std::span<const AnsweredChoice> choices) {
   Json json = framed(frame, "chat.completion.chunk");
   json["choices"] = Json::array();
-  json["usage"] = usage(result.answer);
+  json["usage"] = usage(choices);
   return event(json);
 }
 

@@ -1,32 +1,45 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "http/api_error.h"
 #include "serving/chat_request.h"
 
 namespace kvevict::http {
 
-/// What all parts of one answer have in common.
+/// What all parts of the answers to one request have in common.
 struct AnswerFrame {
   std::string id{};
   std::int64_t created = 0;  ///< Seconds since 1970.
   std::string model{};
+  bool has_logprobs = false;
+};
+
+/// One of the answers to a request.
+struct AnsweredChoice {
+  serving::ChatResult result{};
+  ChatMessage message{};  ///< The answer, read.
+  std::vector<DrawnToken> drawn{};
 };
 
 /// A frame with an id of its own, of now.
 [[nodiscard]] AnswerFrame make_frame(const std::string& model);
 
-/// A whole answer, "chat.completion".
-[[nodiscard]] std::string completion(const AnswerFrame& frame, const serving::ChatResult& result);
+/// Whole answers, "chat.completion": a choice each, and counts of all. REQUIRES: one or more.
+[[nodiscard]] std::string completion(const AnswerFrame& frame, std::span<const AnsweredChoice> choices);
 
-/// The events of a stream, "chat.completion.chunk", each with its "data: " and the empty line behind it.
-[[nodiscard]] std::string first_event(const AnswerFrame& frame);
-[[nodiscard]] std::string text_event(const AnswerFrame& frame, std::string_view text);
-[[nodiscard]] std::string last_event(const AnswerFrame& frame, const serving::ChatResult& result);
-[[nodiscard]] std::string usage_event(const AnswerFrame& frame, const serving::ChatResult& result);
+/// The events of a stream, "chat.completion.chunk", each with its "data: " and the empty line behind it;
+/// `index` is that of the choice, `drawn` the tokens since the event before.
+[[nodiscard]] std::string first_event(const AnswerFrame& frame, std::size_t index);
+[[nodiscard]] std::string delta_event(const AnswerFrame& frame, std::size_t index, const AnswerDelta& delta,
+                                      std::span<const DrawnToken> drawn);
+[[nodiscard]] std::string last_event(const AnswerFrame& frame, std::size_t index,
+                                     const AnsweredChoice& choice, std::span<const DrawnToken> drawn);
+[[nodiscard]] std::string usage_event(const AnswerFrame& frame, std::span<const AnsweredChoice> choices);
 [[nodiscard]] std::string error_event(const ApiError& error);
 inline constexpr const char* kEndOfEvents = "data: [DONE]\n\n";
 

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <random>
 
 #include "http/chat_messages.h"
+#include "http/chat_tools.h"
 #include "http/json_body.h"
 #include "http/unused_fields.h"
 #include "kvevict/error.h"
@@ -21,13 +23,16 @@ std::optional<JsonReader> field(const JsonReader& body, const char* name) {
   return body.has(name) ? std::optional(body.member(name)) : std::nullopt;
 }
 
-void read_number(const JsonReader& body, const char* name, double least, double most, double& number) {
-  const auto value = field(body, name);
-  if (!value) return;
-  number = value->number();
+double number_within(const JsonReader& value, double least, double most) {
+  const double number = value.number();
   if (!(number >= least && number <= most))
-    value->refuse(
+    value.refuse(
         fmt::format("{} is out of its range: a number from {} to {} is needed", number, least, most));
+  return number;
+}
+
+void read_number(const JsonReader& body, const char* name, double least, double most, double& number) {
+  if (const auto value = field(body, name)) number = number_within(*value, least, most);
 }
 
 std::optional<std::int64_t> whole_number(const JsonReader& body, const char* name, std::int64_t least,
@@ -41,12 +46,35 @@ std::optional<std::int64_t> whole_number(const JsonReader& body, const char* nam
   return number;
 }
 
+std::int32_t token_of(const JsonReader& biases, const std::string& name, std::int32_t n_vocab) {
+  std::int32_t token = 0;
+  const char* const end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(name.data(), end, token);
+  if (error != std::errc() || stop != end || token < 0 || token >= n_vocab)
+    biases.refuse(fmt::format("\"{}\" is no token: a number from 0 to {} is needed", name, n_vocab - 1));
+  return token;
+}
+
+void read_biases(const JsonReader& body, std::int32_t n_vocab, std::vector<LogitBias>& biases) {
+  const auto value = field(body, "logit_bias");
+  if (!value) return;
+  if (!value->json().is_object()) value->refuse("an object {token: bias} is needed");
+  biases.clear();
+  for (const auto& [name, ignored] : value->json().items()) {
+    const double bias = number_within(value->member(name.c_str()), -100, 100);
+    biases.push_back({.token = token_of(*value, name, n_vocab), .bias = bias});
+  }
+}
+
 void read_sampling(const JsonReader& body, const AnswerDefaults& defaults, SamplingOptions& sampling) {
   constexpr double kSmallest = 1e-6;  // of what must be above 0
   read_number(body, "temperature", 0, 2, sampling.temperature);
   read_number(body, "top_p", kSmallest, 1, sampling.top_p);
   read_number(body, "min_p", 0, 1, sampling.min_p);
   read_number(body, "repeat_penalty", kSmallest, 10, sampling.repeat_penalty);
+  read_number(body, "presence_penalty", -2, 2, sampling.presence_penalty);
+  read_number(body, "frequency_penalty", -2, 2, sampling.frequency_penalty);
+  read_biases(body, defaults.n_vocab, sampling.logit_bias);
   if (const auto top_k = whole_number(body, "top_k", 0, std::numeric_limits<int>::max()))
     sampling.top_k = static_cast<int>(*top_k);
   if (const auto seed = whole_number(body, "seed", 0, std::numeric_limits<std::uint32_t>::max())) {
@@ -102,6 +130,28 @@ void read_format(const JsonReader& body, std::string& grammar) {
   }
 }
 
+void read_logprobs(const JsonReader& body, ChatCall& call) {
+  call.has_logprobs = flag(body, "logprobs");
+  const auto n_best = whole_number(body, "top_logprobs", 0, kMostBest);
+  if (!n_best) return;
+  if (!call.has_logprobs && *n_best > 0)
+    body.member("top_logprobs").refuse("it is there beside \"logprobs\" alone: set that to true");
+  call.request.form.n_best = static_cast<int>(*n_best);
+}
+
+/// The functions go with the first message, and how they may be called into the call's format.
+void read_tools(const JsonReader& body, ChatCall& call) {
+  call.format = parse_tool_choice(body);
+  call.format.separates_reasoning = parse_reasoning_format(body);
+  if (!has_tools(body)) return;
+  if (call.format.tool_choice != ToolChoice::kNone && !call.request.form.grammar.empty())
+    body.member("tools").refuse(
+        "calls of functions have a form of their own, and this answer has another (\"response_format\", or "
+        "the "
+        "server's): leave one of them out, or set \"tool_choice\" to \"none\"");
+  call.request.messages.front().tools = parse_tools(body.member("tools"));
+}
+
 bool may_be_in_a_name(char c) {
   constexpr std::string_view kOthers = "-_.:";
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -147,7 +197,10 @@ ChatCall parse_chat_call(std::string_view text, const AnswerDefaults& defaults) 
   read_length(body, form.max_new_tokens);
   read_stops(body, form.stop);
   read_format(body, form.grammar);
+  read_logprobs(body, call);
+  call.n_choices = static_cast<int>(whole_number(body, "n", 1, kMostChoices).value_or(1));
   read_extension(body, call.request);
+  read_tools(body, call);
   if (form.sampling.ignores_end && !form.grammar.empty()) form.sampling.ignores_end = false;
   return call;
 }

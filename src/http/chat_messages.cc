@@ -11,7 +11,8 @@ namespace kvevict::http {
 namespace {
 
 constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user", "assistant", "tool"};
-constexpr std::array<std::string_view, 4> kFields = {"role", "content", "name", "tool_call_id"};
+constexpr std::array<std::string_view, 6> kFields = {"role",         "content",    "name",
+                                                     "tool_call_id", "tool_calls", "reasoning_content"};
 
 std::string parse_role(const JsonReader& role) {
   const std::string text = role.text();
@@ -35,7 +36,44 @@ std::string parse_content(const JsonReader& content) {
   return text;
 }
 
-/// A field that means something and is not supported, such as an answer's calls of tools.
+ToolCall parse_call(const JsonReader& call) {
+  if (call.has("type") && call.member("type").text() != "function")
+    call.member("type").refuse("calls of functions alone are supported: \"function\" is needed");
+  const JsonReader function = call.member("function");
+  return {.id = call.has("id") ? call.member("id").text() : std::string(),
+          .name = function.member("name").text(),
+          .arguments = function.member("arguments").text()};
+}
+
+/// What answers have beside their content. Their content may be null beside calls.
+void parse_answer(const JsonReader& message, ChatMessage& parsed) {
+  if (message.has("reasoning_content")) parsed.reasoning = message.member("reasoning_content").text();
+  if (!message.has("tool_calls")) return;
+  message.member("tool_calls").for_each_item([&](const JsonReader& call) {
+    parsed.tool_calls.push_back(parse_call(call));
+  });
+}
+
+ChatMessage parse_message(const JsonReader& message) {
+  ChatMessage parsed{parse_role(message.member("role")), ""};
+  if (parsed.role == "assistant") {
+    parse_answer(message, parsed);
+  } else {
+    for (const char* name : {"tool_calls", "reasoning_content"}) {
+      if (message.has(name) && !message.json().at(name).empty())
+        message.member(name).refuse("it is there in messages of the role \"assistant\" alone");
+    }
+  }
+  if (parsed.role == "tool") {
+    if (message.has("tool_call_id")) parsed.tool_call_id = message.member("tool_call_id").text();
+    if (message.has("name")) parsed.name = message.member("name").text();
+  }
+  const bool may_lack_content = !parsed.tool_calls.empty() || !parsed.reasoning.empty();
+  if (!may_lack_content || message.has("content")) parsed.content = parse_content(message.member("content"));
+  return parsed;
+}
+
+/// A field that means something and is not supported.
 void refuse_other_fields(const JsonReader& message) {
   for (const auto& [name, value] : message.json().items()) {
     const bool is_known = std::ranges::find(kFields, name) != kFields.end();
@@ -55,9 +93,8 @@ std::vector<ChatMessage> parse_messages(const JsonReader& messages) {
                                 messages.json().size(), kMostMessages));
   std::vector<ChatMessage> parsed;
   messages.for_each_item([&](const JsonReader& message) {
-    std::string role = parse_role(message.member("role"));
+    parsed.push_back(parse_message(message));
     refuse_other_fields(message);
-    parsed.push_back({std::move(role), parse_content(message.member("content"))});
   });
   return parsed;
 }

@@ -38,7 +38,9 @@ Json props_json(const Service& service) {
             {"top_k", form.sampling.top_k},
             {"top_p", form.sampling.top_p},
             {"min_p", form.sampling.min_p},
-            {"repeat_penalty", form.sampling.repeat_penalty}}}};
+            {"repeat_penalty", form.sampling.repeat_penalty},
+            {"presence_penalty", form.sampling.presence_penalty},
+            {"frequency_penalty", form.sampling.frequency_penalty}}}};
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace {
 
 using Json = JsonReader::Json;
 
-constexpr std::array<std::string_view, 18> kRead = {"messages",
+constexpr std::array<std::string_view, 28> kRead = {"messages",
                                                     "model",
                                                     "stream",
                                                     "stream_options",
@@ -27,6 +27,16 @@ constexpr std::array<std::string_view, 18> kRead = {"messages",
                                                     "seed",
                                                     "stop",
                                                     "repeat_penalty",
+                                                    "presence_penalty",
+                                                    "frequency_penalty",
+                                                    "logit_bias",
+                                                    "logprobs",
+                                                    "top_logprobs",
+                                                    "n",
+                                                    "tools",
+                                                    "tool_choice",
+                                                    "parallel_tool_calls",
+                                                    "reasoning_format",
                                                     "response_format",
                                                     "kvevict",
                                                     "user",
@@ -38,12 +48,6 @@ bool is_text(const Json& value) {
 }
 bool is_false(const Json& value) {
   return value == Json(false);
-}
-bool is_flag(const Json& value) {
-  return value.is_boolean();
-}
-bool is_zero(const Json& value) {
-  return value.is_number() && value.get<double>() == 0;
 }
 bool is_one(const Json& value) {
   return value == Json(1);
@@ -58,19 +62,9 @@ struct Unused {
   std::string_view advice;  // what would be right
 };
 
-constexpr std::array<Unused, 15> kUnused = {{
-    {"n", is_one, "a request has one answer"},
-    {"best_of", is_one, "a request has one answer"},
-    {"logprobs", is_false, "leave it out, or set it to false"},
-    {"top_logprobs", is_zero, "leave it out"},
-    {"presence_penalty", is_zero, "leave it out; \"repeat_penalty\" is there"},
-    {"frequency_penalty", is_zero, "leave it out; \"repeat_penalty\" is there"},
-    {"logit_bias", is_empty, "leave it out"},
-    {"tools", is_empty, "leave it out, or give an empty list"},
-    {"functions", is_empty, "leave it out, or give an empty list"},
-    {"tool_choice", [](const Json& value) { return value == Json("none") || value == Json("auto"); },
-     "leave it out"},
-    {"parallel_tool_calls", is_flag, "leave it out"},
+constexpr std::array<Unused, 6> kUnused = {{
+    {"best_of", is_one, "all of the \"n\" answers are given"},
+    {"functions", is_empty, "\"tools\" is what there is"},
     {"store", is_false, "leave it out, or set it to false"},
     {"metadata", is_empty, "leave it out"},
     {"service_tier", is_text, "leave it out"},

@@ -89,7 +89,7 @@ std::optional<std::vector<Token>> ChatTemplate::behind_answer(std::span<const Ch
                                                               std::size_t n_before) const {
   const std::string mark = unused_mark(std::string(kAnswer), messages);
   std::vector<ChatMessage> marked(messages.begin(), messages.end());
-  marked[n_before - 1].content = mark;
+  marked[n_before - 1] = {"assistant", mark};  // which stands for its thoughts and calls, too
   const auto split = split_at(template_.render(marked), mark);
   if (!split) return std::nullopt;
   return template_.tokens(split->second, false);

@@ -6,6 +6,7 @@
 #include "engine/trained_context.h"
 #include "kvevict/error.h"
 #include "runtime/conversation_impl.h"
+#include "runtime/generate_options.h"
 #include "runtime/prompt_prefill.h"
 #include "runtime/token_match.h"
 
@@ -262,24 +263,21 @@ void Conversation::Impl::generate(MessagesAnswer& answer, const AnswerOptions& f
     seen.insert(seen.end(), made.begin(), written);
     waiting.assign(written, made.end());
     if (messages.empty()) return;
-    messages.back().message.content = answer.text;
+    messages.back().message = answer_message(answer.text, form.format.get());
     messages.back().n_tokens = static_cast<std::int64_t>(seen.size() + waiting.size());
   });
   try {
     const std::atomic<bool>* const cancel = options.session.cancel;
-    const Generation generation = session.generate({.max_new_tokens = form.max_new_tokens,
-                                                    .sampling = form.sampling,
-                                                    .grammar = form.grammar,
-                                                    .stop = form.stop,
-                                                    .recent = seen,
-                                                    .on_token =
-                                                        [&](Token token, std::string_view text) {
-                                                          made.push_back(token);
-                                                          give(text);
-                                                          is_stopped = cancel != nullptr && *cancel;
-                                                          return !is_stopped;
-                                                        },
-                                                    .on_rest = give});
+    GenerateOptions drawing = generate_options(form);
+    drawing.recent = seen;
+    drawing.on_token = [&](Token token, std::string_view text) {
+      made.push_back(token);
+      give(text);
+      is_stopped = cancel != nullptr && *cancel;
+      return !is_stopped;
+    };
+    drawing.on_rest = give;
+    const Generation generation = session.generate(drawing);
     if (!is_stopped) answer.end = generation.reached_end ? AnswerEnd::kByModel : AnswerEnd::kAtLength;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCancelled) throw;

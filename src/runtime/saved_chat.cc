@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kvevict/error.h"
+#include "runtime/message_json.h"
 #include "runtime/token_bytes.h"
 
 namespace kvevict {
@@ -12,7 +13,7 @@ namespace {
 nlohmann::json json_of(const std::vector<RecordedMessage>& messages) {
   nlohmann::json all = nlohmann::json::array();
   for (const RecordedMessage& one : messages) {
-    nlohmann::json json = {{"role", one.message.role}, {"content", one.message.content}};
+    nlohmann::json json = message_json(one.message);
     if (one.n_tokens) json["n_tokens"] = *one.n_tokens;
     all.push_back(std::move(json));
   }
@@ -23,7 +24,7 @@ nlohmann::json json_of(const std::vector<RecordedMessage>& messages) {
 std::vector<RecordedMessage> messages_from(const nlohmann::json& all, std::size_t n_tokens) {
   std::vector<RecordedMessage> messages;
   for (const nlohmann::json& json : all) {
-    RecordedMessage one{{json.at("role"), json.at("content")}};
+    RecordedMessage one{message_from_json(json)};
     if (json.contains("n_tokens")) one.n_tokens = json.at("n_tokens");
     if (one.n_tokens && (*one.n_tokens < 0 || static_cast<std::size_t>(*one.n_tokens) > n_tokens))
       throw Error(ErrorCode::kBadData, "an answer ends behind its tokens");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kvevict/grammar.h"
+#include "runtime/generate_options.h"
 
 namespace kvevict::serving {
 namespace {
@@ -32,11 +33,11 @@ ConversationFigures figures_of(const Conversation& chat, std::string id) {
           .kv_bytes = stats.kv_bytes};
 }
 
-std::vector<RecordedMessage> recorded(const std::vector<ChatMessage>& messages, const std::string& answer) {
+std::vector<RecordedMessage> recorded(const std::vector<ChatMessage>& messages, ChatMessage answer) {
   std::vector<RecordedMessage> all;
   all.reserve(messages.size() + 1);
   for (const ChatMessage& message : messages) all.push_back({message});
-  all.push_back({{"assistant", answer}});
+  all.push_back({std::move(answer)});
   return all;
 }
 
@@ -89,11 +90,17 @@ std::string ConversationPool::prompt(const std::vector<ChatMessage>& messages) c
   return text_of(usable_template().render(complete({.messages = messages}).messages));
 }
 
+std::shared_ptr<const AnswerFormat> ConversationPool::format_of(const ChatRequest& request,
+                                                                const AnswerFormatOptions& options) const {
+  return usable_template().answer_format(complete(request).messages, options);
+}
+
 void ConversationPool::check(const ChatRequest& request) const {
   const ChatRequest whole = complete(request);
   (void)usable_template().render(whole.messages);
   if (!request.strategy.empty()) (void)options_.run_for(whole.strategy, "");
-  if (!request.form.grammar.empty()) require_grammar(*options_.model, request.form.grammar);
+  if (const std::string grammar = generate_options(request.form).grammar; !grammar.empty())
+    require_grammar(*options_.model, grammar);
 }
 
 ChatResult ConversationPool::answer(const ChatRequest& request,
@@ -201,7 +208,8 @@ bool ConversationPool::keep(Key key, const std::vector<RecordedMessage>& message
 }
 
 ChatResult ConversationPool::finish(Key key, MessagesAnswer answer, const ChatRequest& request) {
-  std::vector<RecordedMessage> messages = recorded(request.messages, answer.text);
+  std::vector<RecordedMessage> messages =
+      recorded(request.messages, answer_message(answer.text, request.form.format.get()));
   const bool is_stored = keep(key, messages);
   const std::lock_guard lock(mutex_);
   table_.release(key, std::move(messages));

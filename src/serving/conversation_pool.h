@@ -57,6 +57,11 @@ class ConversationPool final : public AnswerBackend {
   /// `PoolOptions::run_for`.
   void check(const ChatRequest& request) const;
 
+  /// How an answer to `request` is written; null if it is text alone. Errors: those of
+  /// `PromptTemplate::answer_format`.
+  [[nodiscard]] std::shared_ptr<const AnswerFormat> format_of(const ChatRequest& request,
+                                                              const AnswerFormatOptions& options) const;
+
   /// The prompt that the messages make, as text. Errors: those of PromptTemplate.
   [[nodiscard]] std::string prompt(const std::vector<ChatMessage>& messages) const;
 

@@ -8,6 +8,7 @@
 #include "base/scope_guard.h"
 #include "engine/session_snapshot.h"
 #include "kvevict/error.h"
+#include "runtime/message_json.h"
 
 namespace kvevict::serving {
 namespace fs = std::filesystem;
@@ -31,7 +32,7 @@ void in_one_step(Database& index, Work work) {
 
 std::string text_of(const std::vector<RecordedMessage>& messages) {
   nlohmann::json all = nlohmann::json::array();
-  for (const RecordedMessage& one : messages) all.push_back({one.message.role, one.message.content});
+  for (const RecordedMessage& one : messages) all.push_back(message_json(one.message));
   return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -39,7 +40,7 @@ std::vector<RecordedMessage> messages_from(const std::string& text) {
   try {
     std::vector<RecordedMessage> messages;
     for (const nlohmann::json& one : nlohmann::json::parse(text))
-      messages.push_back({{one.at(0).get<std::string>(), one.at(1).get<std::string>()}});
+      messages.push_back({message_from_json(one)});
     return messages;
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kBadData,

@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <set>
 
 #include "engine/stop_text.h"
+#include "kvevict/answer_draw.h"
 #include "kvevict/error.h"
 #include "kvevict/session.h"
 #include "support/test_models.h"
@@ -108,9 +111,90 @@ TEST(Generate, ARepeatPenaltyCountsTheTokensBefore) {
   EXPECT_EQ(joined, all);
 }
 
+TEST(Generate, PresenceAndFrequencyAreTakenFromLogits) {
+  // Greedy: what is drawn is the highest logit less the penalties, counted here once more.
+  for (const SamplingOptions& sampling :
+       {SamplingOptions{.presence_penalty = 1.5}, SamplingOptions{.frequency_penalty = 1.25},
+        SamplingOptions{.presence_penalty = -0.5, .frequency_penalty = 0.75}}) {
+    Session session = begun(test::shallow_model_path(), "one two one two");
+    std::vector<Token> drawn;
+    AnswerDraw answer(test::load_model(test::shallow_model_path()),
+                      {.max_new_tokens = 20, .sampling = sampling, .stop_at_end_of_generation = false});
+    while (drawn.size() < 20) {
+      const std::span<const float> logits = session.logits();
+      std::vector<double> left(logits.begin(), logits.end());
+      std::map<Token, int> counts;
+      for (const Token token : drawn) ++counts[token];
+      for (const auto& [token, n] : counts)
+        left[static_cast<std::size_t>(token)] -= sampling.presence_penalty + n * sampling.frequency_penalty;
+      const auto best = std::max_element(left.begin(), left.end());
+      (void)answer.next(session);
+      ASSERT_EQ(answer.tokens().back(), best - left.begin());
+      drawn.push_back(answer.tokens().back());
+      session.append({&drawn.back(), 1});
+    }
+  }
+}
+
+TEST(Generate, ABiasBansATokenOrBringsIt) {
+  const auto path = test::shallow_model_path();
+  const Token first = begun(path, "one two one two").generate({.max_new_tokens = 1}).tokens.at(0);
+  const auto drawn_with = [&](Token token, double bias) {
+    return begun(path, "one two one two")
+        .generate({.max_new_tokens = 1, .sampling = {.logit_bias = {{.token = token, .bias = bias}}}})
+        .tokens.at(0);
+  };
+  EXPECT_NE(drawn_with(first, -100), first);
+  EXPECT_EQ(drawn_with(1234, 100), 1234);
+}
+
+TEST(Generate, EachTokenHasItsProbabilityBeforeTemperatureAndPenalties) {
+  Session session = begun(test::shallow_model_path(), "one two one two");
+  std::vector<DrawnToken> drawn;
+  AnswerDraw answer(test::load_model(test::shallow_model_path()),
+                    {.max_new_tokens = 8,
+                     .sampling = {.temperature = 1.5, .seed = 3, .repeat_penalty = 2.0},
+                     .on_drawn = [&](const DrawnToken& one) { drawn.push_back(one); },
+                     .n_best = 3});
+  while (true) {
+    const std::vector<float> logits(session.logits().begin(), session.logits().end());
+    const std::optional<Token> token = answer.next(session);
+    if (drawn.size() < answer.tokens().size()) break;
+    double sum = 0;
+    for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
+    const DrawnToken& last = drawn.back();
+    EXPECT_EQ(last.drawn.token, answer.tokens().back());
+    const double logit = logits[static_cast<std::size_t>(last.drawn.token)];
+    EXPECT_NEAR(last.drawn.log_probability, logit - std::log(sum), 1e-4);
+    ASSERT_EQ(last.best.size(), 3U);
+    EXPECT_EQ(last.best.front().token, std::max_element(logits.begin(), logits.end()) - logits.begin());
+    EXPECT_GE(last.best[0].log_probability, last.best[1].log_probability);
+    EXPECT_GE(last.best[1].log_probability, last.best[2].log_probability);
+    EXPECT_EQ(last.drawn.bytes, session.model().detokenize(std::span(&last.drawn.token, 1), true));
+    if (!token) break;
+    session.append({&*token, 1});
+  }
+  EXPECT_EQ(drawn.size(), answer.tokens().size());
+  EXPECT_EQ(drawn.size(), 8U);
+}
+
 TEST(Generate, RefusesAPenaltyOutOfItsRange) {
   Session session = begun(test::shallow_model_path(), "one");
-  EXPECT_THROW(session.generate({.sampling = {.repeat_penalty = 0.0}}), Error);
+  const auto field_of = [&](const SamplingOptions& sampling) -> std::string {
+    try {
+      (void)session.generate({.sampling = sampling});
+    } catch (const Error& error) {
+      return error.field();
+    }
+    return "it was taken";
+  };
+  EXPECT_EQ(field_of({.repeat_penalty = 0.0}), "repeat_penalty");
+  EXPECT_EQ(field_of({.presence_penalty = 2.1}), "presence_penalty");
+  EXPECT_EQ(field_of({.frequency_penalty = -2.1}), "frequency_penalty");
+  EXPECT_EQ(field_of({.logit_bias = {{.token = 5, .bias = 100.5}}}), "logit_bias");
+  EXPECT_EQ(field_of({.logit_bias = {{.token = -1}}}), "logit_bias");
+  EXPECT_EQ(field_of({.logit_bias = {{.token = 49152}}}), "logit_bias");
+  EXPECT_THROW((void)session.generate({.on_drawn = [](const DrawnToken&) {}, .n_best = -1}), Error);
 }
 
 }  // namespace

@@ -15,11 +15,24 @@ using Json = nlohmann::json;
 
 const AnswerFrame kFrame{.id = "chatcmpl-1", .created = 5, .model = "m"};
 
-serving::ChatResult result_of(AnswerEnd end) {
-  return {
+AnsweredChoice result_of(AnswerEnd end) {
+  AnsweredChoice choice{.message = {"assistant", "caf\xC3\xA9 \"x\"\n"}};
+  choice.result = {
       .answer = {.end = end, .text = "caf\xC3\xA9 \"x\"\n", .n_cached = 7, .n_new = 3, .n_made = 4},
       .conversation = {
           .id = "c-1", .strategy = "full", .n_kept = 9, .n_evicted = 5, .n_cells = 256, .kv_bytes = 1024}};
+  return choice;
+}
+
+std::string completion_of(const AnsweredChoice& choice, const AnswerFrame& frame = kFrame) {
+  return completion(frame, std::span(&choice, 1));
+}
+
+AnsweredChoice called() {
+  AnsweredChoice choice = result_of(AnswerEnd::kByModel);
+  choice.message = {"assistant", "", "Hm."};
+  choice.message.tool_calls = {{.id = "call_1", .name = "sum", .arguments = R"({"a":1})"}};
+  return choice;
 }
 
 /// The JSON of an event.
@@ -31,7 +44,7 @@ Json json_of(const std::string& event) {
 }
 
 TEST(ChatAnswerTest, AWholeAnswerHasItsCounts) {
-  const Json json = Json::parse(completion(kFrame, result_of(AnswerEnd::kByModel)));
+  const Json json = Json::parse(completion_of(result_of(AnswerEnd::kByModel)));
   EXPECT_EQ(json["object"], "chat.completion");
   EXPECT_EQ(json["choices"][0]["message"]["content"], "caf\xC3\xA9 \"x\"\n");
   EXPECT_EQ(json["choices"][0]["message"]["role"], "assistant");
@@ -44,25 +57,82 @@ TEST(ChatAnswerTest, AWholeAnswerHasItsCounts) {
   EXPECT_EQ(json["kvevict"]["kept"], 9);
   EXPECT_EQ(json["kvevict"]["evicted"], 5);
   EXPECT_EQ(json["kvevict"]["bytes"], 1024);
-  EXPECT_EQ(Json::parse(completion(kFrame, result_of(AnswerEnd::kAtLength)))["choices"][0]["finish_reason"],
+  EXPECT_EQ(Json::parse(completion_of(result_of(AnswerEnd::kAtLength)))["choices"][0]["finish_reason"],
             "length");
 }
 
 TEST(ChatAnswerTest, AStreamIsARoleTextsAndAnEnd) {
-  const serving::ChatResult result = result_of(AnswerEnd::kAtLength);
-  const Json first = json_of(first_event(kFrame)), text = json_of(text_event(kFrame, "a\nb\x80")),
-             last = json_of(last_event(kFrame, result)), usage = json_of(usage_event(kFrame, result));
+  const AnsweredChoice result = result_of(AnswerEnd::kAtLength);
+  const Json first = json_of(first_event(kFrame, 2)),
+             text = json_of(delta_event(kFrame, 2, {.content = "a\nb\x80"}, {})),
+             last = json_of(last_event(kFrame, 2, result, {})),
+             usage = json_of(usage_event(kFrame, std::span(&result, 1)));
   for (const Json& chunk : {first, text, last, usage}) {
     EXPECT_EQ(chunk["object"], "chat.completion.chunk");
     EXPECT_EQ(chunk["id"], "chatcmpl-1");
   }
   EXPECT_EQ(first["choices"][0]["delta"]["role"], "assistant");
+  EXPECT_EQ(first["choices"][0]["index"], 2);
   EXPECT_TRUE(first["choices"][0]["finish_reason"].is_null());
   EXPECT_EQ(text["choices"][0]["delta"]["content"], "a\nb\xEF\xBF\xBD");
   EXPECT_EQ(last["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(last["kvevict"]["kept"], 9);
   EXPECT_TRUE(usage["choices"].empty());
   EXPECT_EQ(usage["usage"]["total_tokens"], 14);
+}
+
+TEST(ChatAnswerTest, CallsAndThoughtsAreApartFromTheContent) {
+  const Json choice = Json::parse(completion_of(called()))["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "tool_calls");
+  EXPECT_TRUE(choice["message"]["content"].is_null());
+  EXPECT_EQ(choice["message"]["reasoning_content"], "Hm.");
+  const Json call = {
+      {"id", "call_1"}, {"type", "function"}, {"function", {{"name", "sum"}, {"arguments", R"({"a":1})"}}}};
+  EXPECT_EQ(choice["message"]["tool_calls"], Json::array({call}));
+  const Json plain = Json::parse(completion_of(result_of(AnswerEnd::kByModel)))["choices"][0]["message"];
+  EXPECT_FALSE(plain.contains("tool_calls"));
+  EXPECT_FALSE(plain.contains("reasoning_content"));
+}
+
+TEST(ChatAnswerTest, APartOfACallHasItsNameOnce) {
+  const ToolCall call{.id = "call_1", .name = "sum", .arguments = "{"};
+  const auto delta_of = [](const AnswerDelta& delta) {
+    return json_of(delta_event(kFrame, 0, delta, {}))["choices"][0]["delta"];
+  };
+  const Json first = delta_of({.call = 1, .part = call})["tool_calls"][0];
+  EXPECT_EQ(first["index"], 1);
+  EXPECT_EQ(first["id"], "call_1");
+  EXPECT_EQ(first["function"]["name"], "sum");
+  EXPECT_EQ(first["function"]["arguments"], "{");
+  const Json second = delta_of({.call = 1, .part = {.arguments = "}"}})["tool_calls"][0];
+  EXPECT_EQ(second, (Json{{"index", 1}, {"function", {{"arguments", "}"}}}}));
+  EXPECT_EQ(delta_of({.reasoning = "Hm."}), (Json{{"reasoning_content", "Hm."}}));
+}
+
+TEST(ChatAnswerTest, ProbabilitiesHaveBytesAndAlternatives) {
+  AnswerFrame frame = kFrame;
+  frame.has_logprobs = true;
+  AnsweredChoice choice = result_of(AnswerEnd::kByModel);
+  choice.drawn = {{.drawn = {.token = 5, .log_probability = -0.5, .bytes = "\xC3"},
+                   .best = {{.token = 6, .log_probability = -1e300, .bytes = "a"}}}};
+  const Json content = Json::parse(completion_of(choice, frame))["choices"][0]["logprobs"]["content"];
+  ASSERT_EQ(content.size(), 1U);
+  EXPECT_EQ(content[0]["logprob"], -0.5);
+  EXPECT_EQ(content[0]["bytes"], Json::array({0xC3}));
+  EXPECT_EQ(content[0]["token"], "\xEF\xBF\xBD");
+  EXPECT_EQ(content[0]["top_logprobs"][0]["token"], "a");
+  EXPECT_EQ(content[0]["top_logprobs"][0]["logprob"], -9999.0);
+  EXPECT_TRUE(Json::parse(completion_of(choice))["choices"][0]["logprobs"].is_null());
+}
+
+TEST(ChatAnswerTest, SeveralAnswersAddUp) {
+  const std::vector<AnsweredChoice> choices = {result_of(AnswerEnd::kByModel), called()};
+  const Json json = Json::parse(completion(kFrame, choices));
+  EXPECT_EQ(json["choices"].size(), 2U);
+  EXPECT_EQ(json["choices"][1]["index"], 1);
+  EXPECT_EQ(json["usage"]["prompt_tokens"], 10);
+  EXPECT_EQ(json["usage"]["completion_tokens"], 8);
+  EXPECT_EQ(json["usage"]["total_tokens"], 18);
 }
 
 TEST(ChatAnswerTest, ErrorsAreTheClientsOrOurs) {
@@ -97,7 +167,7 @@ TEST(MetricsTest, CountsAnswersAndShowsWhatIsLive) {
   Metrics metrics;
   metrics.count_request(200);
   metrics.count_request(400);
-  metrics.count_answer(result_of(AnswerEnd::kByModel).answer, 0.05, 0.5);
+  metrics.count_answer(result_of(AnswerEnd::kByModel).result.answer, 0.05, 0.5);
   const std::string text =
       metrics.text({.n_waiting = 3, .n_running = 1}, {{.n_kept = 9, .kv_bytes = 64}, {.n_kept = 1}});
   for (const char* line :

@@ -88,6 +88,61 @@ TEST(ChatCallTest, MessagesAreTextsOrPartsOfText) {
   EXPECT_EQ(messages[3].role, "tool");
 }
 
+TEST(ChatCallTest, ReadsPenaltiesBiasesAndProbabilities) {
+  const ChatCall call =
+      parse(body_with(R"("presence_penalty":-2,"frequency_penalty":0.5,"logit_bias":{"7":-100,"0":1.5},
+                         "logprobs":true,"top_logprobs":3,"n":4)"));
+  const AnswerOptions& form = call.request.form;
+  EXPECT_EQ(form.sampling.presence_penalty, -2);
+  EXPECT_EQ(form.sampling.frequency_penalty, 0.5);
+  EXPECT_EQ(form.sampling.logit_bias,
+            (std::vector<LogitBias>{{.token = 7, .bias = -100}, {.token = 0, .bias = 1.5}}));
+  EXPECT_TRUE(call.has_logprobs);
+  EXPECT_EQ(form.n_best, 3);
+  EXPECT_EQ(call.n_choices, 4);
+  EXPECT_THROW(parse(body_with(R"("logit_bias":{"10":1})"), {.n_vocab = 10}), Error);
+  EXPECT_NO_THROW(parse(body_with(R"("logit_bias":{"9":1})"), {.n_vocab = 10}));
+}
+
+TEST(ChatCallTest, ReadsFunctionsAndHowTheyMayBeCalled) {
+  const std::string tools =
+      R"("tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{"type":"object"}}},
+                  {"type":"function","function":{"name":"g","description":"d"}}])";
+  const ChatCall call = parse(body_with(tools));
+  EXPECT_EQ(call.format.tool_choice, ToolChoice::kAuto);
+  EXPECT_FALSE(call.format.parallel_calls.has_value());
+  EXPECT_TRUE(call.format.separates_reasoning);
+  EXPECT_EQ(
+      nlohmann::json::parse(call.request.messages.front().tools),
+      nlohmann::json::parse(
+          R"([{"type":"function","function":{"name":"f","description":"","parameters":{"type":"object"}}},
+              {"type":"function","function":{"name":"g","description":"d",
+               "parameters":{"type":"object","properties":{}}}}])"));
+  const ChatCall one = parse(body_with(
+      tools + R"(,"tool_choice":{"type":"function","function":{"name":"g"}},"parallel_tool_calls":false)"));
+  EXPECT_EQ(one.format.tool_choice, ToolChoice::kRequired);
+  EXPECT_EQ(one.format.function, "g");
+  EXPECT_EQ(one.format.parallel_calls, false);
+  EXPECT_EQ(parse(body_with(tools + R"(,"tool_choice":"none")")).format.tool_choice, ToolChoice::kNone);
+  EXPECT_FALSE(parse(body_with(R"("reasoning_format":"none")")).format.separates_reasoning);
+  if (!reads_json_schemas()) return;
+  const std::string format = R"(,"response_format":{"type":"json_object"})";
+  EXPECT_EQ(refusal_of(body_with(tools + format)).field, "tools");
+  EXPECT_NO_THROW(parse(body_with(tools + format + R"(,"tool_choice":"none")")));
+}
+
+TEST(ChatCallTest, AnswersBringTheirCallsAndThoughtsBack) {
+  const ChatCall call = parse(
+      R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":null,"reasoning_content":"Hm.",
+          "tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]},
+          {"role":"tool","tool_call_id":"c1","content":"5"}]})");
+  const ChatMessage& answer = call.request.messages[1];
+  EXPECT_EQ(answer.content, "");
+  EXPECT_EQ(answer.reasoning, "Hm.");
+  EXPECT_EQ(answer.tool_calls, (std::vector<ToolCall>{{.id = "c1", .name = "f", .arguments = "{}"}}));
+  EXPECT_EQ(call.request.messages[2].tool_call_id, "c1");
+}
+
 TEST(ChatCallTest, WhatAsksForNothingPasses) {
   EXPECT_NO_THROW(parse(body_with(
       R"("n":1,"logprobs":false,"top_logprobs":0,"presence_penalty":0,"frequency_penalty":0.0,"logit_bias":{},
@@ -96,15 +151,8 @@ TEST(ChatCallTest, WhatAsksForNothingPasses) {
 }
 
 TEST(ChatCallTest, WhatIsNotSupportedIsNamed) {
-  for (const auto& [name, value] :
-       std::vector<std::pair<std::string, std::string>>{{"logit_bias", R"({"5":1})"},
-                                                        {"n", "2"},
-                                                        {"tools", R"([{"type":"function"}])"},
-                                                        {"logprobs", "true"},
-                                                        {"presence_penalty", "0.5"},
-                                                        {"audio", "{}"},
-                                                        {"tool_choice", R"("required")"},
-                                                        {"foo", "1"}}) {
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
+           {"best_of", "2"}, {"functions", R"([{"name":"f"}])"}, {"audio", "{}"}, {"foo", "1"}}) {
     const Refusal refusal = refusal_of(body_with("\"" + name + "\":" + value));
     EXPECT_NE(refusal.sentence.find("the field \"" + name + "\" is not supported"), std::string::npos)
         << refusal.sentence;
@@ -136,6 +184,30 @@ TEST(ChatCallTest, WrongValuesAreNamedByTheirPlace) {
       {R"("kvevict":{"conversation":""})", "kvevict.conversation", "1 to 128"},
       {R"("kvevict":{"nonsense":1})", "kvevict.nonsense", "no such field"},
       {R"("kvevict":[])", "kvevict", "an object"},
+      {R"("presence_penalty":2.5)", "presence_penalty", "from -2 to 2"},
+      {R"("frequency_penalty":"x")", "frequency_penalty", "a number"},
+      {R"("logit_bias":[1])", "logit_bias", "an object {token: bias}"},
+      {R"("logit_bias":{"x":1})", "logit_bias", "\"x\" is no token"},
+      {R"("logit_bias":{"-1":1})", "logit_bias", "\"-1\" is no token"},
+      {R"("logit_bias":{"5":101})", "logit_bias.5", "from -100 to 100"},
+      {R"("logit_bias":{"5":null})", "logit_bias.5", "a number"},
+      {R"("top_logprobs":3)", "top_logprobs", "set that to true"},
+      {R"("logprobs":true,"top_logprobs":21)", "top_logprobs", "from 0 to 20"},
+      {R"("logprobs":3)", "logprobs", "true or false"},
+      {R"("n":9)", "n", "from 1 to 8"},
+      {R"("n":0)", "n", "from 1 to 8"},
+      {R"("reasoning_format":"loud")", "reasoning_format", "none, auto or deepseek"},
+      {R"("tools":{})", "tools", "a list"},
+      {R"("tools":[5])", "tools[0]", "an object"},
+      {R"("tools":[{"type":"web_search"}])", "tools[0].type", "\"web_search\" are not supported"},
+      {R"("tools":[{"type":"function","function":{"name":"a b"}}])", "tools[0].function.name", "1 to 64"},
+      {R"("tools":[{"type":"function","function":{"name":"f","parameters":[]}}])",
+       "tools[0].function.parameters", "a JSON schema"},
+      {R"("tool_choice":"required")", "tool_choice", "there are no tools"},
+      {R"("tool_choice":"maybe")", "tool_choice", "\"maybe\" is no choice"},
+      {R"("tool_choice":{"type":"function","function":{"name":"f"}})", "tool_choice.function.name",
+       "no function \"f\""},
+      {R"("parallel_tool_calls":1)", "parallel_tool_calls", "true or false"},
       {R"("model":5)", "model", "a string"}};
   for (const auto& [fields, place, words] : cases) {
     const Refusal refusal = refusal_of(body_with(fields));
@@ -157,8 +229,16 @@ TEST(ChatCallTest, WrongMessagesAreNamedByTheirPlace) {
        "\"image_url\" are not supported"},
       {R"([{"role":"user","content":[{"type":"input_audio"}]}])", "messages[0].content[0].type",
        "\"input_audio\" are not supported"},
-      {R"([{"role":"assistant","content":"a","tool_calls":[{"id":"1"}]}])", "messages[0].tool_calls",
-       "\"tool_calls\" is not supported"}};
+      {R"([{"role":"assistant","content":"a","tool_calls":[{"id":"1"}]}])", "messages[0].tool_calls[0]",
+       "\"function\" is missing"},
+      {R"([{"role":"assistant","tool_calls":[{"type":"custom"}]}])", "messages[0].tool_calls[0].type",
+       "\"function\" is needed"},
+      {R"([{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":{}}}]}])",
+       "messages[0].tool_calls[0].function.arguments", "a string"},
+      {R"([{"role":"user","content":"a","tool_calls":[{"id":"1"}]}])", "messages[0].tool_calls",
+       "\"assistant\" alone"},
+      {R"([{"role":"assistant","content":"a","audio":{"id":"1"}}])", "messages[0].audio",
+       "\"audio\" is not supported"}};
   for (const auto& [messages, place, words] : cases) {
     const Refusal refusal = refusal_of(R"({"messages":)" + messages + "}");
     EXPECT_EQ(refusal.field, place) << messages;
@@ -214,7 +294,7 @@ TEST(ChatCallTest, HostileBodiesAreRefusedAtOnce) {
 /// Whatever bytes come: a call, or an error of ours with a sentence.
 TEST(ChatCallTest, AnyBytesAreACallOrAnError) {
   const std::string good = body_with(
-      R"("stream":true,"temperature":0.5,"stop":["a"],"kvevict":{"conversation":"c"},"seed":5,"n":1)");
+      R"("stream":true,"temperature":0.5,"stop":["a"],"kvevict":{"conversation":"c"},"seed":5,"n":1,"logit_bias":{"5":1},"tools":[{"type":"function","function":{"name":"f"}}])");
   std::mt19937 random(3);
   int n_taken = 0;
   for (int i = 0; i < 20'000; ++i) {
