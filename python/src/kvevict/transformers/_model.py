@@ -1,0 +1,24 @@
+"""What a model calls things, which differs between versions of transformers."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+
+
+def cache_argument(module: torch.nn.Module) -> str:
+    """``"cache"``, or ``"past_key_values"`` as it was called before transformers 5.24."""
+    return "cache" if "cache" in inspect.signature(module.forward).parameters else "past_key_values"
+
+
+def takes(module: torch.nn.Module, argument: str) -> bool:
+    """Whether the forward of ``module`` has this argument by name."""
+    return argument in inspect.signature(module.forward).parameters
+
+
+def logits_of(module: torch.nn.Module, ids: torch.Tensor, cache: Any, **kwargs: Any) -> torch.Tensor:
+    """The logits ``[batch, q, vocabulary]`` of one forward that goes on with ``cache``."""
+    output = module(ids, use_cache=True, **{cache_argument(module): cache}, **kwargs)
+    return output.logits  # type: ignore[no-any-return]
