@@ -85,15 +85,15 @@ class EvictingCache(DynamicCache):
         super().__init__(config=model.config)
         _require_no_alibi(model.config, type(model).__name__)
         self.positions = _positions(policy, positions)
-        numbers = _evictable(self, type(model).__name__)
+        _require_known_beforehand(policy)
+        numbers = [] if policy.keeps_all else _evictable(self, type(model).__name__)
         self._stream = Stream(policy, len(numbers), decode_slack) if numbers else None
         if self.positions == "packed":
             _require_packable(self, type(model).__name__)
         rotations = learn_rotations(model, numbers) if self.positions == "packed" else [None] * len(numbers)
         for i, (number, rotation) in enumerate(zip(numbers, rotations, strict=True)):
             assert self._stream is not None
-            self.layers[number] = EvictingLayer(self._stream, i)
-            self.layers[number].rotation = rotation
+            self.layers[number] = EvictingLayer(self._stream, i, rotation)
         self.policy = policy
         self._expected: tuple[int, int] | None = None
         self.attach(model)
@@ -113,19 +113,21 @@ class EvictingCache(DynamicCache):
     @property
     def peak(self) -> int:
         """Most rows that a layer's attention has seen at once."""
-        return max((layer.n_most for layer in self._evicting()), default=0)
+        return max((layer.n_most for layer in self._evicting()), default=self.seen)
 
     def held(self) -> int:
         """Tokens that a layer holds."""
-        return max((layer.n_held for layer in self._evicting()), default=0)
+        return max((layer.n_held for layer in self._evicting()), default=self.seen)
 
     def kept(self, layer: int) -> npt.NDArray[np.int64]:
         """The tokens that a layer of the model holds, numbered from the first that went in, ascending."""
         if not 0 <= layer < len(self.layers):
             raise IndexError(f"there is no layer {layer}: the model has {len(self.layers)}, counted from 0")
         chosen = self.layers[layer]
+        if type(chosen) is DynamicLayer:  # nothing is evicted
+            return np.arange(self.seen)
         if not isinstance(chosen, EvictingLayer):
-            raise ValueError(
+            raise ValueError(  # noqa: TRY004
                 f"layer {layer} is a {type(chosen).__name__}, which this cache leaves to transformers: "
                 f"the layers that it evicts are {self.evicting_layers}"
             )
@@ -139,17 +141,16 @@ class EvictingCache(DynamicCache):
     def report(self) -> CacheReport:
         """What the cache has done and holds."""
         layers = self._evicting()
-        row_bytes = sum(layer.n_bytes for layer in layers) // (self._stream.n_rows if self._stream else 1)
         return CacheReport(
             strategy=self.policy.strategy,
             positions=self.positions,
-            n_layers=len(layers),
+            n_layers=len(layers) or len(self.layers),
             n_seen=self.seen,
             n_held=self.held(),
             n_most=self.peak,
             n_evictions=max((layer.n_evictions for layer in layers), default=0),
-            bytes_allocated=sum(layer.n_bytes for layer in layers),
-            bytes_unbounded=row_bytes * self.seen,
+            bytes_allocated=sum(layer.n_bytes for layer in layers) or _row_bytes(self) * self.seen,
+            bytes_unbounded=_row_bytes(self) * self.seen,
         )
 
     def expect(self, n_new: int) -> int:
@@ -163,19 +164,29 @@ class EvictingCache(DynamicCache):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """As transformers' own: appends to a layer, and gives the keys and values that attention sees."""
         layer = self.layers[layer_idx]
-        if self.positions == "packed" and isinstance(layer, EvictingLayer):
-            if self._expected != (layer.n_seen, key_states.shape[-2]):
-                raise RuntimeError(
-                    "this cache packs positions, and the model was not told of them: call cache.attach(model) once for a "
-                    "model that the cache was not made for, and pass the cache by its name"
-                )
-        return super().update(key_states, value_states, layer_idx, *args, **kwargs)  # type: ignore[no-any-return]
+        is_packed = self.positions == "packed" and isinstance(layer, EvictingLayer)
+        if is_packed and self._expected != (layer.get_seq_length(), key_states.shape[-2]):
+            raise RuntimeError(
+                "this cache packs positions, and the model was not told of them: call cache.attach(model) once for a "
+                "model that the cache was not made for, and pass the cache by its name"
+            )
+        return super().update(key_states, value_states, layer_idx, *args, **kwargs)
 
     def reset(self) -> None:
         """Forgets every token; the cache is as new."""
         super().reset()
         if self._stream is not None:
             self._stream.reset()
+
+
+def _row_bytes(cache: EvictingCache) -> int:
+    """Bytes of one token in all layers that keep tokens without a window."""
+    total = 0
+    for layer in cache.layers:
+        if isinstance(layer, DynamicLayer) and not layer.is_sliding:
+            for rows in (layer.keys, layer.values):
+                total += 0 if rows is None else rows.element_size() * rows[..., :1, :].numel()
+    return total
 
 
 def _positions(policy: kvevict.Policy, asked: str | None) -> Positions:
@@ -185,6 +196,14 @@ def _positions(policy: kvevict.Policy, asked: str | None) -> Positions:
     if required is not None and asked not in (None, required):
         raise ValueError(f"{policy.strategy} is defined by {required} positions: leave positions out, or say {required!r}")
     return "packed" if (asked or required) == "packed" else "absolute"
+
+
+def _require_known_beforehand(policy: kvevict.Policy) -> None:
+    if policy.looks_into_cache:
+        raise ValueError(
+            f"{policy.strategy} chooses by attention or keys: an EvictingCache takes strategies that go by position "
+            "(sink_recent, sink_recent_uniform, streaming_llm, full) and ladder"
+        )
 
 
 def _require_no_alibi(config: PreTrainedConfig, name: str) -> None:

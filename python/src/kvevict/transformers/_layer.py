@@ -45,11 +45,11 @@ class EvictingLayer(DynamicLayer):
     is_croppable = False
     is_compileable = False
 
-    def __init__(self, stream: Stream, number: int) -> None:
+    def __init__(self, stream: Stream, number: int, rotation: Rotation | None) -> None:
         super().__init__()
         self.stream = stream
-        self.number = number
-        self.rotation: Rotation | None = None  # set if positions are packed
+        self.number = number  # among the layers that evict
+        self.rotation = rotation  # None: keys stay as they are
         self._start()
 
     def _start(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -52,6 +53,7 @@ class Rotation:
         """The elements of each pair."""
         return _pairs(self.pairing, self.first_dim, self.n_rot)
 
+    @functools.cached_property
     def rope(self) -> kvevict.RopeConfig:
         """The same for `kvevict.rotate_keys`. A pair that stands still is one that turns too slowly to be seen."""
         factors = [
@@ -72,7 +74,7 @@ class Rotation:
             return
         moved = held[..., n_still:, :]
         if held.device.type == "cpu":
-            kvevict.rotate_keys(moved, before[n_still:], np.arange(n_still, len(before)), self.rope())
+            kvevict.rotate_keys(moved, before[n_still:], np.arange(n_still, len(before)), self.rope)
             return
         shift = torch.from_numpy(np.arange(n_still, len(before)) - before[n_still:]).to(held.device, torch.float32)
         angles = shift[:, None] * torch.tensor(self.frequencies, device=held.device, dtype=torch.float32)
@@ -92,7 +94,8 @@ def _pairs(pairing: str, first_dim: int, n_rot: int) -> tuple[npt.NDArray[np.int
 def _angles(from_: Array, to: Array, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> Array:
     cross = (from_[:, a] * to[:, b] - from_[:, b] * to[:, a]).sum(0)
     dot = (from_[:, a] * to[:, a] + from_[:, b] * to[:, b]).sum(0)
-    return np.arctan2(cross, dot)
+    angles: Array = np.arctan2(cross, dot)
+    return angles
 
 
 def _turned(rows: Array, angles: Array, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> Array:
@@ -154,12 +157,9 @@ def _probe(model: PreTrainedModel, position: int) -> list[tuple[Array, Array] | 
         base(tokens, position_ids=positions, use_cache=True, **{_model.cache_argument(base): cache})
     found: list[tuple[Array, Array] | None] = []
     for layer in cache.layers:
-        rows = [getattr(layer, name, None) for name in ("keys", "values")]
-        if any(not isinstance(r, torch.Tensor) or r.ndim != 4 for r in rows):
-            found.append(None)
-            continue
-        k, v = (r.double().reshape(-1, r.shape[-1]).cpu().numpy() for r in rows)
-        found.append((k, v))
+        tensors = [t for name in ("keys", "values") if isinstance(t := getattr(layer, name, None), torch.Tensor)]
+        k_and_v = [t.double().reshape(-1, t.shape[-1]).cpu().numpy() for t in tensors]
+        found.append((k_and_v[0], k_and_v[1]) if len(k_and_v) == 2 else None)
     return found
 
 
@@ -169,7 +169,7 @@ def _require_fixed_frequencies(model: PreTrainedModel) -> None:
     changing = kinds & {"dynamic", "longrope"}
     if changing:
         raise ValueError(
-            f"positions='packed' cannot be had with the rope type {sorted(changing)[0]!r} of "
+            f"positions='packed' cannot be had with the rope type {min(changing)!r} of "
             f"{type(model).__name__}: its frequencies change with the length. Use positions='absolute'"
         )
 

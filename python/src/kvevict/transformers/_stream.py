@@ -34,12 +34,12 @@ class Stream:
         """The tokens that layer ``number`` keeps once ``n_seen`` have been seen."""
         if n_seen not in self._sets:
             plan = self._sequence.plan(n_seen)
-            shared: dict[Ranges, Ranges] = {}  # equal sets are one object
-            sets = [tuple(map(tuple, plan.layer(i))) for i in range(self.n_layers)]
+            n_sets = self.n_layers if plan.is_per_layer else 1
             while len(self._sets) > 1:  # layers that are not yet done still need the one before
                 del self._sets[min(self._sets)]
-            self._sets[n_seen] = [shared.setdefault(s, s) for s in sets]
-        return self._sets[n_seen][number]
+            self._sets[n_seen] = [tuple(plan.layer(i)) for i in range(n_sets)]
+        sets = self._sets[n_seen]
+        return sets[number if len(sets) > 1 else 0]
 
     def keep_before(self, n_seen: int, n_held: int, n_new: int, number: int) -> Ranges | None:
         """What is kept before ``n_new`` tokens go in; None: everything."""
@@ -52,4 +52,4 @@ def _bound(policy: kvevict.Policy, n_layers: int) -> int:
     budget = policy.budget(schedule="streaming", n_layers=n_layers)
     if budget is None:
         raise ValueError(f"{policy.strategy} has no bound while tokens stream in: an EvictingCache needs one")
-    return int(budget)
+    return budget
