@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares results files: scores, memory and speed of each run against the first.
 
-    python compare_strategies.py results/sr_narrativeqa.json results/sru_narrativeqa.json --plot
+python compare_strategies.py results/sr_narrativeqa.json results/sru_narrativeqa.json --plot
 """
 
 from __future__ import annotations

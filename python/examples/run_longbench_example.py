@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Answers LongBench questions with a transformers model under a KV budget, and scores the answers.
+r"""Answers LongBench questions with a transformers model under a KV budget, and scores the answers.
 
     python run_longbench_example.py --demo_mode
-    python run_longbench_example.py --model meta-llama/Meta-Llama-3-8B-Instruct --strategy sink_recent \\
-        --sink_tokens 256 --recent_tokens 1024 --dataset narrativeqa --num_examples 10 --output results/sr_narrativeqa.json
+    python run_longbench_example.py --model meta-llama/Meta-Llama-3-8B-Instruct --strategy sink_recent \
+        --sink_tokens 256 --recent_tokens 1024 --dataset narrativeqa --num_examples 10 \
+        --output results/sr_narrativeqa.json
 
-The file that it writes is one that ``kvevict compare`` and `kvevict.results.read` read. Scores are the program's (``kvevict
-score``). Data: LongBench's JSONL, or parquet files, in ``--data_dir``.
+The file that it writes is one that ``kvevict compare`` and `kvevict.results.read` read. Scores are the program's
+(``kvevict score``). Data: LongBench's JSONL, or parquet files, in ``--data_dir``.
 """
 
 from __future__ import annotations
@@ -71,14 +72,18 @@ def examples_of(folder: Path, dataset: str, n: int | None) -> list[dict[str, Any
     return rows[:n]
 
 
-def prompt_of(tokenizer: Any, dataset: str, example: dict[str, Any], longest: int) -> tuple[torch.Tensor, str, int, bool]:
+def prompt_of(
+    tokenizer: Any, dataset: str, example: dict[str, Any], longest: int
+) -> tuple[torch.Tensor, str, int, bool]:
     """Tokens ``[1, n]``, the prompt, tokens before the cut, and whether the chat template was applied.
 
     A prompt that is too long loses its middle, as in LongBench.
     """
     templates = json.loads((DATA / "longbench" / "dataset2prompt.json").read_text())
     if dataset not in templates:
-        raise SystemExit(f"{dataset} has no prompt in data/longbench/dataset2prompt.json: one of {', '.join(templates)}")
+        raise SystemExit(
+            f"{dataset} has no prompt in data/longbench/dataset2prompt.json: one of {', '.join(templates)}"
+        )
     text = templates[dataset].format(context=example["context"], input=example["input"])
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     if len(ids) > longest:
@@ -92,14 +97,18 @@ def prompt_of(tokenizer: Any, dataset: str, example: dict[str, Any], longest: in
     return tokens, text, len(ids), uses_template
 
 
-def answer(model: Any, tokenizer: Any, cache: EvictingCache, ids: torch.Tensor, n_new: int, chunk: int) -> dict[str, Any]:
+def answer(
+    model: Any, tokenizer: Any, cache: EvictingCache, ids: torch.Tensor, n_new: int, chunk: int
+) -> dict[str, Any]:
     """The answer and what it took, under the keys of a results file."""
     begun = time.perf_counter()
     prefill(model, ids[:, :-1], cache, chunk=chunk)
     seconds = time.perf_counter() - begun
     begun = time.perf_counter()
     with torch.no_grad():
-        out = model.generate(ids, cache=cache, max_new_tokens=n_new, do_sample=False, pad_token_id=tokenizer.eos_token_id)
+        out = model.generate(
+            ids, cache=cache, max_new_tokens=n_new, do_sample=False, pad_token_id=tokenizer.eos_token_id
+        )
     decoding = time.perf_counter() - begun
     new = out[0, ids.shape[1] :]
     report = cache.report()
@@ -121,7 +130,9 @@ def score(dataset: str, examples: list[dict[str, Any]]) -> None:
     keys = ("prediction", "answers", "all_classes")
     with tempfile.TemporaryDirectory() as folder:
         predictions = Path(folder) / f"{dataset}.jsonl"
-        predictions.write_text("".join(json.dumps({"dataset": dataset, **{k: e[k] for k in keys}}) + "\n" for e in examples))
+        predictions.write_text(
+            "".join(json.dumps({"dataset": dataset, **{k: e[k] for k in keys}}) + "\n" for e in examples)
+        )
         scored = Path(folder) / "scores.jsonl"
         _program.run("score", "--input", str(predictions), "--output", str(scored))
         for example, line in zip(examples, scored.read_text().splitlines(), strict=True):
@@ -143,12 +154,19 @@ def run_of(flags: argparse.Namespace, policy: kvevict.Policy, model: Any, second
             "sha256": hashlib.sha256(flags.model.encode()).hexdigest(), "architecture": model.config.model_type,
             "description": flags.model,
         },
-        "versions": {"kvevict": kvevict.__version__, "torch": torch.__version__, "transformers": transformers.__version__},
+        "versions": {
+            "kvevict": kvevict.__version__, "torch": torch.__version__, "transformers": transformers.__version__,
+        },
         "machine": {"processors": str(os.cpu_count()), "system": platform.platform()},
         "started_utc": begun,
         "seconds_total": seconds,
         "status": "complete",
     }  # fmt: skip
+
+
+def ranges_of(plan: kvevict.Plan) -> Any:
+    """The kept ranges as a results file has them."""
+    return {"layers": [plan.layer(i) for i in range(plan.n_layers)]} if plan.is_per_layer else plan.ranges
 
 
 def main() -> None:
@@ -170,9 +188,10 @@ def main() -> None:
         prompts[digest] = text
         done.append({
             "id": str(row.get("_id", number)), "length": int(row.get("length") or 0), "prompt_tokens": ids.shape[1],
-            "prompt_tokens_before_cut": n_before, "truncated": n_before > flags.max_length, "chat_template": uses_template,
+            "prompt_tokens_before_cut": n_before, "truncated": n_before > flags.max_length,
+            "chat_template": uses_template,
             "kept_tokens": kept.n_kept, "evicted_tokens": ids.shape[1] - kept.n_kept, **found,
-            "kept_ranges": {"layers": [kept.layer(i) for i in range(kept.n_layers)]} if kept.is_per_layer else kept.ranges,
+            "kept_ranges": ranges_of(kept),
             "prompt_sha256": digest, "answers": list(row["answers"]), "all_classes": row.get("all_classes"),
         })  # fmt: skip
         print(f"{number + 1}/{len(rows)} {cache.report()}\n    {found['prediction'][:100]!r}")
@@ -202,7 +221,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--data_dir", default=str(DATA / "demo"), help="folder of <dataset>.jsonl or parquet files")
     parser.add_argument("--num_examples", type=int, help="examples (all)")
     parser.add_argument("--max_new_tokens", type=int, help="answer tokens (LongBench's number)")
-    parser.add_argument("--max_length", type=int, default=7500, help="longest prompt in tokens; longer ones lose their middle")
+    parser.add_argument(
+        "--max_length", type=int, default=7500, help="longest prompt in tokens; longer ones lose their middle"
+    )
     parser.add_argument("--positions", default="absolute", choices=["absolute", "packed"])
     parser.add_argument("--chunk", type=int, default=512, help="tokens of the prompt that go in at once")
     parser.add_argument("--output", default="results/longbench_example.json", help="results file")

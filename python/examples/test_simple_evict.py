@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Shows what the strategies keep of a cache of 4,096 tokens, and checks it. No model, no GPU.
 
-    python test_simple_evict.py
+python test_simple_evict.py
 """
 
 from __future__ import annotations

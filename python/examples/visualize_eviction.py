@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws which tokens a strategy keeps.
 
-    python visualize_eviction.py --strategy sink_recent --save eviction_sink_recent.png
+python visualize_eviction.py --strategy sink_recent --save eviction_sink_recent.png
 """
 
 from __future__ import annotations

@@ -44,7 +44,12 @@ def test_layers_of_a_ladder_have_bars_of_their_own():
 
 def test_colours_are_the_programs():
     colours = (SOURCE / "plot" / "colours.h").read_text()
-    for name, ours in (("kKept", plot.KEPT), ("kEvicted", plot.EVICTED), ("kSink", plot.SINK), ("kRecent", plot.RECENT)):
+    for name, ours in (
+        ("kKept", plot.KEPT),
+        ("kEvicted", plot.EVICTED),
+        ("kSink", plot.SINK),
+        ("kRecent", plot.RECENT),
+    ):
         assert re.search(rf"{name}Colour = 0x(\w+)", colours).group(1).lower() == ours[1:]
     policies = (SOURCE / "policy" / "policies.cc").read_text()
     theirs = re.findall(r'\.name = "(\w+)".*?\.colour = 0x(\w+)', policies, re.DOTALL)

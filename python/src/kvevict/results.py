@@ -143,8 +143,8 @@ def read(*paths: str | os.PathLike[str], library: str | None = None) -> dict[str
     -------
     dict
         By name: ``runs`` (one row for each strategy, its settings as columns) and, by kind, ``datasets`` and
-        ``examples`` (longbench), ``answers`` (needle), ``windows`` (perplexity), ``samples`` (overhead), ``datasets`` and
-        ``flips`` (compare). The columns are named as in docs/file_formats.md; an object's members follow a point.
+        ``examples`` (longbench), ``answers`` (needle), ``windows`` (perplexity), ``samples`` (overhead), ``datasets``
+        and ``flips`` (compare). The columns are named as in docs/file_formats.md; an object's members follow a point.
 
     Raises
     ------

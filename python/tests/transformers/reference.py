@@ -16,7 +16,8 @@ from transformers import PreTrainedModel
 
 _RULES = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "parity" / "keep_rules.py"
 _spec = importlib.util.spec_from_file_location("keep_rules", _RULES)
-assert _spec is not None and _spec.loader is not None
+assert _spec is not None
+assert _spec.loader is not None
 keep_rules: Any = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(keep_rules)
 

@@ -1,7 +1,7 @@
-"""The C++ engine on llama.cpp and transformers with an EvictingCache: the same weights, text, kept sets and logits, in f32.
+"""The C++ engine and transformers with an EvictingCache: the same weights, text, kept sets and logits, in f32.
 
-Slow. Needs the default model (``.deps/models``) and, for the program itself, ``build/release/bin/kvevict`` with the model that its
-tests make. ``KVEVICT_ROOT`` names the checkout that has them, if it is another.
+Slow. Needs the default model (``.deps/models``) and, for the program itself, ``build/release/bin/kvevict`` with the
+model that its tests make. ``KVEVICT_ROOT`` names the checkout that has them, if it is another.
 """
 
 from __future__ import annotations
@@ -49,7 +49,13 @@ def logits_in_chunks(model, cache, tokens, chunk):
 
 
 @pytest.mark.parametrize(
-    "name", ["bounded_absolute_sink_recent", "bounded_absolute_uniform", "bounded_packed_sink_recent", "bounded_packed_uniform"]
+    "name",
+    [
+        "bounded_absolute_sink_recent",
+        "bounded_absolute_uniform",
+        "bounded_packed_sink_recent",
+        "bounded_packed_uniform",
+    ],
 )
 def test_logits_are_those_that_the_engine_is_held_to(default_model, name):
     """The records of tests/data/parity, which tests/engine/parity_test.cc holds the engine to within 6.6e-4."""
@@ -76,7 +82,9 @@ def program(*arguments: str) -> str:
 @pytest.mark.parametrize("strategy", ["sink_recent:4:60", "sink_recent_uniform:16:64:64:block=16", "ladder:4:28:32"])
 def test_the_program_gives_each_token_the_same_probability(shallow_model, tmp_path, strategy, positions):
     model, tokenizer, path = shallow_model
-    text = json.loads((REPOSITORY / "data" / "demo" / "narrativeqa.jsonl").read_text().splitlines()[0])["context"][:3000]
+    text = json.loads((REPOSITORY / "data" / "demo" / "narrativeqa.jsonl").read_text().splitlines()[0])["context"][
+        :3000
+    ]
     (tmp_path / "text.txt").write_text(text)
     program(
         "perplexity", str(tmp_path / "text.txt"), "--model", str(path), "--strategy", strategy, "--chunk", "48",

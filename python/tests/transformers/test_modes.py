@@ -90,6 +90,7 @@ def test_a_batch_of_prompts_of_one_length(llama, ids):
     assert got == alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positions", ["absolute", "packed"])
 def test_a_compiled_forward_gives_the_same(llama, ids, positions):
     torch._dynamo.reset()

@@ -34,7 +34,7 @@ def test_alibi(family):
 
 def test_a_model_without_attention():
     model = families.tiny("mamba", head_dim=families.ABSENT)
-    with pytest.raises(ValueError, match="has no attention layers.*Its memory is fixed already"):
+    with pytest.raises(ValueError, match=r"has no attention layers.*Its memory is fixed already"):
         EvictingCache(model, STRATEGY)
 
 
@@ -58,7 +58,7 @@ def test_packed_positions_with_frequencies_that_change(rope_type):
     if rope_type == "longrope":
         rope |= {"short_factor": [1.0] * 8, "long_factor": [2.0] * 8}
     model = families.tiny("llama", rope_parameters=rope)
-    with pytest.raises(ValueError, match=f"rope type '{rope_type}'.*frequencies change with the length"):
+    with pytest.raises(ValueError, match=rf"rope type '{rope_type}'.*frequencies change with the length"):
         EvictingCache(model, STRATEGY, positions="packed")
     EvictingCache(model, STRATEGY, positions="absolute")
 
@@ -91,7 +91,7 @@ def test_gradients(llama, ids):
 
 def test_assisted_decoding(llama, ids):
     cache = EvictingCache(llama, STRATEGY)
-    with pytest.raises(ValueError, match="[Aa]ssisted"):
+    with pytest.raises(ValueError, match=r"[Aa]ssisted"):
         llama.generate(ids, past_key_values=cache, prompt_lookup_num_tokens=3, max_new_tokens=4)
     with pytest.raises(ValueError, match="cannot be cut back"):
         cache.layers[0].crop(-2)

@@ -40,9 +40,9 @@ class CacheReport:
     def __str__(self) -> str:
         mib = 1024 * 1024
         return (
-            f"{self.strategy}, {self.positions} positions, {self.n_layers} layers: {self.n_held} of {self.n_seen} tokens "
-            f"held ({self.n_most} at most), {self.n_evictions} evictions, {self.bytes_allocated / mib:.1f} MiB "
-            f"where all tokens take {self.bytes_unbounded / mib:.1f}"
+            f"{self.strategy}, {self.positions} positions, {self.n_layers} layers: "
+            f"{self.n_held} of {self.n_seen} tokens held ({self.n_most} at most), {self.n_evictions} evictions, "
+            f"{self.bytes_allocated / mib:.1f} MiB where all tokens take {self.bytes_unbounded / mib:.1f}"
         )
 
 
@@ -50,8 +50,8 @@ class EvictingCache(DynamicCache):
     """A cache for `model(...)` and `generate` whose full-attention layers are kept to a policy's budget.
 
     Layers with a sliding window, recurrent states and layers that share another's keys stay what transformers makes of
-    them. Pass it as ``cache=`` (before transformers 5.24: ``past_key_values=``). One sequence of calls, one cache: start
-    the next text with a new one, or with `reset`. ``copy.deepcopy`` keeps a point to go back to. Not thread safe.
+    them. Pass it as ``cache=`` (before transformers 5.24: ``past_key_values=``). One text, one cache: start the next
+    with a new one, or with `reset`. ``copy.deepcopy`` keeps a point to go back to. Not thread safe.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class EvictingCache(DynamicCache):
         if type(chosen) is DynamicLayer:  # nothing is evicted
             return np.arange(self.seen)
         if not isinstance(chosen, EvictingLayer):
-            raise ValueError(  # noqa: TRY004
+            raise ValueError(
                 f"layer {layer} is a {type(chosen).__name__}, which this cache leaves to transformers: "
                 f"the layers that it evicts are {self.evicting_layers}"
             )
@@ -154,7 +154,7 @@ class EvictingCache(DynamicCache):
         )
 
     def expect(self, n_new: int) -> int:
-        """Notes that a forward of ``n_new`` tokens begins; the packed position of its first. The model's hook calls it."""
+        """Notes that a forward of ``n_new`` tokens begins (the model's hook does); the packed position of the first."""
         layers = self._evicting()
         self._expected = (self.seen, n_new)
         return layers[0].n_held_before(n_new) if layers else self.seen
@@ -164,8 +164,8 @@ class EvictingCache(DynamicCache):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """As transformers' own: appends to a layer, and gives the keys and values that attention sees."""
         layer = self.layers[layer_idx]
-        is_packed = self.positions == "packed" and isinstance(layer, EvictingLayer)
-        if is_packed and self._expected != (layer.get_seq_length(), key_states.shape[-2]):
+        is_told = not isinstance(layer, EvictingLayer) or self._expected == (layer.n_seen, key_states.shape[-2])
+        if self.positions == "packed" and not is_told:
             raise RuntimeError(
                 "this cache packs positions, and the model was not told of them: call cache.attach(model) once for a "
                 "model that the cache was not made for, and pass the cache by its name"
@@ -174,7 +174,7 @@ class EvictingCache(DynamicCache):
 
     def reset(self) -> None:
         """Forgets every token; the cache is as new."""
-        super().reset()
+        super().reset()  # type: ignore[no-untyped-call]
         if self._stream is not None:
             self._stream.reset()
 
@@ -194,7 +194,9 @@ def _positions(policy: kvevict.Policy, asked: str | None) -> Positions:
         raise ValueError(f"positions is {asked!r}: 'absolute' or 'packed' is needed")
     required = policy.required_positions
     if required is not None and asked not in (None, required):
-        raise ValueError(f"{policy.strategy} is defined by {required} positions: leave positions out, or say {required!r}")
+        raise ValueError(
+            f"{policy.strategy} is defined by {required} positions: leave positions out, or say {required!r}"
+        )
     return "packed" if (asked or required) == "packed" else "absolute"
 
 
@@ -217,7 +219,8 @@ def _require_no_alibi(config: PreTrainedConfig, name: str) -> None:
     )
     if has_alibi:
         raise ValueError(
-            f"{name} has ALiBi, whose biases count the rows of the cache and not the tokens: an EvictingCache would be wrong"
+            f"{name} has ALiBi, whose biases count the rows of the cache and not the tokens: "
+            "an EvictingCache would be wrong"
         )
 
 
@@ -225,8 +228,8 @@ def _require_packable(cache: DynamicCache, name: str) -> None:
     windows = [i for i, layer in enumerate(cache.layers) if isinstance(layer, DynamicSlidingWindowLayer)]
     if windows:
         raise ValueError(
-            f"positions='packed' cannot be had with {name}: its layers {windows} have a sliding window, whose keys stay at "
-            "the positions where they were first seen. Use positions='absolute'"
+            f"positions='packed' cannot be had with {name}: its layers {windows} have a sliding window, whose keys "
+            "stay at the positions where they were first seen. Use positions='absolute'"
         )
 
 

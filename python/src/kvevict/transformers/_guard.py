@@ -24,8 +24,8 @@ def _require_no_padding(mask: Any) -> None:
         return
     row, column = (int(i) for i in (mask == 0).nonzero()[0])
     raise ValueError(
-        f"attention_mask has a 0 for token {column} of sequence {row}: an EvictingCache takes no padding, since its rows "
-        "are not the tokens that the mask counts. Give prompts of equal length, or one at a time"
+        f"attention_mask has a 0 for token {column} of sequence {row}: an EvictingCache takes no padding, since its "
+        "rows are not the tokens that the mask counts. Give prompts of equal length, or one at a time"
     )
 
 

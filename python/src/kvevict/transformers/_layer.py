@@ -34,11 +34,11 @@ class _WithoutBackward(torch.autograd.Function):
         )
 
 
-class EvictingLayer(DynamicLayer):
+class EvictingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     """The keys and values of one layer, ``[batch, kv_heads, rows, head_dim]``, kept to a policy's plan.
 
-    Its length is that of the tokens *seen*; the mask is told of ``held + q`` columns from token ``seen - held`` on. Then
-    masks and positions that transformers derives are right, as they are for its own layers with a sliding window.
+    Its length is that of the tokens *seen*; the mask is told of ``held + q`` columns from token ``seen - held`` on.
+    Then masks and positions that transformers derives are right, as they are for its own layers with a sliding window.
     Not thread safe.
     """
 
@@ -46,7 +46,7 @@ class EvictingLayer(DynamicLayer):
     is_compileable = False
 
     def __init__(self, stream: Stream, number: int, rotation: Rotation | None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.stream = stream
         self.number = number  # among the layers that evict
         self.rotation = rotation  # None: keys stay as they are
@@ -87,9 +87,13 @@ class EvictingLayer(DynamicLayer):
         self.is_initialized = True
         self._show_rows()
 
+    def _rows(self) -> tuple[torch.Tensor, torch.Tensor]:
+        assert self._buffers is not None
+        return self._buffers[0][..., : self.n_held, :], self._buffers[1][..., : self.n_held, :]
+
     def _show_rows(self) -> None:
         if self._buffers is not None:
-            self.keys, self.values = (b[..., : self.n_held, :] for b in self._buffers)
+            self.keys, self.values = self._rows()
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -104,8 +108,8 @@ class EvictingLayer(DynamicLayer):
         Returns
         -------
         tuple
-            Keys and values ``[batch, kv_heads, held + q, head_dim]``: the cache's own memory, valid until the next call,
-            or, if there is no room for so many, a copy of which the cache stores only what it keeps.
+            Keys and values ``[batch, kv_heads, held + q, head_dim]``: the cache's own memory, valid until the next
+            call, or, if there is no room for so many, a copy of which the cache stores only what it keeps.
         """
         with torch.no_grad():
             keys, values = self._update(key_states.detach(), value_states.detach())
@@ -128,7 +132,7 @@ class EvictingLayer(DynamicLayer):
             for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
                 buffer[..., n_before : n_before + n_new, :] = new
             self._show_rows()
-            return self.keys, self.values
+            return self._rows()
         seen_by_attention = [
             torch.cat([buffer[..., :n_before, :], new], dim=-2)
             for buffer, new in zip(self._buffers, (key_states, value_states), strict=True)

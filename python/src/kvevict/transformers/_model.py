@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,4 +23,22 @@ def takes(module: torch.nn.Module, argument: str) -> bool:
 def logits_of(module: torch.nn.Module, ids: torch.Tensor, cache: Any, **kwargs: Any) -> torch.Tensor:
     """The logits ``[batch, q, vocabulary]`` of one forward that goes on with ``cache``."""
     output = module(ids, use_cache=True, **{cache_argument(module): cache}, **kwargs)
-    return output.logits  # type: ignore[no-any-return]
+    logits: torch.Tensor = output.logits
+    return logits
+
+
+def device_of(model: Any) -> torch.device:
+    """Where the model takes its tokens."""
+    device: torch.device = model.get_input_embeddings().weight.device
+    return device
+
+
+@contextlib.contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Without dropout meanwhile."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

@@ -56,9 +56,7 @@ class Rotation:
     @functools.cached_property
     def rope(self) -> kvevict.RopeConfig:
         """The same for `kvevict.rotate_keys`. A pair that stands still is one that turns too slowly to be seen."""
-        factors = [
-            _BASE ** (-2 * i / self.n_rot) / max(abs(f), 1e-30) for i, f in enumerate(self.frequencies)
-        ]
+        factors = [_BASE ** (-2 * i / self.n_rot) / max(abs(f), 1e-30) for i, f in enumerate(self.frequencies)]
         return kvevict.RopeConfig(
             pairing=self.pairing, n_rot=self.n_rot, first_dim=self.first_dim, base=_BASE, freq_factors=factors
         )
@@ -113,9 +111,7 @@ def _fit(rows_at: dict[int, Array], pairing: str, first_dim: int, n_rot: int) ->
         expected = frequencies * position
         off = _angles(rows_at[0], rows_at[position], a, b) - expected
         frequencies = (expected + (off + np.pi) % (2 * np.pi) - np.pi) / position
-    left = max(
-        float(np.abs(_turned(rows_at[0], frequencies * p, a, b) - rows_at[p]).max()) for p in _PROBED_AT
-    )
+    left = max(float(np.abs(_turned(rows_at[0], frequencies * p, a, b) - rows_at[p]).max()) for p in _PROBED_AT)
     return frequencies, left / float(np.abs(rows_at[0]).max())
 
 
@@ -147,9 +143,9 @@ def _is_still(rows_at: dict[int, Array], tolerance: float) -> bool:
 
 def _probe(model: PreTrainedModel, position: int) -> list[tuple[Array, Array] | None]:
     """Keys and values of a few tokens, each alone at ``position``, as ``[rows, head_dim]`` for each layer."""
-    base = model.base_model
+    base: Any = model.base_model
     n_vocab = int(model.config.get_text_config(decoder=True).vocab_size)
-    device = base.get_input_embeddings().weight.device
+    device = _model.device_of(model)
     tokens = torch.arange(1, 9, device=device)[:, None] * 7919 % n_vocab
     cache = DynamicCache(config=model.config)
     positions = torch.full((1, 1), position, device=device)
@@ -199,12 +195,8 @@ def learn_rotations(model: PreTrainedModel, layers: list[int]) -> list[Rotation 
     name = type(model).__name__
     if "position_ids" not in inspect.signature(model.base_model.forward).parameters:
         raise ValueError(f"positions='packed' cannot be had with {name}: it takes no position_ids")
-    was_training = model.training
-    model.eval()
-    try:
+    with _model.evaluating(model):
         at = {position: _probe(model, position) for position in (0, *_PROBED_AT)}
-    finally:
-        model.train(was_training)
     tolerance = 2e-3 if model.dtype == torch.float32 else 3e-2
     rotations = []
     for number in layers:

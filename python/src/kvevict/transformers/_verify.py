@@ -44,38 +44,32 @@ def verify(
 ) -> Verification:
     """Runs random tokens through an EvictingCache, and once more in one pass under an explicit 4-D mask.
 
-    The cache gets chunks up to the middle of the text and then single tokens, as `generate` does. Positions are absolute:
-    packed ones have no such pass, and `EvictingCache(..., positions="packed")` holds the rotation that it learned against
-    the model's own keys when it is made.
+    The cache gets chunks up to the middle of the text and then single tokens, as `generate` does. Positions are
+    absolute: packed ones have no such pass, and `EvictingCache(..., positions="packed")` holds the rotation that it
+    learned against the model's own keys when it is made.
 
     Parameters
     ----------
     strategy
         One that evicts within ``n_tokens``.
     tolerance
-        Largest difference of a logit, as a share of the largest logit, that still counts as rounding; None: 1e-5 for f32,
-        3e-2 for the shorter types.
+        Largest difference of a logit, as a share of the largest logit, that still counts as rounding; None: 1e-5 for
+        f32, 3e-2 for the shorter types.
 
     Returns
     -------
     Verification
         ``ok``, the largest difference and the first token that is off, with a sentence that says so.
     """
-    device = model.get_input_embeddings().weight.device
+    device = _model.device_of(model)
     vocabulary = int(model.config.get_text_config(decoder=True).vocab_size)
     generator = torch.Generator().manual_seed(20)
     ids = torch.randint(1, vocabulary, (1, n_tokens), generator=generator).to(device)
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            cache = EvictingCache(model, strategy, positions="absolute", decode_slack=0)
-            steps = _steps(n_tokens, chunk)
-            rows = [_model.logits_of(model, ids[:, b:e], cache) for b, e in steps]
-            sees = _sees(cache, steps)
-            expected = _under_mask(model, ids, sees.to(device))
-    finally:
-        model.train(was_training)
+    with _model.evaluating(model), torch.no_grad():
+        cache = EvictingCache(model, strategy, positions="absolute", decode_slack=0)
+        steps = _steps(n_tokens, chunk)
+        rows = [_model.logits_of(model, ids[:, b:e], cache) for b, e in steps]
+        expected = _under_mask(model, ids, _sees(cache, steps).to(device))
     return _judged(torch.cat(rows, 1)[0].float(), expected[0].float(), cache, tolerance, model)
 
 
@@ -117,13 +111,15 @@ def _under_mask(model: PreTrainedModel, ids: torch.Tensor, sees: torch.Tensor) -
     if kinds - {"full_attention"}:
         causal = torch.ones(n, n, dtype=torch.bool, device=ids.device).tril()
         distance = torch.arange(n, device=ids.device)[:, None] - torch.arange(n, device=ids.device)
-        mask = {kind: None for kind in kinds} | {"full_attention": mask}
+        mask = dict.fromkeys(kinds) | {"full_attention": mask}
         if "sliding_attention" in kinds:
             mask["sliding_attention"] = additive(causal & (distance < config.sliding_window))
         if "chunked_attention" in kinds:
             part = torch.arange(n, device=ids.device) // config.attention_chunk_size
             mask["chunked_attention"] = additive(causal & (part[:, None] == part))
-    positions = {"position_ids": torch.arange(n, device=ids.device)[None]} if _model.takes(model, "position_ids") else {}
+    positions = (
+        {"position_ids": torch.arange(n, device=ids.device)[None]} if _model.takes(model, "position_ids") else {}
+    )
     return model(ids, attention_mask=mask, use_cache=False, **positions).logits  # type: ignore[no-any-return]
 
 
