@@ -77,7 +77,7 @@ doc_to_target: "{{{{next}}}}"
 metric_list: [{{metric: perplexity}}]
 """
     )
-    arguments = f"pretrained={tmp_path / 'model'},strategy={STRATEGY},chunk=16,device=cpu,dtype=float32"
+    arguments = f"pretrained={tmp_path / 'model'},strategy={STRATEGY},chunk=16,dtype=float32"
     done = subprocess.run(
         [sys.executable, "-m", "kvevict.lm_eval", "--model", "kvevict", "--model_args", arguments, "--device", "cpu",
          "--tasks", "words", "--include_path", str(tmp_path), "--output_path", str(tmp_path / "out")],
