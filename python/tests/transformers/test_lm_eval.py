@@ -80,10 +80,11 @@ metric_list: [{{metric: perplexity}}]
     arguments = f"pretrained={tmp_path / 'model'},strategy={STRATEGY},chunk=16,dtype=float32"
     done = subprocess.run(
         [sys.executable, "-m", "kvevict.lm_eval", "--model", "kvevict", "--model_args", arguments, "--device", "cpu",
-         "--tasks", "words", "--include_path", str(tmp_path), "--output_path", str(tmp_path / "out")],
+         "--tasks", "words", "--include_path", str(tmp_path), "--output_path", str(tmp_path / "out"), "--log_samples"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(next((tmp_path / "out").rglob("results_*.json")).read_text())
-    want = expected(llama, tokenizer, context, " " + continuation, STRATEGY, 16)
-    assert found["results"]["words"]["perplexity,none"] == pytest.approx(torch.tensor(-want).exp().item(), rel=1e-2)
+    sample = json.loads(next((tmp_path / "out").rglob("samples_words_*.jsonl")).read_text())
+    pair = [sample["arguments"]["gen_args_0"][name] for name in ("arg_0", "arg_1")]
+    want = expected(llama, tokenizer, *pair, STRATEGY, 16)
+    assert float(sample["resps"][0][0][0]) == pytest.approx(want, abs=1e-3)
