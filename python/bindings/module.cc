@@ -10,4 +10,5 @@ NB_MODULE(_core, module) {
   kvevict::python::bind_sequences(module);
   kvevict::python::bind_rows(module);
   kvevict::python::bind_rotation(module);
+  kvevict::python::bind_simple_evict(module);
 }

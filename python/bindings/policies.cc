@@ -38,7 +38,9 @@ nb::dict values_of(const PolicyHandle& self) {
   nb::dict values;
   const PolicyInfo& info = policy_info(self.policy->spec().name);
   for (const StrategyKey& key : strategy_keys()) {
-    if (info.uses(key.name)) values[key.name.c_str()] = key.value_of(self.policy->spec());
+    if (!info.uses(key.name)) continue;
+    const std::int64_t value = key.value_of(self.policy->spec());
+    values[key.name.c_str()] = key.words.empty() ? nb::cast(value) : nb::cast(key.text_of(value));
   }
   return values;
 }
@@ -60,7 +62,7 @@ void bind_policy_facts(nb::class_<PolicyHandle>& policy) {
       .def_prop_ro(
           "versioned_name", [](const PolicyHandle& self) { return self.policy->versioned_name(); },
           "Name and version of the rule, 'sink_recent/1': changes whenever plans would.")
-      .def_prop_ro("values", &values_of, nb::sig("def values(self) -> dict[str, int]"),
+      .def_prop_ro("values", &values_of, nb::sig("def values(self) -> dict[str, int | str]"),
                    "The values that it uses, by their keys in the grammar; counts of tokens are per layer.")
       .def_prop_ro("required_positions", &required_positions,
                    "'packed' for a method that is defined by packed positions (StreamingLLM), else None.")

@@ -4,6 +4,7 @@
 #include "bindings.h"
 #include "kvevict/dynamic_cache.h"
 #include "kvevict/error.h"
+#include "tensors/release_rows.h"
 
 namespace kvevict::python {
 namespace {
@@ -22,6 +23,12 @@ std::int64_t evict_rows(const nb::object& k, const nb::object& v, std::int64_t n
                   values ? values->view : KvView(nullptr, keys.view.type(), no_values, KvLayout::kHeadsFirst),
                   n_rows);
   return evict_dynamic_cache_inplace(cache, kept, {.n_threads = n_threads}).n_rows[0];
+}
+
+std::int64_t release_rows(const nb::object& tensor, std::int64_t n_kept) {
+  const LentTensor rows = lent_tensor(tensor, "tensor");
+  const nb::gil_scoped_release released;
+  return release_rows_behind(rows.view, n_kept);
 }
 
 }  // namespace
@@ -64,6 +71,10 @@ TypeError
     Something that is no tensor, or whose elements are of another type.
 NotImplementedError
     A tensor on another device. Nothing is touched then, as with every error.)");
+  module.def("release_rows", &release_rows, nb::arg("tensor"), nb::arg("n_kept"),
+             "Gives whole pages behind the first ``n_kept`` rows of private, unpinned memory back to the "
+             "system; the "
+             "resident bytes of them.");
 }
 
 }  // namespace kvevict::python
