@@ -34,8 +34,10 @@ def text_of(n, seed):
 
 
 def expected(model, tokenizer, context, continuation, strategy, chunk):
-    ids = tokenizer(context + continuation, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    n_context = len(tokenizer(context, add_special_tokens=False)["input_ids"])
+    before = tokenizer(context, add_special_tokens=False)["input_ids"]
+    n_context = len(before)
+    both = tokenizer(context + continuation, add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([before + both[n_context:]])  # as the harness puts them together
     n = ids.shape[1] - 1
     mask = reference.sees(reference.parts_of(n, chunk), strategy, slack=64)
     logits = reference.under_mask(model, ids[:, :-1], mask)[0].log_softmax(-1)
