@@ -42,8 +42,8 @@ def test_the_checks_of_the_sets_pass(tmp_path):
         ([], "keeps 1280 of 4096 tokens (31.2%)"),
         (["--strategy", "sink_recent", "--save", "a.png"], "sink_recent:256:512: keeps 768 of 4096 tokens (18.8%)"),
         (
-            ["--total_len", "8192", "--strategy", "sink_recent_uniform", "--sink_tokens", "256", "--recent_tokens", "1024",
-             "--middle_budget", "2816", "--save", "eviction_custom.png"],
+            ["--total_len", "8192", "--strategy", "sink_recent_uniform", "--sink_tokens", "256",
+             "--recent_tokens", "1024", "--middle_budget", "2816", "--save", "eviction_custom.png"],
             "keeps 4096 of 8192 tokens (50.0%)",
         ),
     ],

@@ -33,7 +33,8 @@ def test_its_cells_give_the_outputs_that_it_shows(monkeypatch):
     nbclient.NotebookClient(
         notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(EXAMPLES)}}
     ).execute()
-    reports = [re.findall(r"\w+[:\d]*, \w+ positions.*held \(\d+ at most\)", "\n".join(t)) for t in (shown, texts(notebook))]
+    report = r"\w+[:\d]*, \w+ positions.*held \(\d+ at most\)"
+    reports = [re.findall(report, "\n".join(t)) for t in (shown, texts(notebook))]
     assert len(reports[0]) == 5
     assert reports[0] == reports[1]
     assert any("is right over 48 tokens" in text for text in texts(notebook))
