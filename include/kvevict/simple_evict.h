@@ -14,6 +14,11 @@ inline constexpr std::int64_t kDefaultBlockTokens = 128;
 /// The largest token count that any setting takes: positions are 32-bit integers in the engines.
 inline constexpr std::int64_t kMaxTokens = (std::int64_t{1} << 31) - 1;
 
+/// Values of `SimpleEvictConfig::spacing`: where "uniform" takes its blocks from.
+inline constexpr std::int64_t kSpacingMidpoints = 0;  ///< The midpoints of k equal parts of the middle.
+inline constexpr std::int64_t kSpacingEnds =
+    1;  ///< First and last whole block, evenly between: as the demo's code.
+
 /// Which tokens to keep by position. All counts are tokens per layer.
 ///
 ///     0          s                                        r            L
@@ -26,6 +31,7 @@ struct SimpleEvictConfig {
   std::int64_t middle_budget_tokens =
       0;                            ///< Most middle tokens kept ("uniform", when the stride is 0); >= 0.
   std::int64_t uniform_stride = 0;  ///< > 0: keep every n-th middle block, whatever the budget; >= 0.
+  std::int64_t spacing = kSpacingMidpoints;  ///< "uniform": one of the values above.
 
   friend bool operator==(const SimpleEvictConfig&, const SimpleEvictConfig&) = default;
 };
@@ -43,6 +49,10 @@ void validate(const SimpleEvictConfig& config, std::int64_t block_n);
 ///   "uniform", budget M: nothing for M = 0; all for M >= r − s; else k = min(m, ⌊M / B⌋) pieces,
 ///   those with the numbers ⌊(2i + 1) · m / (2k)⌋, i = 0 … k − 1; if ⌊M / B⌋ = 0, the first
 ///   M tokens of piece ⌊m / 2⌋. Never more than M tokens.
+///   "uniform" with the spacing `kSpacingEnds`: only the n whole blocks ⌈S / B⌉ … ⌊(L − R) / B⌋ − 1 of the
+///   middle count, and pieces of blocks are never kept. Stride t: every t-th from the first; budget M > 0:
+///   k = max(1, ⌊M / B⌋) of them, all for k >= n, else those with the numbers i · (n − 1) / (k − 1) in
+///   single precision, cut off, i = 0 … k − 1; k = 1: the first. At most max(M, B) tokens.
 ///
 /// Worked case: L 16, B 2, S 2, R 4, M 4: pieces [2,4) … [10,12), m 5, k 2, pieces 1 and 3:
 /// kept [0,2) [4,6) [8,10) [12,16).
@@ -51,8 +61,9 @@ void validate(const SimpleEvictConfig& config, std::int64_t block_n);
 /// and for a negative `total_len`.
 ///
 /// Source: the strategies "sink + recent" and "sink + recent + uniform middle" of the Python demo
-/// "Simple KV cache eviction strategies", after LaCache. The middle's exact choice is ours: the
-/// demo's own example does not agree with its own count (docs/strategies.md).
+/// "Simple KV cache eviction strategies", after LaCache. The choice of `kSpacingMidpoints` is ours: the
+/// demo's own example does not agree with its own count; that of `kSpacingEnds` is its published code's
+/// (docs/strategies.md).
 [[nodiscard]] KeepSet build_simple_keep_token_idx(std::int64_t total_len, std::int64_t block_n,
                                                   const SimpleEvictConfig& config);
 
@@ -76,7 +87,8 @@ void validate(const SimpleEvictConfig& config, std::int64_t block_n);
 [[nodiscard]] KeepSet build_ruler_keep_token_idx(std::int64_t total_len, std::int64_t block_n,
                                                  const SimpleEvictConfig& config);
 
-/// Throws `Error(kInvalidArgument)` for a stride, which has no bound in a stream.
+/// Throws `Error(kInvalidArgument)` for a stride, which has no bound in a stream, and for `kSpacingEnds`,
+/// whose blocks all move as a stream grows.
 void require_ruler_order(const SimpleEvictConfig& config);
 
 /// Most middle tokens that the ruler order keeps once the middle has outgrown its budget:

@@ -26,15 +26,15 @@ struct StrategySpec {
   std::string name = "full";
   SimpleEvictConfig config{};
   std::int64_t block_n = kDefaultBlockTokens;
-  std::int64_t span = 0;       ///< Ladder: layers that share a token; 0: half of the layers, rounded up.
-  std::int64_t overlap = 0;    ///< Ladder: 0 <= overlap < span.
-  std::int64_t layers = 0;     ///< Ladder: layers of the model; 0: `PolicyState::n_layers`.
+  std::int64_t span = 0;     ///< Ladder: layers that share a token; 0: half of the layers, rounded up.
+  std::int64_t overlap = 0;  ///< Ladder: 0 <= overlap < span.
+  std::int64_t layers = 0;   ///< Ladder: layers of the model; 0: `PolicyState::n_layers`.
   /// Attention and keys: 0: one set for all layers; 1: one for each; `kLayersWherePossible`.
   std::int64_t per_layer = 0;
-  std::int64_t window = 32;    ///< SnapKV: newest tokens that vote; >= 1.
-  std::int64_t pool = 7;       ///< SnapKV: neighbouring rows whose highest score counts; odd.
-  std::int64_t smooth = 7;     ///< KeyDiff: neighbouring tokens whose mean counts; odd.
-  std::int64_t rotated = 0;    ///< KeyDiff: 1: keys as they lie in the cache, rotated by their positions.
+  std::int64_t window = 32;  ///< SnapKV: newest tokens that vote; >= 1.
+  std::int64_t pool = 7;     ///< SnapKV: neighbouring rows whose highest score counts; odd.
+  std::int64_t smooth = 7;   ///< KeyDiff: neighbouring tokens whose mean counts; odd.
+  std::int64_t rotated = 0;  ///< KeyDiff: 1: keys as they lie in the cache, rotated by their positions.
   std::map<std::string, std::int64_t> more{};  ///< Values of registered policies, by their keys.
 
   friend bool operator==(const StrategySpec&, const StrategySpec&) = default;
@@ -51,11 +51,15 @@ struct StrategyKey {
   std::int64_t otherwise = 0;  ///< What a value in `StrategySpec::more` is if nothing says it.
   bool is_odd = false;         ///< Only odd values.
   std::int64_t& (*member)(StrategySpec& spec) = nullptr;  ///< Where it is; null: in `StrategySpec::more`.
+  std::vector<std::string> words{};  ///< What the values from `least` on are called, if they are no numbers.
 
   [[nodiscard]] std::int64_t& value(StrategySpec& spec) const {
     return member != nullptr ? member(spec) : spec.more.try_emplace(name, otherwise).first->second;
   }
   [[nodiscard]] std::int64_t value_of(StrategySpec spec) const { return value(spec); }
+
+  /// A value as the grammar has it: a number, or its word.
+  [[nodiscard]] std::string text_of(std::int64_t value) const;
 };
 
 /// All values that strategies have, those of registered policies last. The first three may be given without

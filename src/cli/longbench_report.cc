@@ -27,6 +27,8 @@ std::map<std::string, std::int64_t> values_of(const StrategySpec& spec) {
   std::map<std::string, std::int64_t> values;
   for (const StrategyKey& key : strategy_keys()) {
     if (!policy_info(spec.name).uses(key.name)) continue;
+    if (!key.words.empty() && key.value_of(spec) == key.otherwise)
+      continue;  // files from before there were words
     values[key.name == "budget" ? "middle_budget_tokens" : key.long_name] = key.value_of(spec);
   }
   return values;

@@ -1,6 +1,7 @@
 #include "cli/strategy_flags.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -125,13 +126,26 @@ void add_auto_sink(CLI::App& app, StrategyFlags& flags) {
       ->option_text("auto|N");
 }
 
+/// A flag whose values are words.
+void add_words(CLI::App& app, const StrategyKey& key, std::optional<std::int64_t>& value,
+               const std::string& help) {
+  const std::string text = fmt::format("{}", fmt::join(key.words, "|"));
+  const auto read = [&value, key](const std::string& word) {
+    const auto at = std::find(key.words.begin(), key.words.end(), word);
+    value = key.least + (at - key.words.begin());
+  };
+  app.add_option_function<std::string>(both_spellings(key.long_name), read, help)
+      ->check(CLI::IsMember(key.words))
+      ->option_text(text);
+}
+
 /// " [ladder 0, …]": the strategies that use the value, and what it is if nothing says it.
 std::string users_of(const StrategyKey& key) {
   std::string names;
   for (const PolicyInfo& info : all_policies()) {
     if (!info.uses(key.name)) continue;
-    names +=
-        fmt::format("{}{} {}", names.empty() ? "" : ", ", info.name, key.value_of(parse_strategy(info.name)));
+    names += fmt::format("{}{} {}", names.empty() ? "" : ", ", info.name,
+                         key.text_of(key.value_of(parse_strategy(info.name))));
   }
   return " [" + names + "]";
 }
@@ -158,6 +172,8 @@ void StrategyFlags::add_to(CLI::App& app, bool takes_several, bool takes_auto_si
     if (app.get_option_no_throw("--" + key.long_name) != nullptr) continue;
     if (takes_auto_sink && key.name == "sink") {
       add_auto_sink(app, *this);
+    } else if (!key.words.empty()) {
+      add_words(app, key, values[key.name], key.help + users_of(key));
     } else {
       add_count(app, key.long_name, values[key.name], key.help + users_of(key));
     }

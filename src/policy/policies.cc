@@ -39,7 +39,7 @@ std::vector<PolicyInfo> built_in_policies() {
        .shapes = sink_recent_shapes},
       {.name = "sink_recent_uniform",
        .summary = "first and last tokens, and evenly spread blocks between them",
-       .keys = {"sink", "recent", "budget", "stride", "block"},
+       .keys = {"sink", "recent", "budget", "stride", "block", "spacing"},
        .defaults = ends(256, 512, "uniform"),
        .make = make_sink_recent_uniform,
        .colour = 0x0072B2,

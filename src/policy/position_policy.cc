@@ -39,6 +39,9 @@ KeepPlan PositionPolicy::plan(std::int64_t n_tokens_seen, PolicyState& state) co
     const KeepSet ends = KeepSet::from_ranges({{0, sink_end}, {recent_begin, n_tokens_seen}});
     return KeepPlan(ends.unite(*middle.tokens));
   }
+  // whole blocks alone would drop pieces of a cache within its budget, which is left alone
+  if (spec_.config.spacing == kSpacingEnds && n_tokens_seen <= budget_tokens(state))
+    return KeepPlan(KeepSet::all(n_tokens_seen));
   KeepSet kept = build_simple_keep_token_idx(n_tokens_seen, spec_.block_n, spec_.config);
   if (kept.count() < n_tokens_seen) {
     middle.tokens = kept.intersect(KeepSet::from_ranges({{sink_end, recent_begin}}));
@@ -53,7 +56,10 @@ std::optional<std::int64_t> PositionPolicy::budget_tokens(const PolicyState& sta
   if (middle != nullptr && middle->tokens) return ends + middle->tokens->count();
   if (state.schedule == Schedule::kStreaming) require_ruler_order(config);
   const bool by_budget = config.middle_strategy == "uniform" && config.uniform_stride == 0;
-  return ends + (by_budget ? config.middle_budget_tokens : 0);
+  if (!by_budget || config.middle_budget_tokens == 0) return ends;
+  const std::int64_t least =
+      config.spacing == kSpacingEnds ? spec_.block_n : 0;  // it keeps whole blocks alone
+  return ends + std::max(config.middle_budget_tokens, least);
 }
 
 }  // namespace kvevict

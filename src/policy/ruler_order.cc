@@ -35,9 +35,19 @@ std::int64_t ruler_middle_tokens(std::int64_t block_n, const SimpleEvictConfig& 
 }
 
 void require_ruler_order(const SimpleEvictConfig& config) {
-  if (config.middle_strategy != "uniform" || config.uniform_stride <= 0) return;
-  throw Error(ErrorCode::kInvalidArgument, "a uniform stride (here " + std::to_string(config.uniform_stride) +
-                                               ") has no bound in a stream: a middle budget is needed");
+  if (config.middle_strategy != "uniform") return;
+  if (config.uniform_stride > 0) {
+    throw Error(ErrorCode::kInvalidArgument, "a uniform stride (here " +
+                                                 std::to_string(config.uniform_stride) +
+                                                 ") has no bound in a stream: a middle budget is needed");
+  }
+  if (config.spacing == kSpacingEnds) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "spacing=ends chooses among all tokens, which a stream does not hold: leave spacing out, a stream's "
+        "middle goes by ruler order",
+        "spacing");
+  }
 }
 
 KeepSet build_ruler_keep_token_idx(std::int64_t total_len, std::int64_t block_n,

@@ -1,6 +1,7 @@
 #include "kvevict/simple_evict.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kvevict/error.h"
 #include "policy/middle_pieces.h"
@@ -31,8 +32,43 @@ void append_uniform_by_budget(const MiddlePieces& pieces, std::int64_t budget, s
   }
 }
 
+/// The number of the i-th of k blocks spread over n, k > 1, both ends included. In single precision and from
+/// the nearer end, as torch.linspace(0, n - 1, k) computes it: exact numbers differ for some n and k.
+std::int64_t end_to_end(std::int64_t i, std::int64_t k, std::int64_t n) {
+  const auto last = static_cast<float>(n - 1);
+  const float step = last / static_cast<float>(k - 1);
+  const float at =
+      i < k / 2 ? step * static_cast<float>(i) : std::fma(-step, static_cast<float>(k - 1 - i), last);
+  return static_cast<std::int64_t>(at);
+}
+
+void append_whole_blocks(TokenRange middle, std::int64_t block_n, const SimpleEvictConfig& config,
+                         KeepSet& kept) {
+  const std::int64_t first = (middle.begin + block_n - 1) / block_n;
+  const std::int64_t n = middle.end / block_n - first;
+  const auto append = [&](std::int64_t number) {
+    kept.append((first + number) * block_n, (first + number + 1) * block_n);
+  };
+  if (config.uniform_stride > 0) {
+    for (std::int64_t number = 0; number < n; number += config.uniform_stride) append(number);
+    return;
+  }
+  if (config.middle_budget_tokens == 0 || n <= 0) return;
+  const std::int64_t k = std::max<std::int64_t>(1, config.middle_budget_tokens / block_n);
+  if (k >= n) {
+    kept.append(first * block_n, (first + n) * block_n);
+    return;
+  }
+  append(0);
+  for (std::int64_t i = 1; i < k; ++i) append(end_to_end(i, k, n));
+}
+
 void append_middle(TokenRange middle, std::int64_t block_n, const SimpleEvictConfig& config, KeepSet& kept) {
   if (config.middle_strategy == "none" || middle.count() == 0) return;
+  if (config.spacing == kSpacingEnds) {
+    append_whole_blocks(middle, block_n, config, kept);
+    return;
+  }
   const MiddlePieces pieces(middle.begin, middle.end, block_n);
   if (config.uniform_stride > 0) {
     for (std::int64_t number = 0; number < pieces.count(); number += config.uniform_stride) {
@@ -56,6 +92,11 @@ void validate(const SimpleEvictConfig& config, std::int64_t block_n) {
   if (config.middle_strategy != "none" && config.middle_strategy != "uniform") {
     throw Error(ErrorCode::kInvalidArgument,
                 "middle_strategy is \"" + config.middle_strategy + "\": \"none\" or \"uniform\" is needed");
+  }
+  if (config.spacing != kSpacingMidpoints && config.spacing != kSpacingEnds) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "spacing is " + std::to_string(config.spacing) + ": midpoints (0) or ends (1) is needed",
+                "spacing");
   }
 }
 

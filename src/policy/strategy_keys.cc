@@ -38,8 +38,23 @@ std::span<const StrategyKey> built_in_keys() {
                   true, [](Spec& s) -> std::int64_t& { return s.smooth; }},
       StrategyKey{"rotated", "rotated", "1: keys are compared as they lie, rotated by their positions", 0, 1,
                   0, false, [](Spec& s) -> std::int64_t& { return s.rotated; }},
+      StrategyKey{
+          "spacing",
+          "spacing",
+          "Middle blocks at the midpoints of equal parts, or from end to end as the demo's code has them",
+          kSpacingMidpoints,
+          kSpacingEnds,
+          kSpacingMidpoints,
+          false,
+          [](Spec& s) -> std::int64_t& { return s.config.spacing; },
+          {"midpoints", "ends"}},
   };
   return kKeys;
+}
+
+std::string StrategyKey::text_of(std::int64_t value) const {
+  const auto number = static_cast<std::uint64_t>(value - least);
+  return number < words.size() ? words[number] : std::to_string(value);
 }
 
 void require_in_range(const StrategyKey& key, std::int64_t value) {

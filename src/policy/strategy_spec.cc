@@ -36,6 +36,16 @@ std::int64_t parse_count(std::string_view text, std::string_view value) {
   return number;
 }
 
+std::int64_t parse_value(std::string_view text, const StrategyKey& key, std::string_view value) {
+  if (key.words.empty()) return parse_count(text, value);
+  std::string known;
+  for (std::int64_t number = key.least; number <= key.most; ++number) {
+    if (key.text_of(number) == value) return number;
+    known += (known.empty() ? "" : " or ") + key.text_of(number);
+  }
+  refuse(text, "has \"" + std::string(value) + "\" for " + key.name + ": " + known + " is needed");
+}
+
 const StrategyKey& known_key(std::string_view text, const std::vector<StrategyKey>& keys,
                              const PolicyInfo& info, std::string_view name) {
   std::string known;
@@ -80,8 +90,9 @@ StrategySpec parse_strategy(std::string_view text) {
       refuse(text, "has \"" + std::string(parts[i]) + "\" where key=value is needed (" +
                        std::string(kGrammar) + ")");
     }
-    known_key(text, keys, info, key).value(spec) =
-        parse_count(text, equals == std::string_view::npos ? parts[i] : parts[i].substr(equals + 1));
+    const StrategyKey& known = known_key(text, keys, info, key);
+    known.value(spec) =
+        parse_value(text, known, equals == std::string_view::npos ? parts[i] : parts[i].substr(equals + 1));
   }
   validate(spec);
   return spec;
@@ -96,7 +107,7 @@ std::string to_string(const StrategySpec& spec) {
   for (const StrategyKey& key : keys) {
     if (!info.uses(key.name)) continue;
     const std::int64_t value = key.value_of(spec);
-    const std::string named = ":" + key.name + "=" + std::to_string(value);
+    const std::string named = ":" + key.name + "=" + key.text_of(value);
     if (key.name == "sink" || key.name == "recent" || (key.name == "budget" && !has_stride)) {
       text += ":" + std::to_string(value);
     } else if (key.name != "budget" && value != key.value_of(usual)) {

@@ -44,6 +44,18 @@ std::int64_t resident_within(std::byte* data, std::int64_t begin, std::int64_t e
 
 }  // namespace
 
+std::int64_t release_pages(std::byte* begin, std::byte* end) noexcept {
+  const auto page = static_cast<std::uintptr_t>(page_bytes());
+  const std::uintptr_t from = (reinterpret_cast<std::uintptr_t>(begin) + page - 1) / page * page;
+  const std::uintptr_t to = reinterpret_cast<std::uintptr_t>(end) / page * page;
+  if (from >= to) return 0;
+  auto* const pages = reinterpret_cast<std::byte*>(from);
+  const auto n_bytes = static_cast<std::int64_t>(to - from);
+  const std::int64_t n_resident = resident_within(pages, 0, n_bytes);
+  if (n_resident == 0) return 0;
+  return ::madvise(pages, to - from, MADV_DONTNEED) == 0 ? n_resident : 0;
+}
+
 Mapping::Mapping(std::int64_t n_bytes) {
   if (n_bytes <= 0) return;
   void* const pages = ::mmap(nullptr, static_cast<std::size_t>(whole_pages(n_bytes)), PROT_READ | PROT_WRITE,
@@ -81,13 +93,8 @@ void Mapping::resize(std::int64_t n_bytes) {
 }
 
 std::int64_t Mapping::release(std::int64_t begin, std::int64_t end) noexcept {
-  const std::int64_t page = page_bytes();
-  const std::int64_t from = (begin + page - 1) / page * page;
-  const std::int64_t to = std::min(end, n_bytes_) / page * page;
-  if (from >= to) return 0;
-  const std::int64_t n_resident = resident_within(data_, from, to);
-  if (n_resident == 0) return 0;
-  return ::madvise(data_ + from, static_cast<std::size_t>(to - from), MADV_DONTNEED) == 0 ? n_resident : 0;
+  const std::int64_t last = std::min(end, n_bytes_);
+  return begin < last ? release_pages(data_ + begin, data_ + last) : 0;
 }
 
 std::int64_t Mapping::resident_bytes() const noexcept {

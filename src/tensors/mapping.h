@@ -5,6 +5,10 @@
 
 namespace kvevict {
 
+/// Gives the whole pages within [begin, end) back to the system: private memory reads as zero again.
+/// Returns the bytes of those pages that were resident; 0 if the system keeps them.
+std::int64_t release_pages(std::byte* begin, std::byte* end) noexcept;
+
 /// Pages of the operating system's, zero when first read and resident only once touched.
 class Mapping {
  public:
@@ -23,8 +27,7 @@ class Mapping {
   /// Errors: kOutOfMemory; the mapping is then as it was.
   void resize(std::int64_t n_bytes);
 
-  /// Gives the whole pages within [begin, end) back to the system; they read as zero again.
-  /// Returns the bytes of those pages that were resident; 0 if the system keeps them.
+  /// `release_pages` of its bytes [begin, end).
   std::int64_t release(std::int64_t begin, std::int64_t end) noexcept;
 
   [[nodiscard]] std::int64_t resident_bytes() const noexcept;

@@ -79,7 +79,7 @@ std::string random_strategy(const PolicyInfo& info, std::mt19937& random) {
     if (!info.uses(key.name) || random() % 3 == 0) continue;
     std::int64_t value = std::min<std::int64_t>(key.most, key.least + random() % 40);
     if (key.is_odd) value |= 1;
-    text += ":" + key.name + "=" + std::to_string(value);
+    text += ":" + key.name + "=" + key.text_of(value);
   }
   return text;
 }

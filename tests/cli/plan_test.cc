@@ -40,6 +40,15 @@ TEST(PlanCommand, StrideKeepsEverySecondMiddleBlock) {
             expected);
 }
 
+TEST(PlanCommand, BlocksFromEndToEndAreThoseOfTheDemosCode) {
+  const Json expected = Json::parse("[[0,384],[1280,1408],[2304,2432],[3456,4096]]");
+  EXPECT_EQ(plan("--total_len 4096 --strategy sink_recent_uniform:256:512:512:spacing=ends").at("ranges"),
+            expected);
+  EXPECT_EQ(
+      plan("--total_len 4096 --strategy sink_recent_uniform --middle_budget 512 --spacing ends").at("ranges"),
+      expected);
+}
+
 TEST(PlanCommand, NothingSeenKeepsNothing) {
   EXPECT_EQ(plan("--total_len 0"), Json::parse(R"({"total_len":0,"kept":0,"ranges":[]})"));
 }

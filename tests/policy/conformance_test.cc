@@ -31,6 +31,7 @@ StrategySpec random_uniform(const std::string& name, Draw& draw) {
   StrategySpec spec = with_ends_and_budget(name, draw);
   spec.block_n = draw(1, 16);
   spec.config.uniform_stride = draw(0, 2) == 0 ? draw(1, 4) : 0;
+  spec.config.spacing = draw(0, 2) == 0 ? kSpacingEnds : kSpacingMidpoints;
   return spec;
 }
 
@@ -113,7 +114,10 @@ class ConformanceTest : public testing::TestWithParam<std::string_view> {
 
   [[nodiscard]] StrategySpec random_spec(Schedule schedule) {
     StrategySpec spec = row_.random_spec(std::string(row_.name), draw_);
-    if (schedule == Schedule::kStreaming) spec.config.uniform_stride = 0;
+    if (schedule == Schedule::kStreaming) {
+      spec.config.uniform_stride = 0;
+      spec.config.spacing = kSpacingMidpoints;
+    }
     return spec;
   }
 

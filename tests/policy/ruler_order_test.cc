@@ -101,5 +101,18 @@ TEST(RulerOrderTest, AStrideIsRefusedInAStreamAndOnlyThere) {
   EXPECT_NO_THROW((void)policy->plan(1000, once));
 }
 
+TEST(RulerOrderTest, BlocksFromEndToEndAreRefusedInAStream) {
+  const auto policy = make_policy("sink_recent_uniform:4:8:256:spacing=ends");
+  PolicyState stream{.schedule = Schedule::kStreaming};
+  try {
+    (void)policy->plan(1000, stream);
+    FAIL() << "nothing was refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    EXPECT_EQ(error.field(), "spacing");
+  }
+  EXPECT_THROW((void)policy->budget_tokens(stream), Error);
+}
+
 }  // namespace
 }  // namespace kvevict

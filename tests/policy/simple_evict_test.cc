@@ -77,6 +77,77 @@ TEST(SimpleEvictTest, RandomConfigurationsAgreeWithTheDefinition) {
   }
 }
 
+SimpleEvictConfig from_end_to_end(std::int64_t sink, std::int64_t recent, std::int64_t budget,
+                                  std::int64_t stride = 0) {
+  return {sink, recent, "uniform", budget, stride, kSpacingEnds};
+}
+
+/// `kSpacingEnds` block by block: slow and obvious.
+std::vector<std::int64_t> whole_blocks_by_definition(std::int64_t total_len, std::int64_t block_n,
+                                                     const SimpleEvictConfig& config) {
+  std::vector<std::int64_t> whole;
+  const std::int64_t recent_begin = total_len - config.recent_tokens;
+  for (std::int64_t block = 0; (block + 1) * block_n <= recent_begin; ++block) {
+    if (block * block_n >= config.sink_tokens) whole.push_back(block);
+  }
+  const auto n = static_cast<std::int64_t>(whole.size());
+  const std::int64_t k = std::max<std::int64_t>(1, config.middle_budget_tokens / block_n);
+  std::vector<std::int64_t> kept;
+  for (std::int64_t i = 0; i < n; ++i) {
+    bool keeps = false;
+    if (config.uniform_stride > 0) {
+      keeps = i % config.uniform_stride == 0;
+    } else if (config.middle_budget_tokens > 0) {
+      keeps = k >= n || i == 0;
+      for (std::int64_t j = 0; j < k && k < n && k > 1; ++j) keeps = keeps || j * (n - 1) / (k - 1) == i;
+    }
+    for (std::int64_t token = 0; keeps && token < block_n; ++token)
+      kept.push_back(whole[static_cast<std::size_t>(i)] * block_n + token);
+  }
+  for (std::int64_t token = 0; token < total_len; ++token) {
+    if (token < config.sink_tokens || token >= recent_begin) kept.push_back(token);
+  }
+  std::sort(kept.begin(), kept.end());
+  return kept;
+}
+
+TEST(SimpleEvictTest, EndToEndAgreesWithItsDefinition) {
+  std::mt19937 random(4);
+  const auto draw = [&](std::int64_t least, std::int64_t most) {
+    return std::uniform_int_distribution<std::int64_t>(least, most)(random);
+  };
+  for (int round = 0; round < 20000; ++round) {
+    const std::int64_t block_n = draw(1, 33);  // at most 16 blocks: single precision is exact there
+    const SimpleEvictConfig config =
+        from_end_to_end(draw(0, 30), draw(1, 40), draw(0, 10 * block_n), draw(0, 3) == 0 ? draw(1, 5) : 0);
+    const std::int64_t total_len = draw(0, 16 * block_n);
+    ASSERT_EQ(build_simple_keep_token_idx(total_len, block_n, config).to_indices(),
+              whole_blocks_by_definition(total_len, block_n, config))
+        << "L " << total_len << ", B " << block_n << ", S " << config.sink_tokens << ", R "
+        << config.recent_tokens << ", M " << config.middle_budget_tokens << ", stride "
+        << config.uniform_stride;
+  }
+}
+
+TEST(SimpleEvictTest, EndToEndGivesTheNumbersOfTheDemosCode) {
+  const auto kept = [](std::int64_t total_len, const SimpleEvictConfig& config) {
+    return build_simple_keep_token_idx(total_len, 128, config);
+  };
+  EXPECT_EQ(kept(4096, from_end_to_end(256, 512, 512)),
+            KeepSet::from_ranges({{0, 384}, {1280, 1408}, {2304, 2432}, {3456, 4096}}));
+  EXPECT_EQ(kept(4096, from_end_to_end(256, 512, 0, 2)), kept(4096, uniform(256, 512, 0, 2)));
+  EXPECT_EQ(kept(4000, from_end_to_end(250, 500, 0, 2)).count(), 2414);
+  EXPECT_EQ(kept(4096, from_end_to_end(256, 512, 1)), KeepSet::from_ranges({{0, 384}, {3584, 4096}}))
+      << "a budget below a block keeps the first";
+  EXPECT_EQ(kept(4096, from_end_to_end(256, 512, 100000)), KeepSet::all(4096));
+  // torch.linspace(0, 28, 27).long() leaves out 14 and 27; in exact numbers it would be 13 and 27
+  std::vector<TokenRange> blocks{{29, 30}};
+  for (std::int64_t i = 0; i < 29; ++i) {
+    if (i != 14 && i != 27) blocks.push_back({i, i + 1});
+  }
+  EXPECT_EQ(build_simple_keep_token_idx(30, 1, from_end_to_end(0, 1, 27)), KeepSet::from_ranges(blocks));
+}
+
 TEST(SimpleEvictTest, DefaultsAreTheSeeds) {
   const SimpleEvictConfig config;
   EXPECT_EQ(config.sink_tokens, 256);
@@ -133,6 +204,7 @@ TEST(SimpleEvictTest, ImpossibleNumbersAreRefusedByName) {
   EXPECT_NE(refusal(10, 128, uniform(0, 1, -1)).find("middle_budget is -1"), std::string::npos);
   EXPECT_NE(refusal(10, 128, uniform(0, 1, 0, -1)).find("uniform_stride is -1"), std::string::npos);
   EXPECT_NE(refusal(kMaxTokens + 1, 128, {}).find("total_len"), std::string::npos);
+  EXPECT_NE(refusal(10, 128, {1, 1, "uniform", 0, 0, 2}).find("spacing is 2"), std::string::npos);
   EXPECT_NE(refusal(10, 128, {1, 1, "spiral", 0, 0}).find("\"spiral\""), std::string::npos);
 }
 

@@ -43,9 +43,10 @@ TEST(StrategySpecTest, TextOfASpecReadsBackToIt) {
   for (const char* text :
        {"full", "sink_recent:0:1", "sink_recent_uniform:4:5:6", "sink_recent_uniform:4:5:stride=3",
         "sink_recent_uniform:4:5:6:block=7", "sink_recent_uniform:4:5:stride=3:block=7",
-        "streaming_llm:4:1020", "ladder:4:508:512", "ladder:4:508:512:span=8:overlap=2:layers=24",
-        "h2o:0:512:512", "snapkv:2:64:100:per_layer=1:window=16:pool=5", "snapkv:0:32:992",
-        "snapkv:0:32:992:per_layer=0", "tova:0:1:1023:per_layer=1"}) {
+        "sink_recent_uniform:4:5:6:spacing=ends", "streaming_llm:4:1020", "ladder:4:508:512",
+        "ladder:4:508:512:span=8:overlap=2:layers=24", "h2o:0:512:512",
+        "snapkv:2:64:100:per_layer=1:window=16:pool=5", "snapkv:0:32:992", "snapkv:0:32:992:per_layer=0",
+        "tova:0:1:1023:per_layer=1"}) {
     EXPECT_EQ(to_string(parse_strategy(text)), text);
   }
   for (const PolicyInfo& info : all_policies()) {
@@ -66,6 +67,8 @@ TEST(StrategySpecTest, WhatIsWrongIsQuoted) {
   EXPECT_NE(refusal("sink_recent:sink=1:5").find("\"5\""), std::string::npos) << "positional after a key";
   EXPECT_NE(refusal("sink_recent:colour=1").find("\"colour\""), std::string::npos);
   EXPECT_NE(refusal("sink_recent:stride=2").find("\"stride\""), std::string::npos);
+  EXPECT_NE(refusal("sink_recent_uniform:spacing=1").find("midpoints or ends is needed"), std::string::npos);
+  EXPECT_NE(refusal("sink_recent:spacing=ends").find("does not use"), std::string::npos);
   EXPECT_NE(refusal("sink_recent:span=2").find("\"span\""), std::string::npos);
   EXPECT_NE(refusal("ladder:stride=2").find("\"stride\""), std::string::npos);
   EXPECT_NE(refusal("h2o:per_layer=3").find("per_layer is 3"), std::string::npos);

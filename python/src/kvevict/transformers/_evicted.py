@@ -1,0 +1,259 @@
+"""Rows evicted once from the cache that transformers made."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+
+import kvevict
+from kvevict import _core
+
+_IN_PLACE = {
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
+    torch.int8,
+    torch.uint8,
+}
+Indices = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class EvictionReport:
+    """What an eviction did.
+
+    Attributes
+    ----------
+    n_kept
+        Rows that each evicted layer holds now.
+    layers
+        Numbers of the layers that were evicted.
+    in_place
+        Whether rows moved within their own memory, in every layer; otherwise kept rows were copied, layer by layer.
+    bytes_released
+        Resident bytes that went back to the system at once. Copied layers are not counted: what they held goes back to
+        torch's allocator, which may keep it.
+    """
+
+    n_kept: int
+    layers: tuple[int, ...]
+    in_place: bool
+    bytes_released: int
+
+
+class EvictedLayer(DynamicLayer):
+    """A layer that rows were evicted from.
+
+    Its length is that of the tokens *seen*; the mask is told of ``held + q`` columns from token ``seen - held`` on, so that
+    the positions and masks that transformers derives are right. It grows with every token, as a `DynamicLayer` does.
+
+    Attributes
+    ----------
+    n_seen
+        Tokens that went in.
+    abs_pos
+        The token in each row that was held at the last eviction, ascending, int64.
+    """
+
+    is_croppable = False
+
+    def __init__(self, layer: DynamicLayer) -> None:
+        super().__init__()
+        self.__dict__.update(layer.__dict__)
+        self.n_seen: int = layer.get_seq_length()
+        self.abs_pos: Indices = np.arange(layer.keys.shape[-2], dtype=np.int64)
+
+    @property
+    def n_held(self) -> int:
+        """Rows that the layer holds."""
+        return int(self.keys.shape[-2]) if self.is_initialized else 0
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Appends, as a `DynamicLayer` does."""
+        self.n_seen += key_states.shape[-2]
+        return super().update(key_states, value_states, *args, **kwargs)
+
+    def get_seq_length(self) -> int:
+        """Tokens *seen*: the position of the next one."""
+        return self.n_seen if self.is_initialized else 0
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Columns of the mask, and the token that the first of them stands for."""
+        return self.n_held + query_length, self.get_seq_length() - self.n_held
+
+    def reset(self) -> None:
+        """Forgets every token."""
+        super().reset()
+        self.n_seen = 0
+        self.abs_pos = np.empty(0, dtype=np.int64)
+
+    def crop(self, tokens_to_remove: int) -> None:
+        """Refused: what was before the cut may be gone."""
+        if tokens_to_remove != 0:
+            raise ValueError(
+                "a cache that rows were evicted from cannot be cut back: tokens before the cut may be gone. Keep a "
+                "copy.deepcopy(cache) from before"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: the rows held, without the memory behind them."""
+        state = dict(self.__dict__)
+        if self.is_initialized:
+            state["keys"], state["values"] = self.keys.clone(), self.values.clone()
+        return state
+
+    def held_tokens(self) -> Indices:
+        """The token in each row, ascending."""
+        n_new = self.n_held - len(self.abs_pos)
+        return np.concatenate([self.abs_pos, np.arange(self.n_seen - n_new, self.n_seen, dtype=np.int64)])
+
+
+def evict_dynamic_cache_inplace(
+    past_key_values: Any, keep_token_idx: Any, release: bool = True
+) -> EvictionReport:
+    """Evicts rows from a `DynamicCache` after a prefill; ``model(...)`` and ``generate`` then go on right by themselves.
+
+    Kept tokens stay at the positions where they were first seen. In host memory rows move to the front of the tensors that
+    hold them, without a second copy. Layers with a sliding window, recurrent states and layers that share another's keys
+    stay as they are.
+
+    Parameters
+    ----------
+    past_key_values
+        A transformers `DynamicCache`, changed in place: the layers that are evicted become `EvictedLayer`.
+    keep_token_idx
+        The rows that stay, ascending: int64 tensor, array or list; or a `kvevict.Plan`, which may differ by layer if every
+        layer keeps equally many.
+    release
+        Give the memory behind the kept rows back to the system at once. Without it the move is quicker, and a layer's old
+        memory goes when its next token comes. Tensors whose memory is shared, pinned, not wholly theirs, of another type
+        than `kvevict.evict_rows` takes or on another device are copied instead, layer by layer.
+
+    Returns
+    -------
+    EvictionReport
+        What was done.
+
+    Raises
+    ------
+    ValueError
+        For rows that are not there, gradients in the cache, and caches that rows cannot be evicted from; the cache is then
+        as it was.
+    """
+    layers = _evictable_layers(past_key_values)
+    n_rows = {int(layer.keys.shape[-2]) for _, layer in layers}
+    if len(n_rows) != 1:
+        raise ValueError(f"the layers of the cache hold {sorted(n_rows)} rows: equally many are needed")
+    keeps = _keep_of_each(keep_token_idx, len(layers), n_rows.pop())
+    is_in_place, n_released = True, 0
+    for (number, layer), keep in zip(layers, keeps, strict=True):
+        evicted = layer if isinstance(layer, EvictedLayer) else EvictedLayer(layer)
+        abs_pos = evicted.held_tokens()[keep]
+        in_place, n_bytes = _keep_rows(evicted, keep, release)
+        evicted.abs_pos = abs_pos
+        past_key_values.layers[number] = evicted
+        is_in_place, n_released = is_in_place and in_place, n_released + n_bytes
+    _slice_positions(past_key_values, keeps[0])
+    return EvictionReport(len(keeps[0]), tuple(number for number, _ in layers), is_in_place, n_released)
+
+
+def _evictable_layers(cache: Any) -> list[tuple[int, DynamicLayer]]:
+    if "query_length" not in inspect.signature(DynamicLayer.get_mask_sizes).parameters:
+        raise ValueError("transformers 5.4 or newer is needed: the caches of older ones count their rows as the tokens seen")
+    if not isinstance(cache, DynamicCache):
+        raise ValueError(f"the cache is a {type(cache).__name__}: a transformers DynamicCache is needed")
+    found = []
+    for number, layer in enumerate(cache.layers):
+        if not getattr(layer, "is_initialized", False) or isinstance(layer, DynamicSlidingWindowLayer):
+            continue
+        if type(layer) not in (DynamicLayer, EvictedLayer):
+            if isinstance(getattr(layer, "keys", None), torch.Tensor):
+                raise ValueError(
+                    f"layer {number} of the cache is a {type(layer).__name__}: rows are evicted from a DynamicLayer alone"
+                )
+            continue
+        if layer.keys.requires_grad or layer.values.requires_grad:
+            raise ValueError(
+                f"layer {number} of the cache takes part in gradients, which eviction would make wrong: "
+                "run the prefill under torch.no_grad()"
+            )
+        found.append((number, layer))
+    if not found:
+        raise ValueError("the cache holds no rows that could be evicted: run the prefill first")
+    return found
+
+
+def _keep_of_each(keep: Any, n_layers: int, n_rows: int) -> list[Indices]:
+    if isinstance(keep, kvevict.Plan) and keep.is_per_layer:
+        if keep.n_layers != n_layers:
+            raise ValueError(f"the plan is for {keep.n_layers} layers and {n_layers} of the cache can be evicted")
+        keeps = [keep.to_indices(i) for i in range(n_layers)]
+        if len({len(k) for k in keeps}) > 1:
+            raise ValueError("the plan keeps more tokens in some layers than in others: one mask is for all of them")
+    else:
+        keeps = [_indices(keep)] * n_layers
+    for indices in {id(k): k for k in keeps}.values():
+        _require_rows(indices, n_rows)
+    return keeps
+
+
+def _indices(keep: Any) -> Indices:
+    if isinstance(keep, kvevict.Plan):
+        return keep.to_indices()
+    array = keep.detach().cpu().numpy() if isinstance(keep, torch.Tensor) else np.asarray(keep)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ValueError(
+            f"keep_token_idx is of shape {list(array.shape)} and type {array.dtype}: whole numbers, [n], are needed"
+        )
+    return array.astype(np.int64)
+
+
+def _require_rows(indices: Indices, n_rows: int) -> None:
+    if len(indices) == 0:
+        raise ValueError("keep_token_idx is empty: a cache needs a row for the next token to look at")
+    steps = np.flatnonzero(np.diff(indices) <= 0)
+    if len(steps):
+        at = int(steps[0])
+        raise ValueError(f"keep_token_idx has {indices[at + 1]} behind {indices[at]}: indices must ascend")
+    if indices[0] < 0 or indices[-1] >= n_rows:
+        wrong = indices[0] if indices[0] < 0 else indices[-1]
+        raise ValueError(f"keep_token_idx has {wrong}: the cache holds the rows 0 to {n_rows - 1}")
+
+
+def _keep_rows(layer: EvictedLayer, keep: Indices, release: bool) -> tuple[bool, int]:
+    """Whether rows moved in place, and the bytes that went back to the system."""
+    tensors = (layer.keys, layer.values)
+    if all(t.device.type == "cpu" and t.dtype in _IN_PLACE and _is_alone(t) for t in tensors):
+        kvevict.evict_rows(layer.keys, layer.values, layer.n_held, keep)
+        n_released = sum(_core.release_rows(t, len(keep)) for t in tensors) if release else 0
+        layer.keys, layer.values = (t[..., : len(keep), :] for t in tensors)
+        return True, n_released
+    index = torch.from_numpy(keep).to(layer.keys.device)
+    with torch.no_grad():
+        layer.keys = layer.keys.index_select(-2, index)
+        layer.values = layer.values.index_select(-2, index.to(layer.values.device))
+    return False, 0
+
+
+def _is_alone(tensor: torch.Tensor) -> bool:
+    """Whether all of a tensor's memory is its own: private, not pinned, and of no other tensor."""
+    storage = tensor.untyped_storage()
+    is_whole = tensor.storage_offset() == 0 and storage.nbytes() == tensor.numel() * tensor.element_size()
+    return is_whole and not tensor.is_shared() and not tensor.is_pinned()
+
+
+def _slice_positions(cache: Any, keep: Indices) -> None:
+    """`_ub_abs_pos`: where a program that follows the demo may keep the tokens' positions."""
+    positions = getattr(cache, "_ub_abs_pos", None)
+    if isinstance(positions, torch.Tensor) and positions.ndim == 1 and len(positions) > int(keep[-1]):
+        cache._ub_abs_pos = positions.index_select(0, torch.from_numpy(keep).to(positions.device))

@@ -1,0 +1,44 @@
+"""What a model calls things, which differs between versions of transformers."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+
+def cache_argument(module: torch.nn.Module) -> str:
+    """``"cache"``, or ``"past_key_values"`` as it was called before transformers 5.24."""
+    return "cache" if "cache" in inspect.signature(module.forward).parameters else "past_key_values"
+
+
+def takes(module: torch.nn.Module, argument: str) -> bool:
+    """Whether the forward of ``module`` has this argument by name."""
+    return argument in inspect.signature(module.forward).parameters
+
+
+def logits_of(module: torch.nn.Module, ids: torch.Tensor, cache: Any, **kwargs: Any) -> torch.Tensor:
+    """The logits ``[batch, q, vocabulary]`` of one forward that goes on with ``cache``."""
+    output = module(ids, use_cache=True, **{cache_argument(module): cache}, **kwargs)
+    logits: torch.Tensor = output.logits
+    return logits
+
+
+def device_of(model: Any) -> torch.device:
+    """Where the model takes its tokens."""
+    device: torch.device = model.get_input_embeddings().weight.device
+    return device
+
+
+@contextlib.contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Without dropout meanwhile."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
