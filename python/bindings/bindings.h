@@ -34,6 +34,9 @@ struct LentTensor {
 /// `name`: what errors call it. Throws nb::type_error or `Error` with a sentence for everything else.
 [[nodiscard]] LentTensor lent_tensor(const nb::object& tensor, const char* name);
 
+/// Tells torch that a tensor was changed, so that a graph that saved it before refuses to go backward.
+void note_change(const nb::object& tensor);
+
 /// A set of rows or positions from Python: a Plan of one set, (begin, end) pairs, ascending indices, or, if
 /// `n_rows` >= 0, a mask of so many bools. `name`: what errors call it.
 [[nodiscard]] KeepSet keep_set_from(const nb::object& keep, const char* name, std::int64_t n_rows);

@@ -9,12 +9,12 @@ from kvevict._core import (
     Plan,
     Policy,
     Sequence,
-    __version__,
     evict_rows,
     llama3_freq_factors,
     policies,
     rotate_keys,
 )
+from kvevict._core import version as __version__
 from kvevict._rope import RopeConfig, YarnConfig
 
 __all__ = [
