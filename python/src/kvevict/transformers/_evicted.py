@@ -98,7 +98,8 @@ class EvictedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
     def reset(self) -> None:
         """Forgets every token."""
-        super().reset()
+        self.keys = self.values = None
+        self.is_initialized = False
         self.n_seen = 0
         self.abs_pos = np.empty(0, dtype=np.int64)
 
