@@ -64,6 +64,4 @@ class EvictingLM(HFLM):  # type: ignore[misc, unused-ignore]
 if __name__ == "__main__":
     from lm_eval.__main__ import cli_evaluate  # type: ignore[import-untyped]
 
-    import kvevict.lm_eval  # noqa: F401  (registers the model under the module's own name)
-
     cli_evaluate()

@@ -13,7 +13,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: for the long run of the tests")
     config.addinivalue_line("filterwarnings", "ignore:`past_key_values` is deprecated:FutureWarning")
 
 

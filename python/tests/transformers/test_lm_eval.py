@@ -34,8 +34,10 @@ def text_of(n, seed):
 
 
 def expected(model, tokenizer, context, continuation, strategy, chunk):
-    ids = tokenizer(context + continuation, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    n_context = len(tokenizer(context, add_special_tokens=False)["input_ids"])
+    before = tokenizer(context, add_special_tokens=False)["input_ids"]
+    n_context = len(before)
+    both = tokenizer(context + continuation, add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([before + both[n_context:]])  # as the harness puts them together
     n = ids.shape[1] - 1
     mask = reference.sees(reference.parts_of(n, chunk), strategy, slack=64)
     logits = reference.under_mask(model, ids[:, :-1], mask)[0].log_softmax(-1)
@@ -77,13 +79,14 @@ doc_to_target: "{{{{next}}}}"
 metric_list: [{{metric: perplexity}}]
 """
     )
-    arguments = f"pretrained={tmp_path / 'model'},strategy={STRATEGY},chunk=16,device=cpu,dtype=float32"
+    arguments = f"pretrained={tmp_path / 'model'},strategy={STRATEGY},chunk=16,dtype=float32"
     done = subprocess.run(
         [sys.executable, "-m", "kvevict.lm_eval", "--model", "kvevict", "--model_args", arguments, "--device", "cpu",
-         "--tasks", "words", "--include_path", str(tmp_path), "--output_path", str(tmp_path / "out")],
+         "--tasks", "words", "--include_path", str(tmp_path), "--output_path", str(tmp_path / "out"), "--log_samples"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(next((tmp_path / "out").rglob("results_*.json")).read_text())
-    want = expected(llama, tokenizer, context, " " + continuation, STRATEGY, 16)
-    assert found["results"]["words"]["perplexity,none"] == pytest.approx(torch.tensor(-want).exp().item(), rel=1e-2)
+    sample = json.loads(next((tmp_path / "out").rglob("samples_words_*.jsonl")).read_text())
+    pair = [sample["arguments"]["gen_args_0"][name] for name in ("arg_0", "arg_1")]
+    want = expected(llama, tokenizer, *pair, STRATEGY, 16)
+    assert float(sample["resps"][0][0][0]) == pytest.approx(want, abs=1e-3)

@@ -54,7 +54,11 @@ def test_streaming_llm_is_packed_by_itself(llama):
 )
 def test_rotations_are_learned_from_the_model(family, expected):
     found = learn_rotations(families.tiny(family), list(range(4)))
-    assert [r and (r.pairing, r.first_dim, r.n_rot, r.tensor) for r in found] == expected
+    shapes = [r and (r.pairing, r.first_dim, r.n_rot, r.tensor) for r in found]
+    if shapes == [("neox", 16, 8, 0)] * 4:  # before transformers kept the latent of DeepSeek V3: within its keys
+        assert family == "deepseek_v3"
+    else:
+        assert shapes == expected
 
 
 @pytest.mark.parametrize("rope_type", ["llama3", "yarn", "linear"])
