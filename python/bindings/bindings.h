@@ -22,6 +22,7 @@ void bind_policies(nb::module_& module);
 void bind_sequences(nb::module_& module);
 void bind_rows(nb::module_& module);
 void bind_rotation(nb::module_& module);
+void bind_keys(nb::module_& module);
 void bind_simple_evict(nb::module_& module);
 
 /// A K or V tensor that Python lent: its memory stays alive as long as this object.

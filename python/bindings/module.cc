@@ -13,5 +13,6 @@ NB_MODULE(_core, module) {
   kvevict::python::bind_sequences(module);
   kvevict::python::bind_rows(module);
   kvevict::python::bind_rotation(module);
+  kvevict::python::bind_keys(module);
   kvevict::python::bind_simple_evict(module);
 }

@@ -11,6 +11,7 @@ from kvevict._core import (
     Sequence,
     evict_rows,
     llama3_freq_factors,
+    plan_by_keys,
     policies,
     rotate_keys,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "__version__",
     "evict_rows",
     "llama3_freq_factors",
+    "plan_by_keys",
     "policies",
     "rotate_keys",
 ]
