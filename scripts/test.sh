@@ -61,6 +61,20 @@ long_check() {
   return "$code"
 }
 
+# run_python [--torch]: builds the Python module and adds its tests to the counts.
+run_python() {
+  local log=build/python.log code=0 counts
+  step "the Python package"
+  with_progress "the Python package" "$log" scripts/python_tests.sh "$@" || code=$?
+  counts=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed$') || counts="0 passed, 1 failed"
+  [ "$code" -eq 0 ] || tail -n 40 "$log" >&2
+  n_passed=$((n_passed + ${counts%% *}))
+  counts=${counts#*, } n_failed=$((n_failed + ${counts%% *}))
+  say "python: $(tail -n 1 "$log"); the log is $log"
+  step_done
+  return "$code"
+}
+
 FUZZ_SECONDS=${KVEVICT_FUZZ_SECONDS:-60}
 # run_fuzzers: each libFuzzer target for so long.
 run_fuzzers() {
@@ -118,22 +132,24 @@ fetch_texts() {
 mkdir -p build
 case "$mode" in
   --quick)
-    n_steps=3
+    n_steps=4
     step "packages"
     # shellcheck disable=SC2086
     install_packages $KVEVICT_PACKAGES
     step_done
     run_tests quick all
+    run_python
     ;;
   ordinary)
-    n_steps=5
+    n_steps=6
     scripts/setup.sh || exit 1
     fetch_texts
     run_tests asan memory_tests -L memory -j "$JOBS"
     run_tests release unsanitized -LE sanitized -j "$JOBS"
+    run_python
     ;;
   --full)
-    n_steps=23
+    n_steps=24
     scripts/setup.sh || exit 1
     step "packages"
     install_packages clang clang-tidy clang-format
@@ -144,6 +160,7 @@ case "$mode" in
     stage release run_tests release all -j "$JOBS"
     stage asan run_tests asan all -j "$JOBS"
     stage tsan run_tests tsan rooms_tests -L rooms -R '^(base|policy|tensors|c|hub)_tests|^engine_tests.Threads' -j 1
+    stage python run_python --torch
     stage shared run_tests shared all -R '^(install|examples|architecture)|_tests.(CInterface|CLlamaCache)'
     stage fuzz run_fuzzers
     stage dev run_tests dev all -L quick

@@ -22,6 +22,7 @@ void bind_policies(nb::module_& module);
 void bind_sequences(nb::module_& module);
 void bind_rows(nb::module_& module);
 void bind_rotation(nb::module_& module);
+void bind_keys(nb::module_& module);
 void bind_simple_evict(nb::module_& module);
 
 /// A K or V tensor that Python lent: its memory stays alive as long as this object.
@@ -33,6 +34,9 @@ struct LentTensor {
 /// Any object with DLPack or the buffer protocol, [batch, kv_heads, seq, head_dim] in writable host memory.
 /// `name`: what errors call it. Throws nb::type_error or `Error` with a sentence for everything else.
 [[nodiscard]] LentTensor lent_tensor(const nb::object& tensor, const char* name);
+
+/// Tells torch that a tensor was changed, so that a graph that saved it before refuses to go backward.
+void note_change(const nb::object& tensor);
 
 /// A set of rows or positions from Python: a Plan of one set, (begin, end) pairs, ascending indices, or, if
 /// `n_rows` >= 0, a mask of so many bools. `name`: what errors call it.

@@ -7,6 +7,7 @@
 
 #include "bindings.h"
 #include "kvevict/error.h"
+#include "kvevict/simple_evict.h"
 #include "plan.h"
 
 namespace kvevict::python {
@@ -23,8 +24,10 @@ namespace {
 }
 
 void append_index(KeepSet& kept, std::int64_t index, std::int64_t last, const char* name) {
-  if (index < 0 || index == INT64_MAX)
-    refuse(std::string(name) + " has the index " + std::to_string(index) + ": 0 or more is needed");
+  if (index < 0 || index > kMaxTokens) {
+    refuse(std::string(name) + " has the index " + std::to_string(index) + ": 0 to " +
+           std::to_string(kMaxTokens) + " is needed");
+  }
   if (index <= last) {
     refuse(std::string(name) + " has " + std::to_string(index) + " behind " + std::to_string(last) +
            ": indices must ascend");
@@ -40,12 +43,10 @@ void append_range(KeepSet& kept, std::int64_t begin, std::int64_t end, const cha
   kept.append(begin, end);
 }
 
-template <typename Integer>
-KeepSet from_array(const nb::ndarray<const Integer, nb::device::cpu>& array, const char* name) {
+KeepSet from_array(const nb::ndarray<const std::int64_t, nb::device::cpu>& array, const char* name) {
   KeepSet kept;
   const auto at = [&](std::int64_t row, std::int64_t column) {
-    return static_cast<std::int64_t>(
-        array.data()[row * array.stride(0) + (array.ndim() == 2 ? column * array.stride(1) : 0)]);
+    return array.data()[row * array.stride(0) + (array.ndim() == 2 ? column * array.stride(1) : 0)];
   };
   const auto n = static_cast<std::int64_t>(array.shape(0));
   for (std::int64_t i = 0, last = -1; i < n; ++i) {
@@ -59,15 +60,9 @@ KeepSet from_array(const nb::ndarray<const Integer, nb::device::cpu>& array, con
   return kept;
 }
 
-KeepSet from_mask(const nb::ndarray<const bool, nb::device::cpu>& mask, const char* name,
-                  std::int64_t n_rows) {
-  const auto n = static_cast<std::int64_t>(mask.shape(0));
-  if (mask.ndim() != 1 || n != n_rows) {
-    refuse(std::string(name) + " is a mask of " + std::to_string(n) + ": one bool for each of the " +
-           std::to_string(n_rows) + " rows is needed");
-  }
+KeepSet from_mask(const nb::ndarray<const bool, nb::device::cpu>& mask) {
   KeepSet kept;
-  for (std::int64_t i = 0; i < n; ++i) {
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(mask.shape(0)); ++i) {
     if (mask.data()[i * mask.stride(0)]) kept.append(i, i + 1);
   }
   return kept;
@@ -77,10 +72,30 @@ bool is_index_array(const nb::ndarray<nb::ro>& array) {
   return array.ndim() == 1 || (array.ndim() == 2 && array.shape(1) == 2);
 }
 
-KeepSet from_items(const nb::object& keep, const char* name) {
+[[noreturn]] void refuse_mask_length(std::int64_t n, const char* name, std::int64_t n_rows) {
+  refuse(std::string(name) + " is a mask of " + std::to_string(n) + ": one bool for each of the " +
+         std::to_string(n_rows) + " rows is needed");
+}
+
+KeepSet from_bools(const nb::object& keep, const char* name, std::int64_t n_rows) {
+  if (n_rows < 0) refuse_kind(keep, name);
+  if (static_cast<std::int64_t>(nb::len(keep)) != n_rows)
+    refuse_mask_length(static_cast<std::int64_t>(nb::len(keep)), name, n_rows);
+  KeepSet kept;
+  std::int64_t row = 0;
+  for (const nb::handle item : keep) {
+    if (!nb::isinstance<nb::bool_>(item)) refuse(std::string(name) + " mixes bools with other items");
+    if (nb::cast<bool>(item)) kept.append(row, row + 1);
+    ++row;
+  }
+  return kept;
+}
+
+KeepSet from_items(const nb::object& keep, const char* name, std::int64_t n_rows) {
   KeepSet kept;
   std::int64_t last = -1;
   for (const nb::handle item : keep) {
+    if (nb::isinstance<nb::bool_>(item)) return from_bools(keep, name, n_rows);
     std::int64_t index = 0;
     if (nb::try_cast(item, index)) {
       append_index(kept, index, last, name);
@@ -96,6 +111,20 @@ KeepSet from_items(const nb::object& keep, const char* name) {
     append_range(kept, begin, end, name);
   }
   return kept;
+}
+
+KeepSet from_plan(const Plan& plan, const char* name, std::int64_t n_rows) {
+  if (n_rows >= 0 && plan.n_tokens != n_rows) {
+    refuse(std::string(name) + " is a plan for " + std::to_string(plan.n_tokens) + " tokens and " +
+           std::to_string(n_rows) +
+           " rows are in use: it numbers the rows of a cache that holds every token");
+  }
+  return plan.only_set();
+}
+
+bool is_whole(nb::dlpack::dtype type) {
+  return type.code == static_cast<std::uint8_t>(nb::dlpack::dtype_code::Int) ||
+         type.code == static_cast<std::uint8_t>(nb::dlpack::dtype_code::UInt);
 }
 
 }  // namespace
@@ -114,18 +143,21 @@ nb::list to_pairs(std::span<const TokenRange> ranges) {
 }
 
 KeepSet keep_set_from(const nb::object& keep, const char* name, std::int64_t n_rows) {
-  if (nb::isinstance<Plan>(keep)) return nb::cast<const Plan&>(keep).only_set();
-  if (nb::isinstance<nb::list>(keep) || nb::isinstance<nb::tuple>(keep)) return from_items(keep, name);
+  if (nb::isinstance<Plan>(keep)) return from_plan(nb::cast<const Plan&>(keep), name, n_rows);
+  const nb::handle range_type(reinterpret_cast<PyObject*>(&PyRange_Type));
+  if (nb::isinstance<nb::list>(keep) || nb::isinstance<nb::tuple>(keep) || nb::isinstance(keep, range_type))
+    return from_items(keep, name, n_rows);
   nb::ndarray<nb::ro> array;
   if (!nb::try_cast(keep, array)) refuse_kind(keep, name);
   nb::ndarray<const bool, nb::device::cpu> mask;
-  if (n_rows >= 0 && array.ndim() == 1 && array.dtype() == nb::dtype<bool>() &&
-      nb::try_cast(keep, mask, false))
-    return from_mask(mask, name, n_rows);
-  nb::ndarray<const std::int64_t, nb::device::cpu> wide;
-  nb::ndarray<const std::int32_t, nb::device::cpu> narrow;
-  if (is_index_array(array) && nb::try_cast(keep, wide, false)) return from_array(wide, name);
-  if (is_index_array(array) && nb::try_cast(keep, narrow, false)) return from_array(narrow, name);
+  if (n_rows >= 0 && array.ndim() == 1 && nb::try_cast(keep, mask, false)) {
+    const auto n = static_cast<std::int64_t>(mask.shape(0));
+    if (n != n_rows) refuse_mask_length(n, name, n_rows);
+    return from_mask(mask);
+  }
+  nb::ndarray<const std::int64_t, nb::device::cpu> indices;
+  if (is_whole(array.dtype()) && is_index_array(array) && nb::try_cast(keep, indices, true))
+    return from_array(indices, name);
   refuse(std::string(name) + " is an array that is not of whole numbers, [n] or [n, 2], in host memory");
 }
 

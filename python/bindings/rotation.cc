@@ -40,8 +40,11 @@ void rotate(const nb::object& k, const nb::object& from, const nb::object& to, c
   const KeepSet before = keep_set_from(from, "old", -1);
   const KeepSet after = keep_set_from(to, "new", -1);
   const RopeConfig config = rope_config(rope);
-  const nb::gil_scoped_release released;
-  rotate_keys(keys.view, before, after, config, n_threads);
+  {
+    const nb::gil_scoped_release released;
+    rotate_keys(keys.view, before, after, config, n_threads);
+  }
+  note_change(k);
 }
 
 }  // namespace
@@ -59,8 +62,8 @@ RopeConfig rope_config(const nb::object& rope) {
 }
 
 void bind_rotation(nb::module_& module) {
-  module.def("rotate_keys", &rotate, nb::arg("k"), nb::arg("old"), nb::arg("new"), nb::arg("rope"),
-             nb::kw_only(), nb::arg("n_threads") = 0,
+  module.def("rotate_keys", &rotate, nb::arg("k").none(), nb::arg("old").none(), nb::arg("new").none(),
+             nb::arg("rope").none(), nb::kw_only(), nb::arg("n_threads") = 0,
              nb::sig("def rotate_keys(k: object, old: object, new: object, rope: kvevict.RopeConfig, *, "
                      "n_threads: int = 0) -> None"),
              R"(Rotates keys that are rotated already to other positions, in place.

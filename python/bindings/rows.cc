@@ -12,17 +12,21 @@ namespace {
 std::int64_t evict_rows(const nb::object& k, const nb::object& v, std::int64_t n_rows, const nb::object& keep,
                         int n_threads) {
   const LentTensor keys = lent_tensor(k, "k");
-  std::optional<LentTensor> values;
-  if (!v.is_none()) values = lent_tensor(v, "v");
-  const KeepSet kept = keep_set_from(keep, "keep", n_rows);
   KvShape no_values = keys.view.shape();
   no_values.head_dim = 0;
-  const nb::gil_scoped_release released;
-  DynamicCache cache;
-  cache.add_layer(keys.view,
-                  values ? values->view : KvView(nullptr, keys.view.type(), no_values, KvLayout::kHeadsFirst),
-                  n_rows);
-  return evict_dynamic_cache_inplace(cache, kept, {.n_threads = n_threads}).n_rows[0];
+  LentTensor values{{}, KvView(nullptr, keys.view.type(), no_values, KvLayout::kHeadsFirst)};
+  if (!v.is_none()) values = lent_tensor(v, "v");
+  const KeepSet kept = keep_set_from(keep, "keep", n_rows);
+  CacheEvictReport report;
+  {
+    const nb::gil_scoped_release released;
+    DynamicCache cache;
+    cache.add_layer(keys.view, values.view, n_rows);
+    report = evict_dynamic_cache_inplace(cache, kept, {.n_threads = n_threads});
+  }
+  note_change(k);
+  note_change(v);
+  return report.n_rows[0];
 }
 
 std::int64_t release_rows(const nb::object& tensor, std::int64_t n_kept) {
@@ -35,8 +39,8 @@ std::int64_t release_rows(const nb::object& tensor, std::int64_t n_kept) {
 
 void bind_rows(nb::module_& module) {
   module.def(
-      "evict_rows", &evict_rows, nb::arg("k"), nb::arg("v").none(), nb::arg("n_rows"), nb::arg("keep"),
-      nb::kw_only(), nb::arg("n_threads") = 0,
+      "evict_rows", &evict_rows, nb::arg("k").none(), nb::arg("v").none(), nb::arg("n_rows"),
+      nb::arg("keep").none(), nb::kw_only(), nb::arg("n_threads") = 0,
       nb::sig("def evict_rows(k: object, v: object | None, n_rows: int, "
               "keep: Plan | collections.abc.Sequence[tuple[int, int]] | collections.abc.Sequence[int] | "
               "numpy.typing.NDArray[typing.Any] | object, *, n_threads: int = 0) -> int"),

@@ -83,11 +83,20 @@ Nameable nameable(const nb::object& tensor) {
       nb::hasattr(tensor, "device") ? nb::cast<std::string>(nb::str(nb::object(tensor.attr("device")))) : "";
   if (device == "meta") refuse(std::string(name) + " is on the meta device: it has no memory to change");
   if (ends_with(dtype_name(tensor), "object")) refuse_type(std::string(name) + " holds Python objects");
+  if (!dtype_name(tensor).empty() && kind == "numpy.ndarray") {
+    refuse_type(std::string(name) + " has elements of " + dtype_name(tensor) +
+                ": float32, float16, bfloat16, an 8-bit float, int8 or uint8 is needed");
+  }
   refuse_type(std::string(name) + " is a " + kind +
               ": a tensor with DLPack is needed (torch, numpy, ...), [batch, kv_heads, seq, head_dim]");
 }
 
-void require_writable(const nb::object& tensor, const char* name) {
+[[noreturn]] void refuse_read_only(const nb::object& tensor, const char* name) {
+  refuse(std::string(name) + " is a " + type_name(tensor) +
+         " that may only be read: it cannot be changed in place, pass a copy that can be written");
+}
+
+[[noreturn]] void refuse_unwritable(const nb::object& tensor, const char* name) {
   if (nb::hasattr(tensor, "requires_grad") && nb::cast<bool>(tensor.attr("requires_grad"))) {
     refuse(std::string(name) +
            " requires gradients, which a change in place would make wrong: pass its detach(), or work "
@@ -95,8 +104,7 @@ void require_writable(const nb::object& tensor, const char* name) {
   }
   nb::ndarray<nb::ro> readable;
   if (!nb::try_cast(tensor, readable)) refuse_unreadable(tensor, name);
-  refuse(std::string(name) + " is a " + type_name(tensor) +
-         " that may only be read: its rows cannot be moved in place, pass a copy that can be written");
+  refuse_read_only(tensor, name);
 }
 
 void require_host(const nb::ndarray<>& array, const nb::object& tensor, const char* name) {
@@ -111,12 +119,20 @@ void require_host(const nb::ndarray<>& array, const nb::object& tensor, const ch
 
 }  // namespace
 
+void note_change(const nb::object& tensor) {
+  if (!nb::hasattr(tensor, "requires_grad") || nb::cast<bool>(nb::object(tensor.attr("is_inference")())))
+    return;
+  nb::module_::import_("torch").attr("autograd").attr("graph").attr("increment_version")(tensor);
+}
+
 LentTensor lent_tensor(const nb::object& tensor, const char* name) {
+  const bool is_immutable = type_name(tensor).starts_with("jax");  // which its DLPack does not say
+  if (is_immutable) refuse_read_only(tensor, name);
   const Nameable named = nameable(tensor);
   nb::ndarray<> array;
   const bool needs_gradients = nb::hasattr(tensor, "requires_grad") &&
                                nb::cast<bool>(nb::bool_(nb::object(tensor.attr("requires_grad"))));
-  if (needs_gradients || !nb::try_cast(named.tensor, array)) require_writable(named.tensor, name);
+  if (needs_gradients || !nb::try_cast(named.tensor, array)) refuse_unwritable(named.tensor, name);
   require_host(array, tensor, name);
   const std::optional<ElementType> type = named.type ? named.type : element_type(array.dtype());
   if (!type) {

@@ -2,7 +2,7 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/progress.sh"
 
-KVEVICT_PACKAGES="build-essential cmake ninja-build pkg-config python3 python3-venv libcli11-dev nlohmann-json3-dev
+KVEVICT_PACKAGES="build-essential cmake ninja-build pkg-config python3 python3-dev python3-venv libcli11-dev nlohmann-json3-dev
 libfmt-dev libspdlog-dev libicu-dev libssl-dev libgtest-dev libpng-dev libedit-dev
 libcurl4-openssl-dev libzip-dev libyaml-cpp-dev libdlpack-dev libcpp-httplib-dev prometheus-cpp-dev libsqlite3-dev gnuplot-nox fonts-dejavu-core"
 

@@ -59,6 +59,13 @@ void append_whole_blocks(TokenRange middle, std::int64_t block_n, const SimpleEv
     kept.append(first * block_n, (first + n) * block_n);
     return;
   }
+  constexpr std::int64_t kMostBlocks = std::int64_t{1} << 24;  // single precision tells no more apart
+  if (n > kMostBlocks) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "spacing=ends of " + std::to_string(n) + " blocks: at most " + std::to_string(kMostBlocks) +
+                    " can be told apart, give a larger block",
+                "block_n");
+  }
   append(0);
   for (std::int64_t i = 1; i < k; ++i) append(end_to_end(i, k, n));
 }

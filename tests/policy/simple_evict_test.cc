@@ -204,6 +204,9 @@ TEST(SimpleEvictTest, ImpossibleNumbersAreRefusedByName) {
   EXPECT_NE(refusal(10, 128, uniform(0, 1, -1)).find("middle_budget is -1"), std::string::npos);
   EXPECT_NE(refusal(10, 128, uniform(0, 1, 0, -1)).find("uniform_stride is -1"), std::string::npos);
   EXPECT_NE(refusal(kMaxTokens + 1, 128, {}).find("total_len"), std::string::npos);
+  EXPECT_NE(refusal(100000000, 1, from_end_to_end(0, 1, 99999998)).find("give a larger block"),
+            std::string::npos);
+  EXPECT_NO_THROW((void)build_simple_keep_token_idx((1 << 24) + 1, 1, from_end_to_end(0, 1, (1 << 24) - 1)));
   EXPECT_NE(refusal(10, 128, {1, 1, "uniform", 0, 0, 2}).find("spacing is 2"), std::string::npos);
   EXPECT_NE(refusal(10, 128, {1, 1, "spiral", 0, 0}).find("\"spiral\""), std::string::npos);
 }

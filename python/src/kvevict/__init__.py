@@ -9,12 +9,13 @@ from kvevict._core import (
     Plan,
     Policy,
     Sequence,
-    __version__,
     evict_rows,
     llama3_freq_factors,
+    plan_by_keys,
     policies,
     rotate_keys,
 )
+from kvevict._core import version as __version__
 from kvevict._rope import RopeConfig, YarnConfig
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "__version__",
     "evict_rows",
     "llama3_freq_factors",
+    "plan_by_keys",
     "policies",
     "rotate_keys",
 ]

@@ -35,7 +35,8 @@ class SimpleEvictConfig:
     middle_strategy
         ``"none"`` or ``"uniform"``.
     middle_budget_tokens
-        Tokens of middle blocks, if ``uniform_stride`` is 0. With ``spacing="ends"``, fewer than a block keep a whole one.
+        Tokens of middle blocks, if ``uniform_stride`` is 0. With ``spacing="ends"``, fewer than a block keep a whole
+        one.
     uniform_stride
         Above 0: every n-th middle block, whatever the budget.
     spacing
@@ -114,10 +115,8 @@ def build_simple_keep_token_idx(
     return _as_tensor(plan.to_indices(), device)
 
 
-def evict_dynamic_cache_inplace(
-    past_key_values: Any, keep_token_idx: Any, release: bool = True
-) -> EvictionReport:
-    """Evicts rows from a transformers `DynamicCache` after a prefill; the model then goes on as if nothing had happened.
+def evict_dynamic_cache_inplace(past_key_values: Any, keep_token_idx: Any, release: bool = True) -> EvictionReport:
+    """Evicts rows from a transformers `DynamicCache` after a prefill.
 
     As `kvevict.transformers.evict_dynamic_cache_inplace`, which it calls. Needs transformers 5.4 or newer. (The demo's
     own function returns at once with every transformers since 4.57.)

@@ -49,11 +49,16 @@ class EvictionReport:
     bytes_released: int
 
 
-class EvictedLayer(DynamicLayer):
+def _tensors(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    return layer.keys, layer.values
+
+
+class EvictedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     """A layer that rows were evicted from.
 
-    Its length is that of the tokens *seen*; the mask is told of ``held + q`` columns from token ``seen - held`` on, so that
-    the positions and masks that transformers derives are right. It grows with every token, as a `DynamicLayer` does.
+    Its length is that of the tokens *seen*; the mask is told of ``held + q`` columns from token ``seen - held`` on, so
+    that the positions and masks that transformers derives are right. It grows with every token, as a `DynamicLayer`
+    does.
 
     Attributes
     ----------
@@ -66,15 +71,15 @@ class EvictedLayer(DynamicLayer):
     is_croppable = False
 
     def __init__(self, layer: DynamicLayer) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.__dict__.update(layer.__dict__)
         self.n_seen: int = layer.get_seq_length()
-        self.abs_pos: Indices = np.arange(layer.keys.shape[-2], dtype=np.int64)
+        self.abs_pos: Indices = np.arange(_tensors(layer)[0].shape[-2], dtype=np.int64)
 
     @property
     def n_held(self) -> int:
         """Rows that the layer holds."""
-        return int(self.keys.shape[-2]) if self.is_initialized else 0
+        return int(_tensors(self)[0].shape[-2]) if self.is_initialized else 0
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -93,7 +98,8 @@ class EvictedLayer(DynamicLayer):
 
     def reset(self) -> None:
         """Forgets every token."""
-        super().reset()
+        self.keys = self.values = None
+        self.is_initialized = False
         self.n_seen = 0
         self.abs_pos = np.empty(0, dtype=np.int64)
 
@@ -109,7 +115,7 @@ class EvictedLayer(DynamicLayer):
         """For copies and pickles: the rows held, without the memory behind them."""
         state = dict(self.__dict__)
         if self.is_initialized:
-            state["keys"], state["values"] = self.keys.clone(), self.values.clone()
+            state["keys"], state["values"] = (tensor.clone() for tensor in _tensors(self))
         return state
 
     def held_tokens(self) -> Indices:
@@ -118,26 +124,25 @@ class EvictedLayer(DynamicLayer):
         return np.concatenate([self.abs_pos, np.arange(self.n_seen - n_new, self.n_seen, dtype=np.int64)])
 
 
-def evict_dynamic_cache_inplace(
-    past_key_values: Any, keep_token_idx: Any, release: bool = True
-) -> EvictionReport:
-    """Evicts rows from a `DynamicCache` after a prefill; ``model(...)`` and ``generate`` then go on right by themselves.
+def evict_dynamic_cache_inplace(past_key_values: Any, keep_token_idx: Any, release: bool = True) -> EvictionReport:
+    """Evicts rows from a `DynamicCache` after a prefill.
 
-    Kept tokens stay at the positions where they were first seen. In host memory rows move to the front of the tensors that
-    hold them, without a second copy. Layers with a sliding window, recurrent states and layers that share another's keys
-    stay as they are.
+    ``model(...)`` and ``generate`` then go on right by themselves. Kept tokens stay at the positions where they were
+    first seen. In host memory rows move to the front of the tensors that hold them, without a second copy. Layers with
+    a sliding window, recurrent states and layers that share another's keys stay as they are.
 
     Parameters
     ----------
     past_key_values
         A transformers `DynamicCache`, changed in place: the layers that are evicted become `EvictedLayer`.
     keep_token_idx
-        The rows that stay, ascending: int64 tensor, array or list; or a `kvevict.Plan`, which may differ by layer if every
-        layer keeps equally many.
+        The rows that stay, ascending: int64 tensor, array or list; or a `kvevict.Plan`, which may differ by layer if
+        every layer keeps equally many.
     release
-        Give the memory behind the kept rows back to the system at once. Without it the move is quicker, and a layer's old
-        memory goes when its next token comes. Tensors whose memory is shared, pinned, not wholly theirs, of another type
-        than `kvevict.evict_rows` takes or on another device are copied instead, layer by layer.
+        Give the memory behind the kept rows back to the system at once. Without it the move is quicker, and a layer's
+        old memory goes when its next token comes. Tensors whose memory is shared, pinned, not wholly theirs, of another
+        type than `kvevict.evict_rows` takes or on another device are copied instead, layer by layer. A tensor that was
+        taken out of the cache before, as it is, sees its rows moved.
 
     Returns
     -------
@@ -147,29 +152,39 @@ def evict_dynamic_cache_inplace(
     Raises
     ------
     ValueError
-        For rows that are not there, gradients in the cache, and caches that rows cannot be evicted from; the cache is then
-        as it was.
+        For rows that are not there, gradients in the cache, and caches that rows cannot be evicted from; the cache is
+        then as it was.
     """
-    layers = _evictable_layers(past_key_values)
-    n_rows = {int(layer.keys.shape[-2]) for _, layer in layers}
-    if len(n_rows) != 1:
-        raise ValueError(f"the layers of the cache hold {sorted(n_rows)} rows: equally many are needed")
-    keeps = _keep_of_each(keep_token_idx, len(layers), n_rows.pop())
+    numbers = _evictable_layers(past_key_values)
+    keeps = _keep_of_each(keep_token_idx, len(numbers), _n_rows(past_key_values, numbers))
+    layers = past_key_values.layers
     is_in_place, n_released = True, 0
-    for (number, layer), keep in zip(layers, keeps, strict=True):
-        evicted = layer if isinstance(layer, EvictedLayer) else EvictedLayer(layer)
-        abs_pos = evicted.held_tokens()[keep]
-        in_place, n_bytes = _keep_rows(evicted, keep, release)
-        evicted.abs_pos = abs_pos
-        past_key_values.layers[number] = evicted
+    for number, keep in zip(numbers, keeps, strict=True):
+        if not isinstance(layers[number], EvictedLayer):
+            layers[number] = EvictedLayer(layers[number])
+        in_place, n_bytes = _evict(layers[number], keep, release)
         is_in_place, n_released = is_in_place and in_place, n_released + n_bytes
     _slice_positions(past_key_values, keeps[0])
-    return EvictionReport(len(keeps[0]), tuple(number for number, _ in layers), is_in_place, n_released)
+    return EvictionReport(len(keeps[0]), tuple(numbers), is_in_place, n_released)
 
 
-def _evictable_layers(cache: Any) -> list[tuple[int, DynamicLayer]]:
+def _n_rows(cache: Any, numbers: list[int]) -> int:
+    """Rows of every layer; refuses layers that differ, before anything is changed."""
+    found = set()
+    for number in numbers:
+        layer = cache.layers[number]
+        for name, tensor in (("keys", layer.keys), ("values", layer.values)):
+            if tensor.ndim != 4:
+                raise ValueError(f"{name} of layer {number} have {tensor.ndim} axes: 4 are needed")
+            found.add(int(tensor.shape[-2]))
+    if len(found) != 1:
+        raise ValueError(f"the layers of the cache hold {sorted(found)} rows: equally many are needed")
+    return found.pop()
+
+
+def _evictable_layers(cache: Any) -> list[int]:
     if "query_length" not in inspect.signature(DynamicLayer.get_mask_sizes).parameters:
-        raise ValueError("transformers 5.4 or newer is needed: the caches of older ones count their rows as the tokens seen")
+        raise ValueError("transformers 5.4 or newer is needed: caches of older ones count their rows as tokens seen")
     if not isinstance(cache, DynamicCache):
         raise ValueError(f"the cache is a {type(cache).__name__}: a transformers DynamicCache is needed")
     found = []
@@ -178,22 +193,25 @@ def _evictable_layers(cache: Any) -> list[tuple[int, DynamicLayer]]:
             continue
         if type(layer) not in (DynamicLayer, EvictedLayer):
             if isinstance(getattr(layer, "keys", None), torch.Tensor):
-                raise ValueError(
-                    f"layer {number} of the cache is a {type(layer).__name__}: rows are evicted from a DynamicLayer alone"
-                )
+                raise ValueError(f"layer {number} of the cache is a {type(layer).__name__}: a DynamicLayer is needed")
             continue
-        if layer.keys.requires_grad or layer.values.requires_grad:
+        if any(tensor.requires_grad for tensor in _tensors(layer)):
             raise ValueError(
                 f"layer {number} of the cache takes part in gradients, which eviction would make wrong: "
                 "run the prefill under torch.no_grad()"
             )
-        found.append((number, layer))
+        found.append(number)
     if not found:
         raise ValueError("the cache holds no rows that could be evicted: run the prefill first")
     return found
 
 
 def _keep_of_each(keep: Any, n_layers: int, n_rows: int) -> list[Indices]:
+    if isinstance(keep, kvevict.Plan) and keep.n_tokens != n_rows:
+        raise ValueError(
+            f"the plan is for {keep.n_tokens} tokens and the cache holds {n_rows} rows: it numbers those of a cache "
+            "that holds every token"
+        )
     if isinstance(keep, kvevict.Plan) and keep.is_per_layer:
         if keep.n_layers != n_layers:
             raise ValueError(f"the plan is for {keep.n_layers} layers and {n_layers} of the cache can be evicted")
@@ -230,26 +248,35 @@ def _require_rows(indices: Indices, n_rows: int) -> None:
         raise ValueError(f"keep_token_idx has {wrong}: the cache holds the rows 0 to {n_rows - 1}")
 
 
-def _keep_rows(layer: EvictedLayer, keep: Indices, release: bool) -> tuple[bool, int]:
+def _evict(layer: EvictedLayer, keep: Indices, release: bool) -> tuple[bool, int]:
     """Whether rows moved in place, and the bytes that went back to the system."""
-    tensors = (layer.keys, layer.values)
-    if all(t.device.type == "cpu" and t.dtype in _IN_PLACE and _is_alone(t) for t in tensors):
-        kvevict.evict_rows(layer.keys, layer.values, layer.n_held, keep)
-        n_released = sum(_core.release_rows(t, len(keep)) for t in tensors) if release else 0
-        layer.keys, layer.values = (t[..., : len(keep), :] for t in tensors)
-        return True, n_released
-    index = torch.from_numpy(keep).to(layer.keys.device)
-    with torch.no_grad():
-        layer.keys = layer.keys.index_select(-2, index)
-        layer.values = layer.values.index_select(-2, index.to(layer.values.device))
-    return False, 0
+    abs_pos = layer.held_tokens()[keep]
+    keys, values = _tensors(layer)
+    in_place = _can_move(keys) and _can_move(values) and keys.data_ptr() != values.data_ptr()
+    n_released = 0
+    if in_place:
+        kvevict.evict_rows(keys, values, layer.n_held, keep)
+        if release:
+            n_released = _core.release_rows(keys, len(keep)) + _core.release_rows(values, len(keep))
+        layer.keys, layer.values = keys[..., : len(keep), :], values[..., : len(keep), :]
+    else:
+        index = torch.from_numpy(keep)
+        with torch.no_grad():
+            layer.keys = keys.index_select(-2, index.to(keys.device))
+            layer.values = values.index_select(-2, index.to(values.device))
+    layer.abs_pos = abs_pos
+    return in_place, n_released
 
 
-def _is_alone(tensor: torch.Tensor) -> bool:
-    """Whether all of a tensor's memory is its own: private, not pinned, and of no other tensor."""
+def _can_move(tensor: torch.Tensor) -> bool:
+    """Whether rows may move in place: all of the memory is this tensor's, private and not pinned."""
+    if tensor.device.type != "cpu" or tensor.dtype not in _IN_PLACE or tensor.layout != torch.strided:
+        return False
     storage = tensor.untyped_storage()
     is_whole = tensor.storage_offset() == 0 and storage.nbytes() == tensor.numel() * tensor.element_size()
-    return is_whole and not tensor.is_shared() and not tensor.is_pinned()
+    is_alone = torch._C._storage_Use_Count(storage._cdata) <= 2  # the tensor, and the name `storage`
+    is_private = not bool(tensor.is_shared()) and not tensor.is_pinned()  # type: ignore[no-untyped-call]
+    return bool(is_whole) and is_alone and is_private
 
 
 def _slice_positions(cache: Any, keep: Indices) -> None:
