@@ -17,7 +17,7 @@ std::string introduction(const std::string& tools) {
          std::string(kCallEnd) + "\nThe result comes between <tool_response> and </tool_response>.";
 }
 
-std::string text_of(const ToolCall& call) {
+std::string call_text(const ToolCall& call) {
   return std::string(kCallBegin) + call.name + std::string(kCallArguments) + call.arguments +
          std::string(kCallEnd);
 }
@@ -53,7 +53,7 @@ std::vector<ChatMessage> with_plain_calls(std::span<const ChatMessage> messages)
     ChatMessage one{is_result ? "user" : message.role, is_result ? response(message) : message.content,
                     message.reasoning};
     for (std::size_t i = 0; i < message.tool_calls.size(); ++i)
-      one.content += (i == 0 ? "" : "\n") + text_of(message.tool_calls[i]);
+      one.content += (i == 0 ? "" : "\n") + call_text(message.tool_calls[i]);
     plain.push_back(std::move(one));
   }
   if (tools.empty()) return plain;

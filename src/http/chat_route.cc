@@ -97,7 +97,12 @@ ChatCall complete(const Service& service, ChatCall call) {
   AnswerOptions& form = call.request.form;
   if (form.grammar.empty()) form.format = service.pool().format_of(call.request, call.format);
   if (form.format && !form.format->grammar().empty()) form.sampling.ignores_end = false;
-  service.pool().check(call.request);
+  try {
+    service.pool().check(call.request);
+  } catch (const Error& error) {
+    if (error.field() != "grammar") throw;
+    throw Error(error.code(), error.what(), form.format ? "tools" : "response_format");
+  }
   return call;
 }
 

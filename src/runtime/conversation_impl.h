@@ -33,9 +33,6 @@ struct NextTurn {
   void read_anew(const Model& model, std::size_t n_tokens);
 };
 
-/// What `form` says of how an answer is drawn; without `recent` and the callbacks for its text.
-[[nodiscard]] GenerateOptions generate_options(const AnswerOptions& form);
-
 struct KVEVICT_PRIVATE Conversation::Impl {
   using OnText = std::function<void(std::string_view)>;
 

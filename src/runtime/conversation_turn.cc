@@ -6,6 +6,7 @@
 #include "engine/trained_context.h"
 #include "kvevict/error.h"
 #include "runtime/conversation_impl.h"
+#include "runtime/generate_options.h"
 #include "runtime/prompt_prefill.h"
 #include "runtime/token_match.h"
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kvevict/grammar.h"
+#include "runtime/generate_options.h"
 
 namespace kvevict::serving {
 namespace {
@@ -98,7 +99,8 @@ void ConversationPool::check(const ChatRequest& request) const {
   const ChatRequest whole = complete(request);
   (void)usable_template().render(whole.messages);
   if (!request.strategy.empty()) (void)options_.run_for(whole.strategy, "");
-  if (!request.form.grammar.empty()) require_grammar(*options_.model, request.form.grammar);
+  if (const std::string grammar = generate_options(request.form).grammar; !grammar.empty())
+    require_grammar(*options_.model, grammar);
 }
 
 ChatResult ConversationPool::answer(const ChatRequest& request,
