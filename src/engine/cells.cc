@@ -100,11 +100,8 @@ RawBytes copy_keys(llama_context* context, llama_seq_id sequence, std::int64_t n
   // Keys come before values, and llama.cpp stops where a buffer ends (as in `count_cells`).
   const LlamaLogCapture log;
   const std::size_t n_of_streams = static_cast<std::size_t>(n_streams(context) - 1) * sizeof(std::uint32_t);
-  RawBytes rows{.data = nullptr,
-                .size = std::min(llama_state_seq_get_size(context, sequence),
-                                 static_cast<std::size_t>(n_bytes) + n_of_streams)};
-  rows.data =
-      std::make_unique_for_overwrite<std::uint8_t[]>(rows.size);  // zeros would cost as much as the copy
+  RawBytes rows = raw_bytes(std::min(llama_state_seq_get_size(context, sequence),
+                                     static_cast<std::size_t>(n_bytes) + n_of_streams));
   llama_state_seq_get_data(context, rows.data.get(), rows.size, sequence);
   if (n_streams(context) == 1) return rows;
   const std::vector<std::uint8_t> alone =
