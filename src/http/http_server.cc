@@ -24,9 +24,10 @@ struct Path {
   const char* pattern;
   const char* methods;
 };
-constexpr Path kPaths[] = {{"/v1/chat/completions|/tokenize|/detokenize|/apply-template", "POST"},
-                           {"/|/health|/v1/models|/props|/metrics|/conversations", "GET, HEAD"},
-                           {"/conversations/[^/]+", "GET, HEAD, DELETE"}};
+constexpr Path kPaths[] = {
+    {"/v1/chat/completions|/v1/completions|/tokenize|/detokenize|/apply-template", "POST"},
+    {"/|/health|/v1/models|/props|/metrics|/conversations", "GET, HEAD"},
+    {"/conversations/[^/]+", "GET, HEAD, DELETE"}};
 
 /// A path that is there, asked for in another way.
 void set_not_found(const httplib::Request& request, httplib::Response& response) {
@@ -163,6 +164,7 @@ struct HttpServer::Impl {
     add_text_routes(listener, service);
     add_conversation_routes(listener, service);
     add_post(listener, service, "/v1/chat/completions", answer_chat);
+    add_post(listener, service, "/v1/completions", complete_text);
   }
 
   void listen() {

@@ -6,6 +6,7 @@
 
 #include "kvevict/grammar.h"
 #include "runtime/generate_options.h"
+#include "serving/text_answer.h"
 
 namespace kvevict::serving {
 namespace {
@@ -96,6 +97,10 @@ std::shared_ptr<const AnswerFormat> ConversationPool::format_of(const ChatReques
 }
 
 void ConversationPool::check(const ChatRequest& request) const {
+  if (request.text) {
+    (void)run_of_text(request);
+    return;
+  }
   const ChatRequest whole = complete(request);
   (void)usable_template().render(whole.messages);
   if (!request.strategy.empty()) (void)options_.run_for(whole.strategy, "");
