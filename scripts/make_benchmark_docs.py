@@ -7,6 +7,7 @@ usage: make_benchmark_docs.py --cache-evict FILE --plain-tensors FILE   bench/ca
        make_benchmark_docs.py --busy FILE                               bench/busy.py
        make_benchmark_docs.py --cpu-attention FILE                      bench/cpu_attention.py
        make_benchmark_docs.py --peers FILE                              bench/side_by_side/run.py
+       make_benchmark_docs.py --serving FILE --endless FILE             bench/serving/run.py and bench/serving/endless.py
 """
 
 import argparse
@@ -17,6 +18,7 @@ import statistics
 
 from cpu_sections import ATTENTION_MARKS, BUSY_MARKS, attention_section, busy_section
 from peers_section import PEERS_BEGIN, PEERS_END, peers_section
+from serving_section import SERVING_MARKS, serving_section
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Looked into on 2026-11-28, on the same kind of machine: two processors, shared with other work.
@@ -214,10 +216,12 @@ def main():
     parser.add_argument("--busy", type=pathlib.Path)
     parser.add_argument("--cpu-attention", type=pathlib.Path)
     parser.add_argument("--peers", type=pathlib.Path)
+    parser.add_argument("--serving", type=pathlib.Path)
+    parser.add_argument("--endless", type=pathlib.Path)
     arguments = parser.parse_args()
     if bool(arguments.overhead) != bool(arguments.policies):
         parser.error("--overhead needs --policies beside it, and the other way round")
-    if not (arguments.cache_evict or arguments.overhead or arguments.busy or arguments.cpu_attention or arguments.peers):
+    if not (arguments.cache_evict or arguments.overhead or arguments.busy or arguments.cpu_attention or arguments.peers or arguments.serving):
         parser.error("nothing to write: name what was measured")
     if arguments.cache_evict:
         measured = read_rows(arguments.cache_evict)
@@ -236,6 +240,11 @@ def main():
         overhead, policies = json.loads(arguments.overhead.read_text()), read_rows(arguments.policies)
         put_section(overhead_section(overhead, policies), OVERHEAD_BEGIN, OVERHEAD_END)
         keep_rows("overhead.json", {"overhead": overhead, "policies": policies})
+    if arguments.serving:
+        serving = json.loads(arguments.serving.read_text())
+        endless = json.loads(arguments.endless.read_text()) if arguments.endless else None
+        put_section(serving_section(serving, endless), *SERVING_MARKS)
+        keep_rows("serving.json", {"serving": serving, "endless": endless})
     if arguments.peers:
         peers = json.loads(arguments.peers.read_text())
         put_section(peers_section(peers), PEERS_BEGIN, PEERS_END)

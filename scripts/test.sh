@@ -133,7 +133,7 @@ case "$mode" in
     run_tests release unsanitized -LE sanitized -j "$JOBS"
     ;;
   --full)
-    n_steps=21
+    n_steps=23
     scripts/setup.sh || exit 1
     step "packages"
     install_packages clang clang-tidy clang-format
@@ -150,6 +150,9 @@ case "$mode" in
     stage architectures long_check scripts/long/architectures.sh
     stage sliding-window long_check scripts/long/sliding_window.sh
     stage evidence-gemma long_check scripts/long/evidence_gemma.sh
+    stage page long_check scripts/long/page.sh
+    install_packages haproxy
+    stage two-servers long_check scripts/long/two_servers.py
     stage parity long_check scripts/long/parity.sh
     stage long-document long_check scripts/long/long_document.py
     stage chat-200 long_check scripts/long/chat_200.py

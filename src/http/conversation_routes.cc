@@ -37,9 +37,9 @@ void show(const Service& service, const httplib::Request& request, httplib::Resp
   const std::string id = request.matches[1];
   const auto view = service.pool().view(owner_of(service, request), id);
   if (!view) return set_unknown(response, id);
-  if (view->is_busy) return set_busy(response, id);
   Json json = figures_json(view->figures);
-  if (!view->figures.is_live) return set_json(response, json);
+  json["busy"] = view->is_busy;
+  if (view->is_busy || !view->figures.is_live) return set_json(response, json);
   Json ranges = Json::array();
   for (const TokenRange& range : view->kept) ranges.push_back({range.begin, range.end});
   json["kept_ranges"] = ranges;
