@@ -62,6 +62,13 @@ void close_behind(const httplib::Request& request) {
   if (has_body && Connection::current() != nullptr) Connection::current()->close_after_answer();
 }
 
+/// With several keys, none may fill the queue alone.
+serving::SchedulerLimits limits_of(const HttpOptions& options, const Served& served) {
+  return {.n_running = served.pool->n_live(),
+          .n_waiting = options.n_waiting,
+          .n_waiting_each = options.keys.size() > 1 ? (options.n_waiting + 1) / 2 : 0};
+}
+
 using Handled = httplib::Server::HandlerResponse;
 
 Handled look_before(const Service& service, const httplib::Request& request, httplib::Response& response) {
@@ -142,8 +149,8 @@ struct HttpServer::Impl {
                 .served = served,
                 .keys = ApiKeys(options.keys),
                 .created = static_cast<std::int64_t>(std::time(nullptr)),
-                .scheduler{*served.pool, options.n_waiting}},
-        listener({.n_threads = options.n_waiting + kOtherThreads}) {}
+                .scheduler{*served.pool, limits_of(options, served)}},
+        listener({.n_threads = options.n_waiting + served.pool->n_live() + kOtherThreads}) {}
 
   void add_routes() {
     listener.set_payload_max_length(service.options.most_body_bytes);

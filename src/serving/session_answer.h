@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kvevict/error.h"
 #include "kvevict/session.h"
 #include "serving/answer_backend.h"
 
