@@ -58,7 +58,7 @@ std::string system_of(const ChatRequest& request) {
 }  // namespace
 
 /// An answer of a conversation that it has claimed.
-class KVEVICT_PRIVATE ConversationPool::Answer final : public RunningAnswer {
+class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
  public:
   Answer(ConversationPool& pool, const ConversationTable::Claim& claim, Conversation& chat,
          ChatRequest request, OnText on_text)
