@@ -14,6 +14,7 @@
 #include "kvevict/export.h"
 #include "kvevict/prompt_template.h"
 #include "kvevict/session.h"
+#include "kvevict/session_pool.h"
 
 namespace KVEVICT_PUBLIC kvevict {
 
@@ -61,6 +62,10 @@ struct ConversationOptions {
   std::int64_t snapshot_bytes = std::int64_t{256} << 20;
   /// Of the session. Bounded: a message of any length goes in by chunks. `cancel` stops an answer.
   SessionOptions session{.prefill = PrefillMode::kBounded};
+  /// Where the session has its place, for as long as the conversation lives; null: it has a context of its
+  /// own. `session` is then that of the pool, and the pool's rules are the conversation's: its cells, one
+  /// thread for all, no policy that chooses by attention.
+  std::shared_ptr<SessionPool> pool{};
 };
 
 /// A chat of any number of turns in a cache of fixed size: every token is decoded once, when it is new. A
@@ -69,15 +74,16 @@ struct ConversationOptions {
 /// Owner: shares the model. Thread safety: one thread at a time.
 class Conversation {
  public:
-  /// Errors: those of Session, PromptTemplate and `require_grammar`; kUnsupported for a template that leaves
-  /// messages or answers out; kBadData for a system prompt that is not UTF-8.
+  /// Errors: those of Session, `SessionPool::open`, PromptTemplate and `require_grammar`; kUnsupported for a
+  /// template that leaves messages or answers out; kBadData for a system prompt that is not UTF-8.
   Conversation(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                ConversationOptions options = {});
 
   /// A chat about `document`, which stays in the cache as it was evicted: it stands in front of what the user
   /// says first, and the newest `n_turn_tokens` tokens of what is said stay behind it. The conversation has a
-  /// context of its own. Of `options`, `system` and `session` are the document's. Going back, `reset` too,
-  /// never goes behind the document. A system message in a list is passed over: the document brought its own.
+  /// context of its own. Of `options`, `system` and `session` are the document's, and there is no `pool`.
+  /// Going back, `reset` too, never goes behind the document. A system message in a list is passed over: the
+  /// document brought its own.
   /// Errors: as above; kInvalidArgument for a document without a chat template, another system prompt than
   /// its own, and a window below 1 or, with the document and a chunk, above the trained context.
   Conversation(Document& document, std::int64_t n_turn_tokens, ConversationOptions options = {});
@@ -117,7 +123,8 @@ class Conversation {
   void save(const std::filesystem::path& path);
 
   /// Goes on with a saved conversation: its system prompt, strategy, positions and sampling are taken up.
-  /// Errors: those of load_session; kBadData (not a saved chat). The running one is then as it was.
+  /// Errors: those of load_session and, in a pool, of `SessionPool::restore`; kBadData (not a saved chat).
+  /// The running one is then as it was.
   void load(const std::filesystem::path& path);
 
   [[nodiscard]] const Session& session() const noexcept;
@@ -134,6 +141,7 @@ class Conversation {
   [[nodiscard]] const std::vector<Token>& seen() const noexcept;
 
  private:
+  friend class AnswerTurn;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -7,6 +7,7 @@
 #include "kvevict/export.h"
 #include "kvevict/session.h"
 #include "kvevict/session_options.h"
+#include "kvevict/session_pool.h"
 
 namespace KVEVICT_PUBLIC kvevict {
 
@@ -32,10 +33,10 @@ void save_session(Session& session, const std::filesystem::path& path, const Ses
 /// by another version of the format or of llama.cpp, for another model file, or with another
 /// element type; the sentence says which), and those of `Session::restore`.
 /// The policy is the saved one, with what it remembered; `options.positions` the saved ones if they are left
-/// open.
+/// open. `pool`: the session has a place there, with the pool's options; null: a context of its own.
 [[nodiscard]] LoadedSession load_session(std::shared_ptr<const Model> model,
                                          const std::filesystem::path& path, SessionOptions options = {},
-                                         std::string model_sha256 = {});
+                                         std::string model_sha256 = {}, SessionPool* pool = nullptr);
 
 /// What a saved session holds, as far as it can be told without its model.
 struct SavedSession {

@@ -90,6 +90,11 @@ struct AppendOptions {
   /// of the probability that the model gave it after what the cache then held. Not called for
   /// a token that nothing was computed before: the first one of a session, or after `trim`.
   std::function<void(std::int64_t index, double log_probability)> on_log_probability{};
+  /// The same, with the `n_best` most probable tokens beside it. O(n_vocab) a token.
+  std::function<void(std::int64_t index, const DrawnToken&)> on_probabilities{};
+  int n_best = 0;
+
+  [[nodiscard]] bool wants_probabilities() const noexcept { return on_log_probability || on_probabilities; }
 };
 
 class Session;

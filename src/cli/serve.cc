@@ -12,9 +12,11 @@
 #include "cli/interrupt.h"
 #include "cli/model_run.h"
 #include "cli/serve_flags.h"
+#include "cli/serve_memory.h"
 #include "cli/subcommands.h"
 #include "http/http_server.h"
 #include "kvevict/error.h"
+#include "kvevict/registry.h"
 #include "serving/conversation_pool.h"
 
 namespace kvevict::cli {
@@ -41,8 +43,12 @@ void require_within(const ModelRun& run, const ModelRun& own) {
 /// How conversations begin.
 class Beginnings {
  public:
-  Beginnings(const ServeFlags& flags, std::shared_ptr<const Model> model, TemplateOptions prompt_template)
-      : flags_(flags), model_(std::move(model)), prompt_template_(std::move(prompt_template)) {}
+  Beginnings(const ServeFlags& flags, std::shared_ptr<const Model> model, TemplateOptions prompt_template,
+             const ServeMemory& memory)
+      : flags_(flags),
+        model_(std::move(model)),
+        prompt_template_(std::move(prompt_template)),
+        memory_(memory) {}
 
   [[nodiscard]] ModelRun run_for(const std::string& strategy, const std::string& system) const {
     ModelRun own = run_of(flags_.strategy, system);
@@ -70,15 +76,34 @@ class Beginnings {
   }
 
   [[nodiscard]] ModelRun run_of(const StrategyFlags& strategy, const std::string& system) const {
-    return make_run(flags_.engine,
-                    chat_strategy(strategy, strategy.specs("sink_recent"), *model_, system, prompt_template_),
-                    model_);
+    StrategySpec spec =
+        chat_strategy(strategy, strategy.specs("sink_recent"), *model_, system, prompt_template_);
+    const bool keeps_all = make_policy(spec)->keeps_all();
+    try {
+      return make_run(memory_.engine_for(keeps_all), std::move(spec), model_);
+    } catch (const Error& error) {
+      if (error.field() != "kv_memory") throw;
+      throw memory_.as_error_of_flag(error);
+    }
   }
 
   ServeFlags flags_;
   std::shared_ptr<const Model> model_;
   TemplateOptions prompt_template_;
+  ServeMemory memory_;
 };
+
+/// Says why answers are not decoded in one batch, if they are not.
+void note_places(const serving::ConversationPlaces& places, const ModelRun& own) {
+  if (places.refusal()) {
+    spdlog::warn("answers are not decoded in one batch: {}", places.refusal()->what());
+  } else if (own.policy->score_request()) {
+    spdlog::warn(
+        "answers are not decoded in one batch: {} chooses by attention, which needs a context of its own for "
+        "each conversation",
+        to_string(own.policy->spec()));
+  }
+}
 
 /// The server's own strategy as a conversation has it; says on stderr what there is to say about it, once.
 std::optional<ModelRun> first_run(const Beginnings& beginnings, const ServeFlags& flags, const Model& model) {
@@ -101,7 +126,8 @@ void run_serve(const ServeFlags& flags, bool has_seed) {
   std::vector<std::string> keys = flags.keys();
   const TemplateOptions prompt_template = flags.messages.options();
   const std::shared_ptr<const Model> model = flags.engine.load_model();
-  const auto beginnings = std::make_shared<Beginnings>(flags, model, prompt_template);
+  const ServeMemory memory(flags.engine, flags.n_live);
+  const auto beginnings = std::make_shared<Beginnings>(flags, model, prompt_template, memory);
   const std::optional<ModelRun> run = first_run(*beginnings, flags, *model);
   const http::AnswerDefaults answer{.form = {.max_new_tokens = flags.generation.max_new_tokens,
                                              .sampling = flags.generation.sampling,
@@ -110,9 +136,7 @@ void run_serve(const ServeFlags& flags, bool has_seed) {
                                     .has_seed = has_seed,
                                     .n_vocab = model->info().n_vocab};
   if (flags.engine.dry_run) {
-    if (run)
-      fmt::print("{}KV cache and compute buffers up to {} times, and copies of turns\n", dry_run_text(*run),
-                 flags.n_live);
+    if (run) fmt::print("{}{}", dry_run_text(*run), memory.text(*run));
     return;
   }
   if (!flags.is_local() && keys.empty())
@@ -126,9 +150,15 @@ void run_serve(const ServeFlags& flags, bool has_seed) {
        .system = flags.messages.system,
        .keep_reasoning = flags.keep_reasoning == "on",
        .n_live = static_cast<std::size_t>(flags.n_live),
+       .places = run ? memory.places_for(*run) : serving::PlaceOptions{},
+       .copy_bytes = run ? memory.copy_bytes(*run) : 0,
        .store = flags.open_store(*model),
        .on_store_error =
            [](const Error& error) { fmt::print(stderr, "kvevict: the store: {}\n", error.what()); }});
+  if (run) {
+    memory.require_limit(*run, pool.places().pool() != nullptr);
+    note_places(pool.places(), *run);
+  }
   const InterruptGuard interrupt;
   http::HttpServer server({.host = flags.host,
                            .port = flags.port,

@@ -29,10 +29,10 @@ void ServeFlags::add_to(CLI::App& app) {
       ->option_text("ADDRESS")
       ->group(group);
   add_count(app, "port", port, "Port (8080; 0: any that is free)")->group(group);
-  add_count(
-      app, "parallel", n_live,
-      "Conversations that stay in memory (4), each with a cache of its own; the one that was used longest "
-      "ago makes room")
+  add_count(app, "parallel", n_live,
+            "Conversations that stay in memory, and answers at once (4), decoded in one batch; the one that "
+            "was used "
+            "longest ago makes room")
       ->group(group);
   add_count(app, "queue", n_waiting, "Requests that may wait (32); others get HTTP 503")->group(group);
   add_option(

@@ -41,7 +41,7 @@ void Session::append(std::span<const Token> tokens, const AppendOptions& options
   if (options.prefill.value_or(impl_->options.prefill) == PrefillMode::kBounded) {
     impl_->append_bounded(tokens, options);
   } else {
-    impl_->decode(tokens, options.on_log_probability);
+    impl_->decode(tokens, options);
   }
 }
 

@@ -298,7 +298,7 @@ void save_session(Session& session, const fs::path& path, const SessionExtras& e
 }
 
 LoadedSession load_session(std::shared_ptr<const Model> model, const fs::path& path, SessionOptions options,
-                           std::string model_sha256) {
+                           std::string model_sha256, SessionPool* pool) {
   return with_name("cannot load", path, [&] {
     SessionReader reader(path);
     const json header = reader.header();
@@ -313,8 +313,10 @@ LoadedSession load_session(std::shared_ptr<const Model> model, const fs::path& p
     extras.application_data.assign(data.begin(), data.end());
     reader.require_sound_payload();
     if (!options.positions) options.positions = snapshot.positions;
-    return LoadedSession{Session::restore(std::move(model), std::move(policy), options, snapshot),
-                         std::move(extras)};
+    Session session = pool != nullptr
+                          ? pool->restore(std::move(policy), snapshot)
+                          : Session::restore(std::move(model), std::move(policy), options, snapshot);
+    return LoadedSession{std::move(session), std::move(extras)};
   });
 }
 

@@ -212,17 +212,24 @@ void Session::Impl::throw_if_cancelled() const {
   }
 }
 
-void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last,
-                                 const OnLogProbability& on_log_probability) {
+/// The probability of `token` under the logits `before` it.
+void Session::Impl::tell(const AppendOptions& append, std::int64_t index, std::span<const float> before,
+                         Token token) const {
+  if (append.on_log_probability) append.on_log_probability(index, log_probability(before, token));
+  if (append.on_probabilities)
+    append.on_probabilities(index, token_probabilities(*model, before, token, append.n_best));
+}
+
+void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last, const AppendOptions& append) {
   const std::int64_t first_position = record.map().next_position();
   const std::int64_t first_index = record.map().n_seen();
   require_countable(static_cast<std::int64_t>(tokens.size()));
   std::vector<BatchToken> batch;
   for (const Token token : tokens) {
     batch.push_back({token, first_position + static_cast<std::int64_t>(batch.size()), sequence,
-                     bool{on_log_probability}});
+                     append.wants_probabilities()});
   }
-  batch.back().wants_logits = is_last || on_log_probability;
+  batch.back().wants_logits = is_last || append.wants_probabilities();
   record.prepare_written();
   std::vector<float> before = std::move(logits);  // of an earlier token: not what comes after this batch
   logits.clear();
@@ -235,20 +242,18 @@ void Session::Impl::decode_batch(std::span<const Token> tokens, bool is_last,
   // Before any callback: if one throws, what was appended stays, with the logits that belong to it.
   const std::span<const float> row = context->logits(tokens.size() - 1);
   logits.assign(row.begin(), row.end());
-  if (!on_log_probability) return;
-  if (!before.empty()) on_log_probability(first_index, log_probability(before, tokens.front()));
-  for (std::size_t i = 1; i < tokens.size(); ++i) {
-    on_log_probability(first_index + static_cast<std::int64_t>(i),
-                       log_probability(context->logits(i - 1), tokens[i]));
-  }
+  if (!append.wants_probabilities()) return;
+  if (!before.empty()) tell(append, first_index, before, tokens.front());
+  for (std::size_t i = 1; i < tokens.size(); ++i)
+    tell(append, first_index + static_cast<std::int64_t>(i), context->logits(i - 1), tokens[i]);
 }
 
-void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability& on_log_probability) {
+void Session::Impl::decode(std::span<const Token> tokens, const AppendOptions& append) {
   require_positions(static_cast<std::int64_t>(tokens.size()));
   // Again after what a bounded append evicted: a fork frees no cell that another session holds.
   ensure_cells(record.map().n_held() + static_cast<std::int64_t>(tokens.size()));
   int n_most = context->n_batch();
-  if (on_log_probability) {
+  if (append.wants_probabilities()) {
     n_most = std::min(kScoredTokens, n_most);
     if (is_pooled()) {
       n_most = std::min(n_most, context->n_outputs());  // a pool keeps the room that it has
@@ -268,7 +273,7 @@ void Session::Impl::decode(std::span<const Token> tokens, const OnLogProbability
     if (is_before) n = std::min(n, n_left - n_recorded);
     context->record_attention(!is_before);
     pack_if_needed(static_cast<std::int64_t>(n), static_cast<std::int64_t>(tokens.size() - from));
-    decode_batch(tokens.subspan(from, n), from + n == tokens.size(), on_log_probability);
+    decode_batch(tokens.subspan(from, n), from + n == tokens.size(), append);
     from += n;
   }
 }
@@ -314,7 +319,7 @@ void Session::Impl::append_bounded(std::span<const Token> tokens, const AppendOp
   for (std::size_t from = 0; from < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - from, static_cast<std::size_t>(options.n_chunk));
     begin_chunk(static_cast<std::int64_t>(n));
-    decode(tokens.subspan(from, n), append.on_log_probability);
+    decode(tokens.subspan(from, n), append);
     from += n;
   }
 }

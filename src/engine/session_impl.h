@@ -98,9 +98,8 @@ struct KVEVICT_PRIVATE Session::Impl {
 
   void throw_if_cancelled() const;
 
-  /// Decodes `tokens`, which fit, in batches; with `on_log_probability`, as `AppendOptions` says.
-  using OnLogProbability = std::function<void(std::int64_t, double)>;
-  void decode(std::span<const Token> tokens, const OnLogProbability& on_log_probability);
+  /// Decodes `tokens`, which fit, in batches, and tells their probabilities as `append` says.
+  void decode(std::span<const Token> tokens, const AppendOptions& append);
 
   void append_bounded(std::span<const Token> tokens, const AppendOptions& append);
 
@@ -114,7 +113,9 @@ struct KVEVICT_PRIVATE Session::Impl {
   [[nodiscard]] std::int64_t cells_needed(const EvictOptions& evict) const;
 
  private:
-  void decode_batch(std::span<const Token> tokens, bool is_last, const OnLogProbability& on_log_probability);
+  void decode_batch(std::span<const Token> tokens, bool is_last, const AppendOptions& append);
+  void tell(const AppendOptions& append, std::int64_t index, std::span<const float> before,
+            Token token) const;
 };
 
 }  // namespace kvevict

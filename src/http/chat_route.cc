@@ -6,12 +6,11 @@
 
 #include "http/chat_exchange.h"
 #include "http/listener.h"
+#include "http/outcome.h"
 #include "http/service.h"
 
 namespace kvevict::http {
 namespace {
-
-constexpr int kClientLeft = 499;  // for /metrics
 
 /// A stream of events under way.
 struct EventStream {
@@ -20,28 +19,6 @@ struct EventStream {
   bool has_begun = false;                    // the choice's first event was written
   bool is_over = false;
 };
-
-/// Why an outcome is no answer: an error, or one that the server stopped.
-std::optional<ApiError> failure_of(const serving::Outcome& outcome) {
-  if (outcome.error) return api_error_of(*outcome.error);
-  if (outcome.result->answer.end == AnswerEnd::kStopped)
-    return api_error_of(Error(ErrorCode::kCancelled, "the answer was stopped"));
-  return std::nullopt;
-}
-
-ApiError queue_is_full(const serving::Submission& submission) {
-  return {.status = 503,
-          .message = fmt::format("the queue is full, or the server is shutting down: try again in "
-                                 "{} seconds",
-                                 submission.seconds_to_wait),
-          .type = "server_error",
-          .code = "queue_full"};
-}
-
-void refuse(const serving::Submission& submission, httplib::Response& response) {
-  response.set_header("Retry-After", std::to_string(submission.seconds_to_wait));
-  set_error(response, queue_is_full(submission));
-}
 
 /// Behind a choice: that of the next one begins, or the stream ends.
 std::string end_of_choice(EventStream& stream) {

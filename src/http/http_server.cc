@@ -24,9 +24,10 @@ struct Path {
   const char* pattern;
   const char* methods;
 };
-constexpr Path kPaths[] = {{"/v1/chat/completions|/tokenize|/detokenize|/apply-template", "POST"},
-                           {"/|/health|/v1/models|/props|/metrics|/conversations", "GET, HEAD"},
-                           {"/conversations/[^/]+", "GET, HEAD, DELETE"}};
+constexpr Path kPaths[] = {
+    {"/v1/chat/completions|/v1/completions|/tokenize|/detokenize|/apply-template", "POST"},
+    {"/|/health|/v1/models|/props|/metrics|/conversations", "GET, HEAD"},
+    {"/conversations/[^/]+", "GET, HEAD, DELETE"}};
 
 /// A path that is there, asked for in another way.
 void set_not_found(const httplib::Request& request, httplib::Response& response) {
@@ -59,6 +60,13 @@ void close_behind(const httplib::Request& request) {
       request.has_header("Transfer-Encoding") ||
       (request.has_header("Content-Length") && request.get_header_value("Content-Length") != "0");
   if (has_body && Connection::current() != nullptr) Connection::current()->close_after_answer();
+}
+
+/// With several keys, none may fill the queue alone.
+serving::SchedulerLimits limits_of(const HttpOptions& options, const Served& served) {
+  return {.n_running = served.pool->n_live(),
+          .n_waiting = options.n_waiting,
+          .n_waiting_each = options.keys.size() > 1 ? (options.n_waiting + 1) / 2 : 0};
 }
 
 using Handled = httplib::Server::HandlerResponse;
@@ -141,8 +149,8 @@ struct HttpServer::Impl {
                 .served = served,
                 .keys = ApiKeys(options.keys),
                 .created = static_cast<std::int64_t>(std::time(nullptr)),
-                .scheduler{*served.pool, options.n_waiting}},
-        listener({.n_threads = options.n_waiting + kOtherThreads}) {}
+                .scheduler{*served.pool, limits_of(options, served)}},
+        listener({.n_threads = options.n_waiting + served.pool->n_live() + kOtherThreads}) {}
 
   void add_routes() {
     listener.set_payload_max_length(service.options.most_body_bytes);
@@ -163,6 +171,7 @@ struct HttpServer::Impl {
     add_text_routes(listener, service);
     add_conversation_routes(listener, service);
     add_post(listener, service, "/v1/chat/completions", answer_chat);
+    add_post(listener, service, "/v1/completions", complete_text);
   }
 
   void listen() {

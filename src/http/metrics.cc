@@ -6,14 +6,23 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <mutex>
+
 namespace kvevict::http {
 namespace {
 
 const prometheus::Histogram::BucketBoundaries kSeconds = {0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300};
+const prometheus::Histogram::BucketBoundaries kTokenSeconds = {0.003, 0.01, 0.03, 0.1, 0.3, 1, 3};
+
+/// A counter that somebody else counts.
+void raise(prometheus::Counter& counter, std::uint64_t count) {
+  counter.Increment(static_cast<double>(count) - counter.Value());  // what is below 0 is left out
+}
 
 }  // namespace
 
 struct Metrics::Impl {
+  std::mutex mutex{};  // of what is set as it is asked for
   prometheus::Registry registry{};
   prometheus::Family<prometheus::Counter>& requests = prometheus::BuildCounter()
                                                           .Name("kvevict_requests_total")
@@ -41,6 +50,16 @@ struct Metrics::Impl {
                                        .Help("From a request to the end of its answer")
                                        .Register(registry)
                                        .Add({}, kSeconds);
+  prometheus::Histogram& seconds_token =
+      prometheus::BuildHistogram()
+          .Name("kvevict_token_seconds")
+          .Help("Between two tokens of an answer, the mean of each answer from its first text to its end")
+          .Register(registry)
+          .Add({}, kTokenSeconds);
+  prometheus::Counter& n_steps = counter("kvevict_steps_total", "Batches of tokens of answers");
+  prometheus::Counter& n_step_tokens =
+      counter("kvevict_step_tokens_total", "Tokens in those batches, one of each answer under way");
+  prometheus::Counter& n_chunks = counter("kvevict_prompt_chunks_total", "Chunks of prompts, between them");
   prometheus::Gauge& waiting = gauge("kvevict_requests_waiting", "Requests in the queue");
   prometheus::Gauge& running = gauge("kvevict_requests_running", "Requests that are answered");
   prometheus::Gauge& live = gauge("kvevict_conversations_live", "Conversations in memory");
@@ -49,6 +68,9 @@ struct Metrics::Impl {
   prometheus::Gauge& evicted = gauge("kvevict_tokens_evicted", "Tokens that live conversations dropped");
   prometheus::Gauge& bytes = gauge("kvevict_kv_bytes", "Bytes of K and V of live conversations");
 
+  prometheus::Counter& counter(const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+  }
   prometheus::Gauge& gauge(const char* name, const char* help) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
   }
@@ -67,6 +89,8 @@ void Metrics::count_answer(const MessagesAnswer& answer, double seconds_first, d
   impl_->n_made.Increment(static_cast<double>(answer.n_made));
   impl_->seconds_first.Observe(seconds_first);
   impl_->seconds.Observe(seconds);
+  if (answer.n_made > 1)
+    impl_->seconds_token.Observe((seconds - seconds_first) / static_cast<double>(answer.n_made - 1));
 }
 
 std::string Metrics::text(const serving::SchedulerFigures& queue,
@@ -78,8 +102,12 @@ std::string Metrics::text(const serving::SchedulerFigures& queue,
     n_evicted += static_cast<double>(one.n_evicted);
     n_bytes += static_cast<double>(one.kv_bytes);
   }
+  const std::lock_guard lock(impl_->mutex);
   impl_->waiting.Set(static_cast<double>(queue.n_waiting));
   impl_->running.Set(static_cast<double>(queue.n_running));
+  raise(impl_->n_steps, queue.n_steps);
+  raise(impl_->n_step_tokens, queue.n_step_tokens);
+  raise(impl_->n_chunks, queue.n_chunks);
   impl_->live.Set(n_live);
   impl_->resting.Set(static_cast<double>(conversations.size()) - n_live);
   impl_->kept.Set(n_kept);

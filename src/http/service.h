@@ -37,6 +37,10 @@ inline constexpr const char* kJson = "application/json";
 void answer_chat(Service& service, const httplib::Request& request, const std::string& body,
                  httplib::Response& response);
 
+/// POST /v1/completions.
+void complete_text(Service& service, const httplib::Request& request, const std::string& body,
+                   httplib::Response& response);
+
 /// Each adds its paths. What a handler throws becomes an error's body.
 void add_model_routes(httplib::Server& server, Service& service);
 void add_text_routes(httplib::Server& server, Service& service);

@@ -14,30 +14,23 @@ namespace {
 
 using Json = JsonReader::Json;
 
-constexpr std::array<std::string_view, 28> kRead = {"messages",
-                                                    "model",
+/// Of bodies of every path.
+constexpr std::array<std::string_view, 20> kRead = {"model",
                                                     "stream",
                                                     "stream_options",
                                                     "max_tokens",
-                                                    "max_completion_tokens",
                                                     "temperature",
                                                     "top_p",
                                                     "top_k",
                                                     "min_p",
-                                                    "seed",
-                                                    "stop",
                                                     "repeat_penalty",
                                                     "presence_penalty",
                                                     "frequency_penalty",
                                                     "logit_bias",
                                                     "logprobs",
-                                                    "top_logprobs",
                                                     "n",
-                                                    "tools",
-                                                    "tool_choice",
-                                                    "parallel_tool_calls",
-                                                    "reasoning_format",
-                                                    "response_format",
+                                                    "seed",
+                                                    "stop",
                                                     "kvevict",
                                                     "user",
                                                     "safety_identifier",
@@ -73,9 +66,10 @@ constexpr std::array<Unused, 6> kUnused = {{
 
 }  // namespace
 
-void refuse_unused_fields(const JsonReader& body) {
+void refuse_unused_fields(const JsonReader& body, std::span<const std::string_view> read) {
   for (const auto& [name, value] : body.json().items()) {
     if (value.is_null() || std::ranges::find(kRead, name) != kRead.end()) continue;
+    if (std::ranges::find(read, name) != read.end()) continue;
     const auto* const unused = std::ranges::find(kUnused, name, &Unused::name);
     if (unused != kUnused.end() && unused->asks_for_nothing(value)) continue;
     const std::string advice = unused == kUnused.end() ? "leave it out" : std::string(unused->advice);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/scope_guard.h"
 #include "engine/trained_context.h"
 #include "kvevict/error.h"
 #include "kvevict/grammar.h"
@@ -46,6 +47,13 @@ void require_sound(const Document& document, const ChatDocument& about, const Co
               "turn_tokens");
 }
 
+[[noreturn]] void refuse_document(const std::filesystem::path& path) {
+  throw Error(ErrorCode::kUnsupported,
+              path.string() +
+                  " is a chat about a document, which has a context of its own: load "
+                  "it into a conversation without a pool");
+}
+
 std::shared_ptr<const Policy> policy_for(const ChatDocument& about) {
   return make_document_policy(about.kept, about.n_tokens, about.n_turn_tokens);
 }
@@ -64,12 +72,16 @@ AnswerOptions Conversation::Impl::own_form() const {
           .stop = options.stop};
 }
 
-MessagesAnswer Conversation::Impl::answer_list(std::span<const ChatMessage> list, const AnswerOptions& form,
-                                               const OnText& on_text) {
+NextTurn Conversation::Impl::turn_of_list(std::span<const ChatMessage> list, const AnswerOptions& form) {
+  if (!form.grammar.empty()) require_grammar(*model, form.grammar);
   require_sound(list);
   NextTurn turn = turn_of(list, form.max_new_tokens);
   takes_lists = true;
-  return go_on(std::move(turn), form, on_text);
+  return turn;
+}
+
+Session Conversation::Impl::open_session() const {
+  return options.pool ? options.pool->open(policy) : Session(model, policy, session.options());
 }
 
 std::unique_ptr<Conversation::Impl> Conversation::Impl::make(std::shared_ptr<const Model> model,
@@ -91,7 +103,8 @@ std::unique_ptr<Conversation::Impl> Conversation::Impl::make(std::shared_ptr<con
 Conversation::Conversation(std::shared_ptr<const Model> model, std::shared_ptr<const Policy> policy,
                            ConversationOptions options) {
   require_utf8(options.system, "the system prompt");
-  Session session(model, policy, options.session);
+  Session session = options.pool ? options.pool->open(policy) : Session(model, policy, options.session);
+  if (options.pool) options.session = session.options();
   impl_ = Impl::make(std::move(model), std::move(policy), std::move(options), std::move(session));
 }
 
@@ -104,6 +117,7 @@ Conversation::Conversation(Document& document, std::int64_t n_turn_tokens, Conve
   std::shared_ptr<const Policy> policy = policy_for(about);
   Session session = document.fork(policy);
   options.session = session.options();
+  options.pool = nullptr;
   impl_ = Impl::make(document.model(), std::move(policy), std::move(options), std::move(session));
   impl_->seen = document.tokens();
   impl_->chat_template.begin_with(document.tokens());
@@ -125,13 +139,12 @@ AnswerEnd Conversation::answer(std::string_view message,
 
 MessagesAnswer Conversation::answer_messages(std::span<const ChatMessage> messages,
                                              const std::function<void(std::string_view)>& on_text) {
-  return impl_->answer_list(messages, impl_->own_form(), on_text);
+  return answer_messages(messages, impl_->own_form(), on_text);
 }
 
 MessagesAnswer Conversation::answer_messages(std::span<const ChatMessage> messages, const AnswerOptions& form,
                                              const std::function<void(std::string_view)>& on_text) {
-  if (!form.grammar.empty()) require_grammar(*impl_->model, form.grammar);
-  return impl_->answer_list(messages, form, on_text);
+  return impl_->go_on(impl_->turn_of_list(messages, form), form, on_text);
 }
 
 std::string Conversation::kept_text(bool for_terminal) const {
@@ -167,11 +180,23 @@ void Conversation::save(const std::filesystem::path& path) {
 void Conversation::load(const std::filesystem::path& path) {
   SessionOptions options = impl_->options.session;
   options.positions.reset();  // as they were saved
-  LoadedSession loaded = load_session(impl_->model, path, options, impl_->checksum());
+  const std::string& checksum = impl_->checksum();
+  // The place in the pool is that of the loaded session from now on, and of the one that runs if that fails.
+  std::optional<SessionSnapshot> before;
+  if (impl_->options.pool) {
+    if (impl_->session.stats().n_tokens_seen > 0) before = impl_->session.snapshot();
+    impl_->session = Session(impl_->model, impl_->policy, impl_->session.options());
+  }
+  const OnFailure undo([&] {
+    if (before) impl_->replace_session(*before);
+    if (!before && impl_->options.pool) impl_->session = impl_->open_session();
+  });
+  LoadedSession loaded = load_session(impl_->model, path, options, checksum, impl_->options.pool.get());
   SavedChat chat = chat_from(loaded.extras.application_data, path);
   ChatTemplate chat_template(*impl_->model, chat.system, impl_->options.prompt_template);
   std::shared_ptr<const Policy> policy;
   if (chat.document) {
+    if (impl_->options.pool) refuse_document(path);
     policy = policy_for(*chat.document);
     loaded.session = rebound_copy(loaded.session, impl_->model, policy);
     const auto end = chat.seen.begin() + static_cast<std::ptrdiff_t>(chat.document->n_tokens);

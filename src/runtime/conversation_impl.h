@@ -65,16 +65,31 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   /// Goes back as far as `turn` asks for, decodes the rest of it, and lets the model answer.
   MessagesAnswer go_on(NextTurn turn, const AnswerOptions& form, const OnText& on_text);
 
-  MessagesAnswer answer_list(std::span<const ChatMessage> list, const AnswerOptions& form,
-                             const OnText& on_text);
+  /// A list as a program brought it, which is looked at first: its texts, and the grammar of `form`.
+  [[nodiscard]] NextTurn turn_of_list(std::span<const ChatMessage> list, const AnswerOptions& form);
 
   /// A conversation that has seen nothing. Errors: those of require_grammar and ChatTemplate.
   [[nodiscard]] static std::unique_ptr<Impl> make(std::shared_ptr<const Model> model,
                                                   std::shared_ptr<const Policy> policy,
                                                   ConversationOptions options, Session session);
 
+  /// Sets the session back to the first `n_tokens` tokens that were seen, or to fewer. A copy of a turn may
+  /// be one token further on, with the logits that an answer begins with.
+  void go_back(std::size_t n_tokens, std::size_t n_tokens_of_a_copy);
+
+  /// Takes note of what of `turn` was appended. What of a begun turn was not appended waits for the next one;
+  /// a turn that was not begun is dropped.
+  void remember(NextTurn&& turn, bool is_set_back);
+
   /// Forgets all turns, but not the document. Errors: as `Conversation::reset`; nothing has changed then.
   void go_to_beginning();
+
+  /// An empty session, in the pool if there is one. Errors: those of Session and `SessionPool::open`.
+  [[nodiscard]] Session open_session() const;
+
+  /// Puts a session that goes on from `snapshot` in place of the one that is there, whose cells or place in
+  /// the pool go first. Errors: those of `Session::restore`; the session is empty then.
+  void replace_session(const SessionSnapshot& snapshot);
 
   /// Tokens of the document; 0 without one.
   [[nodiscard]] std::int64_t n_document() const { return document ? document->n_tokens : 0; }
@@ -95,21 +110,10 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   [[nodiscard]] std::vector<Token> all_tokens() const;
   [[nodiscard]] std::vector<Token> tokens_of(std::span<const ChatMessage> list) const;
 
-  /// Sets the session back to the first `n_tokens` tokens that were seen, or to fewer. A copy of a turn may
-  /// be one token further on, with the logits that an answer begins with.
-  void go_back(std::size_t n_tokens, std::size_t n_tokens_of_a_copy);
   [[nodiscard]] bool is_trimmed(std::int64_t n_tokens);
   [[nodiscard]] bool is_restored(std::int64_t n_tokens);
 
-  /// Appends what the session lacks of `turn`, with room for an answer of `n_new_tokens`.
-  void append(const NextTurn& turn, std::int64_t n_new_tokens);
   [[nodiscard]] bool wants_snapshot(std::size_t n_tokens, std::int64_t n_new_tokens) const;
-
-  /// Takes note of what of `turn` was appended. What of a begun turn was not appended waits for the next one;
-  /// a turn that was not begun is dropped.
-  void remember(NextTurn&& turn, bool is_set_back);
-
-  void generate(MessagesAnswer& answer, const AnswerOptions& form, const OnText& on_text);
 };
 
 }  // namespace kvevict

@@ -1,13 +1,11 @@
-// A turn of a conversation: what it adds to what was seen, going back if it contradicts that, and the answer.
+// A turn of a conversation: what it adds to what was seen, and going back if it contradicts that.
 #include <algorithm>
 #include <utility>
 
 #include "base/scope_guard.h"
-#include "engine/trained_context.h"
 #include "kvevict/error.h"
+#include "runtime/answer_turn.h"
 #include "runtime/conversation_impl.h"
-#include "runtime/generate_options.h"
-#include "runtime/prompt_prefill.h"
 #include "runtime/token_match.h"
 
 namespace kvevict {
@@ -166,13 +164,22 @@ bool Conversation::Impl::is_restored(std::int64_t n_tokens) {
   const SessionSnapshot* const snapshot = snapshots.latest(n_tokens);
   if (snapshot == nullptr) return false;
   try {
-    // So that its cells go before those of the copy come; a document would be lost with them.
-    if (!document) session = Session(model, policy, session.options());
-    session = Session::restore(model, policy, session.options(), *snapshot);
+    replace_session(*snapshot);
     return true;
   } catch (const Error&) {
     return false;
   }
+}
+
+void Conversation::Impl::replace_session(const SessionSnapshot& snapshot) {
+  if (document) {  // which would be lost with the cells
+    session = Session::restore(model, policy, session.options(), snapshot);
+    return;
+  }
+  session = Session(model, policy, session.options());
+  const OnFailure undo([&] { session = open_session(); });
+  session = options.pool ? options.pool->restore(policy, snapshot)
+                         : Session::restore(model, policy, session.options(), snapshot);
 }
 
 /// An answer's beginning is a place to go back to if the session cannot be trimmed to it later.
@@ -183,19 +190,6 @@ bool Conversation::Impl::wants_snapshot(std::size_t n_tokens, std::int64_t n_new
   const std::optional<std::int64_t> budget =
       session.policy().budget_tokens(PolicyState{.n_layers = model->info().n_cache_layers()});
   return budget && static_cast<std::int64_t>(n_tokens) + n_new_tokens > *budget;
-}
-
-void Conversation::Impl::append(const NextTurn& turn, std::int64_t n_new_tokens) {
-  const std::span<const Token> tokens = turn.tokens;
-  auto n_done = static_cast<std::size_t>(session.stats().n_tokens_seen);
-  if (turn.n_unsettled && n_done + *turn.n_unsettled < tokens.size()) {
-    const std::size_t n = tokens.size() - n_done - *turn.n_unsettled;
-    prefill_prompt(session, tokens.subspan(n_done, n),
-                   {.n_new_tokens = static_cast<std::int64_t>(*turn.n_unsettled) + n_new_tokens});
-    snapshots.take(session);
-    n_done += n;
-  }
-  if (n_done < tokens.size()) prefill_prompt(session, tokens.subspan(n_done), {.n_new_tokens = n_new_tokens});
 }
 
 void Conversation::Impl::remember(NextTurn&& turn, bool is_set_back) {
@@ -215,73 +209,14 @@ void Conversation::Impl::remember(NextTurn&& turn, bool is_set_back) {
 }
 
 MessagesAnswer Conversation::Impl::go_on(NextTurn turn, const AnswerOptions& form, const OnText& on_text) {
-  MessagesAnswer answer{.end = AnswerEnd::kStopped};
-  const std::atomic<bool>* const cancel = options.session.cancel;
-  if (cancel != nullptr && *cancel) return answer;
-  const std::int64_t n_appended = std::max<std::int64_t>(form.max_new_tokens - 1, 0);
-  const std::size_t n_tokens = turn.tokens.size();
-  require_trained_positions(*model, session.options(), static_cast<std::int64_t>(n_tokens) + n_appended);
-
-  // Without logits an answer cannot begin: then the last token is decoded again.
-  const std::size_t n_kept = std::min(turn.n_same, seen.size());
-  const bool is_there = n_kept == n_tokens && n_kept == seen.size() && !session.logits().empty();
-  const std::size_t n_back = n_kept == n_tokens && !is_there ? n_tokens - 1 : n_kept;
-  const bool is_set_back = n_back < seen.size();
-  if (is_set_back) {
-    go_back(n_back, n_kept);
-    turn.read_anew(*model, seen.size());
-  }
-  answer.n_cached = session.stats().n_tokens_seen;
-  {
-    if (!turn.messages.empty())
-      turn.messages.push_back({{"assistant", ""}, static_cast<std::int64_t>(turn.tokens.size())});
-    const OnExit note([&] { remember(std::move(turn), is_set_back); });
-    try {
-      append(turn, form.max_new_tokens);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kCancelled) throw;
-      answer.n_new = session.stats().n_tokens_seen - answer.n_cached;
-      return answer;
-    }
-  }
-  answer.n_new = session.stats().n_tokens_seen - answer.n_cached;
-  generate(answer, form, on_text);
-  return answer;
-}
-
-void Conversation::Impl::generate(MessagesAnswer& answer, const AnswerOptions& form, const OnText& on_text) {
-  const std::int64_t n_before = session.stats().n_tokens_seen;
-  std::vector<Token> made;
-  bool is_stopped = false;
-  const auto give = [&](std::string_view text) {
-    answer.text += text;
-    on_text(text);
-  };
-  const OnExit note([&] {  // also of an answer that fails half way
-    answer.n_made = static_cast<std::int64_t>(made.size());
-    const auto written = made.begin() + static_cast<std::ptrdiff_t>(session.stats().n_tokens_seen - n_before);
-    seen.insert(seen.end(), made.begin(), written);
-    waiting.assign(written, made.end());
-    if (messages.empty()) return;
-    messages.back().message = answer_message(answer.text, form.format.get());
-    messages.back().n_tokens = static_cast<std::int64_t>(seen.size() + waiting.size());
-  });
+  AnswerTurn answering(*this, std::move(turn), form, on_text);
+  while (answering.n_to_take_in() > 0) answering.take_in();
   try {
-    const std::atomic<bool>* const cancel = options.session.cancel;
-    GenerateOptions drawing = generate_options(form);
-    drawing.recent = seen;
-    drawing.on_token = [&](Token token, std::string_view text) {
-      made.push_back(token);
-      give(text);
-      is_stopped = cancel != nullptr && *cancel;
-      return !is_stopped;
-    };
-    drawing.on_rest = give;
-    const Generation generation = session.generate(drawing);
-    if (!is_stopped) answer.end = generation.reached_end ? AnswerEnd::kByModel : AnswerEnd::kAtLength;
+    while (const std::optional<SessionTokens> token = answering.draw()) Session::append_each({&*token, 1});
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCancelled) throw;
   }
+  return answering.finish();
 }
 
 }  // namespace kvevict

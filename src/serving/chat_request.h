@@ -1,12 +1,23 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kvevict/conversation.h"
 
 namespace kvevict::serving {
+
+/// A text that is gone on with as it stands: without a template, and outside of every conversation.
+struct TextPrompt {
+  std::vector<Token> tokens{};  ///< One or more.
+  /// Called in order with the probability of each of them but the first, and of the `n_best` most probable
+  /// ones, each after what the cache then held. Nothing is computed without it.
+  std::function<void(const DrawnToken&)> on_token{};
+  int n_best = 0;
+};
 
 /// A whole history that wants its next answer.
 struct ChatRequest {
@@ -15,6 +26,7 @@ struct ChatRequest {
   std::string strategy{};      ///< In the grammar; empty: the server's, or what the conversation has.
   std::vector<ChatMessage> messages{};
   AnswerOptions form{};
+  std::optional<TextPrompt> text{};  ///< In place of messages and a conversation.
 };
 
 /// What a conversation holds. Counts in tokens, a layer.

@@ -4,8 +4,11 @@
 #include <random>
 #include <utility>
 
+#include "kvevict/export.h"
 #include "kvevict/grammar.h"
+#include "runtime/answer_turn.h"
 #include "runtime/generate_options.h"
+#include "serving/text_answer.h"
 
 namespace kvevict::serving {
 namespace {
@@ -54,8 +57,66 @@ std::string system_of(const ChatRequest& request) {
 
 }  // namespace
 
+/// An answer of a conversation that it has claimed.
+class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
+ public:
+  Answer(ConversationPool& pool, const ConversationTable::Claim& claim, Conversation& chat,
+         ChatRequest request, OnText on_text)
+      : pool_(pool),
+        claim_(claim),
+        request_(std::move(request)),
+        turn_(chat, request_.messages, request_.form, std::move(on_text)) {}
+  ~Answer() override {
+    if (is_finished_) return;
+    turn_.close();
+    pool_.give_up(claim_.key, claim_.is_new || is_spoiled_);
+  }
+
+  [[nodiscard]] std::int64_t n_prompt_left() const override { return turn_.n_to_take_in(); }
+  void take_in() override {
+    noting_errors([&] { turn_.take_in(); });
+  }
+  [[nodiscard]] bool draw() override {
+    noting_errors([&] { token_ = turn_.draw(); });
+    return token_.has_value();
+  }
+  [[nodiscard]] ChatResult finish() override {
+    ChatResult result;
+    noting_errors([&] { result = pool_.finish(claim_.key, turn_.finish(), request_); });
+    is_finished_ = true;
+    return result;
+  }
+
+  [[nodiscard]] const SessionTokens& token() const override { return *token_; }
+  void note(const Error& error) override { is_spoiled_ = is_spoiled_ || !is_about_the_request(error.code()); }
+
+ private:
+  template <typename Work>
+  void noting_errors(const Work& work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      note(error);
+      throw;
+    } catch (...) {
+      is_spoiled_ = true;
+      throw;
+    }
+  }
+
+  ConversationPool& pool_;
+  ConversationTable::Claim claim_;
+  ChatRequest request_;
+  AnswerTurn turn_;
+  std::optional<SessionTokens> token_{};
+  bool is_finished_ = false;
+  bool is_spoiled_ = false;  // whether the conversation may not be as it was
+};
+
 ConversationPool::ConversationPool(PoolOptions options)
-    : options_(std::move(options)), table_(options_.n_live, random_id) {
+    : options_(std::move(options)),
+      places_(options_.model, options_.places, options_.n_live),
+      table_(options_.n_live, random_id) {
   if (options_.store) {
     for (StoredConversation& one : options_.store->all()) {
       table_.add_resting({.owner = std::move(one.owner),
@@ -72,6 +133,8 @@ ConversationPool::ConversationPool(PoolOptions options)
     template_error_ = error;
   }
 }
+
+ConversationPool::~ConversationPool() = default;
 
 const PromptTemplate& ConversationPool::usable_template() const {
   if (template_error_) throw *template_error_;
@@ -95,42 +158,68 @@ std::shared_ptr<const AnswerFormat> ConversationPool::format_of(const ChatReques
   return usable_template().answer_format(complete(request).messages, options);
 }
 
+ModelRun ConversationPool::run_of_text(const ChatRequest& request) const {
+  return options_.run_for(request.strategy.empty() ? "" : to_string(parse_strategy(request.strategy)), "");
+}
+
 void ConversationPool::check(const ChatRequest& request) const {
+  if (request.text) {
+    (void)run_of_text(request);
+    return;
+  }
   const ChatRequest whole = complete(request);
   (void)usable_template().render(whole.messages);
-  if (!request.strategy.empty()) (void)options_.run_for(whole.strategy, "");
+  if (!request.strategy.empty()) places_.require_place(options_.run_for(whole.strategy, ""));
   if (const std::string grammar = generate_options(request.form).grammar; !grammar.empty())
     require_grammar(*options_.model, grammar);
 }
 
-ChatResult ConversationPool::answer(const ChatRequest& request,
-                                    const std::function<void(std::string_view)>& on_text) {
-  const ChatRequest whole = complete(request);
-  ConversationTable::Claim claim;
-  {
-    const std::lock_guard lock(mutex_);
-    claim = table_.claim(whole);
-    if (claim.dropped) held_.erase(*claim.dropped);
-  }
+/// The conversation of `request`; those that had to go for it, and others that went, are gone when it
+/// returns.
+std::optional<ConversationTable::Claim> ConversationPool::claim(const ChatRequest& request) {
+  std::vector<std::unique_ptr<Conversation>> gone;
+  const std::lock_guard lock(mutex_);
+  const auto claim = table_.claim(request);
+  if (claim && claim->dropped) gone_.push_back(std::move(held_.extract(*claim->dropped).mapped().chat));
+  gone.swap(gone_);
+  return claim;
+}
+
+std::unique_ptr<RunningAnswer> ConversationPool::begin(const ChatRequest& request, OnText on_text) {
+  if (request.text) return std::make_unique<TextAnswer>(run_of_text(request), request, std::move(on_text));
+  ChatRequest whole = complete(request);
+  const auto claim = this->claim(whole);
+  if (!claim) return nullptr;
   try {
-    Conversation& chat = make_room_for(claim, whole);
-    return finish(claim.key, chat.answer_messages(whole.messages, whole.form, on_text), whole);
+    Conversation& chat = make_room_for(*claim, whole);
+    return std::make_unique<Answer>(*this, *claim, chat, std::move(whole), std::move(on_text));
   } catch (const Error& error) {
-    give_up(claim.key, claim.is_new || !is_about_the_request(error.code()));
+    give_up(claim->key, claim->is_new || !is_about_the_request(error.code()));
     throw;
   } catch (...) {
-    give_up(claim.key, true);
+    give_up(claim->key, true);
     throw;
   }
 }
 
-std::unique_ptr<Conversation> ConversationPool::begin(const ChatRequest& request) const {
-  ModelRun run = options_.run_for(request.strategy, system_of(request));
-  run.options.cancel = &is_cancelled_;
-  ConversationOptions options{.prompt_template = options_.prompt_template,
-                              .keep_reasoning = options_.keep_reasoning,
-                              .session = std::move(run.options)};
-  return std::make_unique<Conversation>(options_.model, std::move(run.policy), std::move(options));
+std::vector<std::optional<Error>> ConversationPool::append(std::span<RunningAnswer* const> answers) {
+  std::vector<SessionAnswer*> own;
+  std::vector<SessionTokens> all;
+  std::vector<std::int64_t> n_before;
+  for (RunningAnswer* const one : answers) {
+    own.push_back(
+        static_cast<SessionAnswer*>(one));  // NOLINT(cppcoreguidelines-pro-type-static-cast-downcast)
+    all.push_back(own.back()->token());
+    n_before.push_back(all.back().session->stats().n_tokens_seen);
+  }
+  std::vector<std::optional<Error>> errors(all.size());
+  if (!error_of([&] { Session::append_each(all); })) return errors;
+  for (std::size_t i = 0; i < all.size(); ++i) {  // each alone, so that the one at fault is the one that ends
+    if (all[i].session->stats().n_tokens_seen > n_before[i]) continue;
+    errors[i] = error_of([&] { Session::append_each({&all[i], 1}); });
+    if (errors[i]) own[i]->note(*errors[i]);
+  }
+  return errors;
 }
 
 Conversation& ConversationPool::make_room_for(const ConversationTable::Claim& claim,
@@ -139,16 +228,21 @@ Conversation& ConversationPool::make_room_for(const ConversationTable::Claim& cl
     const std::lock_guard lock(mutex_);
     return *held_.at(claim.key).chat;
   }
-  std::unique_ptr<Conversation> chat = begin(request);
-  if (claim.is_resting) load(claim.key, *chat);
+  const ModelRun run = options_.run_for(request.strategy, system_of(request));
+  const ConversationOptions options{.prompt_template = options_.prompt_template,
+                                    .keep_reasoning = options_.keep_reasoning,
+                                    .snapshot_bytes = options_.copy_bytes};
+  std::unique_ptr<Conversation> chat = claim.is_resting ? load(claim.key, run, options) : nullptr;
+  if (!chat) chat = places_.begin(run, options);
   Conversation& made = *chat;
   const std::lock_guard lock(mutex_);
   held_[claim.key] = {.chat = std::move(chat), .figures = figures_of(made, table_.known().at(claim.key).id)};
   return made;
 }
 
-/// What cannot be loaded is taken in anew.
-void ConversationPool::load(Key key, Conversation& chat) {
+/// What was stored; null if it cannot be loaded: it is taken in anew then.
+std::unique_ptr<Conversation> ConversationPool::load(Key key, const ModelRun& run,
+                                                     const ConversationOptions& options) {
   std::string owner, id;
   {
     const std::lock_guard lock(mutex_);
@@ -157,10 +251,11 @@ void ConversationPool::load(Key key, Conversation& chat) {
   }
   const std::lock_guard lock(store_mutex_);
   try {
-    if (const auto file = options_.store->file_of(owner, id)) chat.load(*file);
+    if (const auto file = options_.store->file_of(owner, id)) return places_.load(run, options, *file);
   } catch (const Error& error) {
     note_store_error(error);
   }
+  return nullptr;
 }
 
 void ConversationPool::note_store_error(const Error& error) const {
@@ -224,7 +319,7 @@ void ConversationPool::give_up(Key key, bool is_forgotten) {
   const std::lock_guard lock(mutex_);
   table_.release(key);
   if (!is_forgotten) return;
-  held_.erase(key);
+  if (auto held = held_.extract(key)) gone_.push_back(std::move(held.mapped().chat));
   table_.drop(key);
 }
 
@@ -271,7 +366,7 @@ ConversationPool::Forgotten ConversationPool::forget(const std::string& owner, c
     const std::optional<Key> key = table_.find(owner, id);
     if (!key) return Forgotten::kUnknown;
     if (table_.known().at(*key).is_claimed) return Forgotten::kBusy;
-    held_.erase(*key);
+    if (auto held = held_.extract(*key)) gone_.push_back(std::move(held.mapped().chat));
     table_.forget(*key);
   }
   if (!options_.store) return Forgotten::kYes;

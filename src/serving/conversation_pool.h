@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "kvevict/error.h"
 #include "runtime/model_run.h"
 #include "serving/answer_backend.h"
+#include "serving/conversation_places.h"
 #include "serving/conversation_store.h"
 #include "serving/conversation_table.h"
 
@@ -26,11 +26,13 @@ struct PoolOptions {
   TemplateOptions prompt_template{};
   std::string system{};  ///< In front of a list that brings no system message; may be empty.
   bool keep_reasoning = false;
-  std::size_t n_live = 4;  ///< Most conversations in memory; >= 1.
+  std::size_t n_live = 4;  ///< Most conversations in memory, and answers at once; >= 1.
+  PlaceOptions places{};
+  std::int64_t copy_bytes = std::int64_t{256} << 20;  ///< Most of the copies of a conversation's turns.
   /// Where each conversation is kept behind every answer, before it is handed out; null: in memory alone.
   std::shared_ptr<ConversationStore> store{};
   /// Called if the store could not keep or give back a conversation, which goes on all the same: from memory,
-  /// or taken in anew. From the thread of `answer`.
+  /// or taken in anew. From the thread of `begin`.
   std::function<void(const Error&)> on_store_error{};
 };
 
@@ -43,14 +45,17 @@ struct ConversationView {
   std::string text{};  ///< Evicted parts between "[-" and "-]"; long ones are shortened.
 };
 
-/// The live conversations, each with a cache of its own. The one that was used longest ago makes room for a
-/// new one: it rests in the store, and is loaded from there if it comes back; without a store it is
-/// forgotten, and its whole history is taken in again.
+/// The live conversations, each with cells of its own. Several are answered at once, in steps; those in
+/// places of a pool in one batch. The one that was used longest ago makes room for a new one: it rests in the
+/// store, and is loaded from there if it comes back; without a store it is forgotten, and its whole history
+/// is taken in again.
 ///
-/// Thread safety: `answer` one call at a time; the others from any thread.
+/// Thread safety: the members of AnswerBackend and their answers one thread at a time; the others from any.
 class ConversationPool final : public AnswerBackend {
  public:
+  /// Errors: those of ConversationPlaces.
   explicit ConversationPool(PoolOptions options);
+  ~ConversationPool() override;
 
   /// Refuses what can be refused without decoding anything: a model without a chat template, messages that
   /// the template refuses, a strategy, a grammar. Errors: those of PromptTemplate, `require_grammar` and
@@ -65,10 +70,10 @@ class ConversationPool final : public AnswerBackend {
   /// The prompt that the messages make, as text. Errors: those of PromptTemplate.
   [[nodiscard]] std::string prompt(const std::vector<ChatMessage>& messages) const;
 
-  ChatResult answer(const ChatRequest& request,
-                    const std::function<void(std::string_view)>& on_text) override;
-  void set_cancelled(bool is_cancelled) noexcept override { is_cancelled_ = is_cancelled; }
+  [[nodiscard]] std::unique_ptr<RunningAnswer> begin(const ChatRequest& request, OnText on_text) override;
+  [[nodiscard]] std::vector<std::optional<Error>> append(std::span<RunningAnswer* const> answers) override;
 
+  [[nodiscard]] const ConversationPlaces& places() const noexcept { return places_; }
   [[nodiscard]] std::size_t n_live() const noexcept { return options_.n_live; }
 
   /// Those of `owner`, or of all, live or at rest; the one that was used last comes first.
@@ -81,6 +86,7 @@ class ConversationPool final : public AnswerBackend {
   Forgotten forget(const std::string& owner, const std::string& id);
 
  private:
+  class Answer;
   struct Held {
     std::unique_ptr<Conversation> chat;
     ConversationFigures figures;
@@ -88,11 +94,13 @@ class ConversationPool final : public AnswerBackend {
   using Key = ConversationTable::Key;
 
   [[nodiscard]] ChatRequest complete(ChatRequest request) const;
+  [[nodiscard]] ModelRun run_of_text(const ChatRequest& request) const;
   [[nodiscard]] const PromptTemplate& usable_template() const;
   [[nodiscard]] Conversation& make_room_for(const ConversationTable::Claim& claim,
                                             const ChatRequest& request);
-  [[nodiscard]] std::unique_ptr<Conversation> begin(const ChatRequest& request) const;
-  void load(Key key, Conversation& chat);
+  [[nodiscard]] std::optional<ConversationTable::Claim> claim(const ChatRequest& request);
+  [[nodiscard]] std::unique_ptr<Conversation> load(Key key, const ModelRun& run,
+                                                   const ConversationOptions& options);
   [[nodiscard]] bool keep(Key key, const std::vector<RecordedMessage>& messages);
   void note_store_error(const Error& error) const;
   [[nodiscard]] ConversationFigures figures_of_known(Key key, const KnownConversation& one) const;
@@ -102,11 +110,12 @@ class ConversationPool final : public AnswerBackend {
   const PoolOptions options_;
   std::optional<PromptTemplate> template_;
   std::optional<Error> template_error_;  // why there is none
-  std::atomic<bool> is_cancelled_{false};
+  ConversationPlaces places_;
   mutable std::mutex mutex_;
   ConversationTable table_;
   std::map<Key, Held> held_;
-  std::mutex store_mutex_;  // of the store; never taken while `mutex_` is held
+  std::vector<std::unique_ptr<Conversation>> gone_;  // which end on the thread of `begin`, as the pool's do
+  std::mutex store_mutex_;                           // of the store; never taken while `mutex_` is held
 };
 
 }  // namespace kvevict::serving

@@ -18,7 +18,7 @@ std::optional<std::size_t> count_opening(const std::vector<ChatMessage>& message
 
 }  // namespace
 
-ConversationTable::Claim ConversationTable::claim(const ChatRequest& request) {
+std::optional<ConversationTable::Claim> ConversationTable::claim(const ChatRequest& request) {
   const std::optional<Key> known =
       request.conversation.empty() ? match(request) : find(request.owner, request.conversation);
   if (!known) return begin(request);
@@ -30,6 +30,7 @@ ConversationTable::Claim ConversationTable::claim(const ChatRequest& request) {
                     ", which it keeps: leave \"strategy\" out, or name another conversation",
                 "strategy");
   }
+  if (one.is_claimed) return std::nullopt;
   Claim claim{.key = *known, .is_resting = !one.is_live};
   one.is_claimed = true;
   if (claim.is_resting) claim.dropped = make_room();
@@ -58,9 +59,9 @@ std::optional<ConversationTable::Key> ConversationTable::match(const ChatRequest
   std::optional<Key> best;
   std::tuple<std::size_t, std::size_t, std::uint64_t> best_rank;
   for (const auto& [key, one] : known_) {
-    if (one.is_named || one.is_claimed || one.owner != request.owner || one.strategy != request.strategy)
-      continue;
+    if (one.is_named || one.owner != request.owner || one.strategy != request.strategy) continue;
     const std::size_t n_same = count_same(request.messages, one.messages);
+    if (one.is_claimed && n_same <= *n_opening) continue;  // another one may begin with the same words
     if (n_same < *n_opening || (begins && one.messages.size() > *n_opening + 1)) continue;
     const std::size_t n_lost = one.messages.size() - n_same;
     const std::tuple rank{n_same, SIZE_MAX - n_lost, one.last_use};

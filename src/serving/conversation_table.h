@@ -18,7 +18,7 @@ struct KnownConversation {
   std::string id;
   bool is_named = false;   ///< The client gave the name: it is found by that alone.
   std::string strategy{};  ///< As it was asked for when it began, in full; empty: the server's.
-  std::vector<RecordedMessage> messages{};
+  std::vector<RecordedMessage> messages{};  ///< While it is claimed: those of before.
   std::uint64_t last_use = 0;
   bool is_claimed = false;  ///< Is being answered.
   bool is_live = true;      ///< Its state is in memory.
@@ -47,10 +47,11 @@ class ConversationTable {
   /// The conversation of `request`: the one of its name; else of those of its owner without a name and of the
   /// same strategy the one that has the most of its messages, up to and with the first user's; else a new
   /// one. A list that ends with its first user message begins a conversation, and goes on with none that had
-  /// a second one. Claimed until `release` or `forget`. REQUIRES: fewer than `n_live` are claimed; not the
-  /// one of that name. Errors: kInvalidArgument (field "strategy") for a name whose conversation began with
-  /// another strategy.
-  [[nodiscard]] Claim claim(const ChatRequest& request);
+  /// a second one. Claimed until `release` or `forget`. Nothing: it must wait, for that conversation is
+  /// claimed; a list that has no more than a beginning with it begins another one instead. REQUIRES: fewer
+  /// than `n_live` are claimed. Errors: kInvalidArgument (field "strategy") for a name whose conversation
+  /// began with another strategy.
+  [[nodiscard]] std::optional<Claim> claim(const ChatRequest& request);
 
   /// The conversation of `key` has now said `messages`.
   void release(Key key, std::vector<RecordedMessage> messages);

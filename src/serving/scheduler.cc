@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
+#include <tuple>
 #include <utility>
-
-#include "base/stopwatch.h"
 
 namespace kvevict::serving {
 namespace {
 
-constexpr double kNewestShare = 0.2;  // of the newest answer in the mean
-constexpr double kLongestWait = 600;  // seconds
+constexpr double kNewestShare = 0.2;       // of the newest answer in the mean
+constexpr double kLongestWait = 600;       // seconds
+constexpr std::uint64_t kOldestEvery = 4;  // chunks
 
 Outcome cancelled() {
   return {.error = Error(ErrorCode::kCancelled, "the request was cancelled before its answer began")};
@@ -19,8 +18,8 @@ Outcome cancelled() {
 
 }  // namespace
 
-Scheduler::Scheduler(AnswerBackend& backend, std::size_t n_waiting)
-    : backend_(backend), n_waiting_(n_waiting), thread_([this] { work(); }) {}
+Scheduler::Scheduler(AnswerBackend& backend, SchedulerLimits limits)
+    : backend_(backend), limits_(limits), thread_([this] { work(); }) {}
 
 Scheduler::~Scheduler() {
   close();
@@ -33,35 +32,44 @@ Scheduler::~Scheduler() {
   thread_.join();
 }
 
+/// Requests that could begin at once take no room from those that wait.
+bool Scheduler::has_room_for(const std::string& owner) const {
+  const std::size_t n_free = limits_.n_running - begun_.size();
+  if (waiting_.size() >= limits_.n_waiting + n_free) return false;
+  if (limits_.n_waiting_each == 0) return true;
+  const auto n_own =
+      std::ranges::count_if(waiting_, [&](const auto& one) { return one.second.request.owner == owner; });
+  return static_cast<std::size_t>(n_own) < limits_.n_waiting_each + n_free;
+}
+
 Submission Scheduler::submit(ChatRequest request, AnswerSink sink) {
   Submission submission;
   {
     const std::lock_guard lock(mutex_);
-    const bool is_idle = !running_ && waiting_.empty();  // then it begins at once, however short the queue is
-    if (is_closed_ || (waiting_.size() >= n_waiting_ && !is_idle)) {
-      const double seconds = std::ceil(seconds_each_ * static_cast<double>(waiting_.size() + 1));
+    if (is_closed_ || !has_room_for(request.owner)) {
+      const double n_before = static_cast<double>(waiting_.size() + 1);
+      const double seconds = std::ceil(seconds_each_ * n_before / static_cast<double>(limits_.n_running));
       submission.seconds_to_wait = static_cast<std::int64_t>(std::clamp(seconds, 1.0, kLongestWait));
       return submission;
     }
     submission.ticket = ++n_submitted_;
-    waiting_.push_back({*submission.ticket, std::move(request), std::move(sink)});
+    waiting_.emplace(*submission.ticket, Job{std::move(request), std::move(sink)});
+    may_begin_ = true;
   }
   changed_.notify_all();
   return submission;
 }
 
 void Scheduler::cancel(Ticket ticket) {
-  std::optional<Job> job;
+  Waiting::node_type job;
   {
     const std::lock_guard lock(mutex_);
-    if (running_ == ticket) backend_.set_cancelled(true);
-    const auto found = std::ranges::find(waiting_, ticket, &Job::ticket);
-    if (found == waiting_.end()) return;
-    job = std::move(*found);
-    waiting_.erase(found);
+    if (begun_.contains(ticket)) cancelled_.insert(ticket);
+    job = waiting_.extract(ticket);
+    if (job.empty()) return;
+    n_ending_ += 1;
   }
-  changed_.notify_all();
-  job->sink.on_end(cancelled());
+  call_end(job.mapped().sink, cancelled());
 }
 
 void Scheduler::close() {
@@ -71,56 +79,198 @@ void Scheduler::close() {
 
 bool Scheduler::wait_until_idle(std::chrono::milliseconds most) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, most, [&] { return waiting_.empty() && !running_; });
+  return changed_.wait_for(lock, most, [&] { return is_idle(); });
 }
 
 void Scheduler::cancel_all() {
-  std::deque<Job> jobs;
+  Waiting jobs;
   {
     const std::lock_guard lock(mutex_);
-    if (running_) backend_.set_cancelled(true);
+    cancelled_ = begun_;
     jobs.swap(waiting_);
+    n_ending_ += jobs.size();
   }
-  changed_.notify_all();
-  for (const Job& job : jobs) job.sink.on_end(cancelled());
+  for (const auto& [ticket, job] : jobs) call_end(job.sink, cancelled());
 }
 
 SchedulerFigures Scheduler::figures() const {
   const std::lock_guard lock(mutex_);
-  return {.n_waiting = waiting_.size(), .n_running = running_ ? 1U : 0U};
+  SchedulerFigures figures = counts_;
+  figures.n_waiting = waiting_.size();
+  figures.n_running = begun_.size();
+  return figures;
+}
+
+/// Tells an end that `n_ending_` counts.
+void Scheduler::call_end(const AnswerSink& sink, const Outcome& outcome) {
+  sink.on_end(outcome);
+  {
+    const std::lock_guard lock(mutex_);
+    n_ending_ -= 1;
+  }
+  changed_.notify_all();
 }
 
 void Scheduler::work() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [&] { return is_ending_ || !waiting_.empty(); });
-    if (waiting_.empty()) return;
-    const Job job = std::move(waiting_.front());
-    waiting_.pop_front();
-    running_ = job.ticket;
-    backend_.set_cancelled(false);
-    lock.unlock();
-    const Stopwatch watch;
-    run(job);
-    lock.lock();
-    seconds_each_ += kNewestShare * (watch.seconds() - seconds_each_);
-    running_.reset();
-    changed_.notify_all();
+  while (wait_for_work()) {
+    end_cancelled();
+    begin_next();
+    take_in_next();
+    step();
   }
 }
 
-void Scheduler::run(const Job& job) {
-  Outcome outcome;
-  try {
-    outcome.result = backend_.answer(job.request, job.sink.on_text);
-  } catch (const Error& error) {
-    outcome.error = error;
-  } catch (const std::bad_alloc&) {
-    outcome.error = Error(ErrorCode::kOutOfMemory, "there is not enough memory for this answer");
-  } catch (const std::exception& error) {
-    outcome.error = Error(ErrorCode::kEngine, std::string("unexpected error: ") + error.what());
+/// Returns whether there is some.
+bool Scheduler::wait_for_work() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return is_ending_ || !begun_.empty() || (may_begin_ && !waiting_.empty()); });
+  return !begun_.empty() || !waiting_.empty();
+}
+
+void Scheduler::end_cancelled() {
+  std::set<Ticket> tickets;
+  {
+    const std::lock_guard lock(mutex_);
+    tickets = std::exchange(cancelled_, {});
   }
-  job.sink.on_end(outcome);
+  for (const Ticket ticket : tickets) {
+    const auto is_it = [&](const Running& one) { return one.ticket == ticket; };
+    if (std::ranges::any_of(running_, is_it)) end(ticket, std::nullopt);
+  }
+}
+
+/// The requests that wait, in the order in which they may begin. REQUIRES: the caller holds the lock.
+std::vector<Ticket> Scheduler::in_turn() const {
+  std::vector<std::tuple<std::uint64_t, Ticket, Ticket>> ranks;  // of the owner, twice; of the request
+  std::map<std::string_view, Ticket> oldest;
+  for (const auto& [ticket, job] : waiting_) {
+    const std::string& owner = job.request.owner;
+    const auto last = last_turn_.find(owner);
+    const Ticket first = oldest.emplace(owner, ticket).first->second;
+    ranks.emplace_back(last == last_turn_.end() ? 0 : last->second, first, ticket);
+  }
+  std::ranges::sort(ranks);
+  std::vector<Ticket> tickets;
+  for (const auto& rank : ranks) tickets.push_back(std::get<2>(rank));
+  return tickets;
+}
+
+void Scheduler::begin_next() {
+  std::vector<Ticket> tickets;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!may_begin_ || begun_.size() >= limits_.n_running) return;
+    tickets = in_turn();
+    may_begin_ = false;  // unless one comes meanwhile
+  }
+  for (const Ticket ticket : tickets) {
+    if (!begin(ticket)) continue;
+    const std::lock_guard lock(mutex_);
+    may_begin_ = true;
+    return;
+  }
+}
+
+/// Returns whether the request is no longer one that waits.
+bool Scheduler::begin(Ticket ticket) {
+  Waiting::node_type node;
+  {
+    const std::lock_guard lock(mutex_);
+    node = waiting_.extract(ticket);
+    if (node.empty()) return true;
+    begun_.insert(ticket);
+  }
+  Job& job = node.mapped();
+  std::unique_ptr<RunningAnswer> answer;
+  std::optional<Error> error = error_of([&] { answer = backend_.begin(job.request, job.sink.on_text); });
+  if (!answer && !error) {
+    const std::lock_guard lock(mutex_);
+    if (!cancelled_.contains(ticket)) {
+      begun_.erase(ticket);
+      waiting_.insert(std::move(node));
+      return false;
+    }
+    error = cancelled().error;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    last_turn_[job.request.owner] = ++n_turns_;
+  }
+  running_.push_back({.ticket = ticket, .sink = std::move(job.sink), .answer = std::move(answer)});
+  if (error) end(ticket, std::move(error));
+  return true;
+}
+
+Scheduler::Running& Scheduler::running(Ticket ticket) {
+  return *std::ranges::find(running_, ticket, &Running::ticket);
+}
+
+void Scheduler::take_in_next() {
+  Running* next = nullptr;
+  for (Running& one : running_) {
+    const std::int64_t n_left = one.answer->n_prompt_left();
+    if (n_left == 0) continue;
+    if (next == nullptr || n_left < next->answer->n_prompt_left()) next = &one;
+    if (counts_.n_chunks % kOldestEvery == kOldestEvery - 1) break;
+  }
+  if (next == nullptr) return;
+  {
+    const std::lock_guard lock(mutex_);
+    counts_.n_chunks += 1;
+  }
+  if (auto error = error_of([&] { next->answer->take_in(); })) end(next->ticket, std::move(error));
+}
+
+void Scheduler::step() {
+  std::vector<Ticket> drawing, going_on;
+  for (const Running& one : running_) {
+    if (one.answer->n_prompt_left() == 0) drawing.push_back(one.ticket);
+  }
+  for (const Ticket ticket : drawing) {
+    bool goes_on = false;
+    std::optional<Error> error = error_of([&] { goes_on = running(ticket).answer->draw(); });
+    if (goes_on) {
+      going_on.push_back(ticket);
+    } else {
+      end(ticket, std::move(error));
+    }
+  }
+  if (!going_on.empty()) append(going_on);
+}
+
+void Scheduler::append(std::span<const Ticket> tickets) {
+  std::vector<RunningAnswer*> answers;
+  for (const Ticket ticket : tickets) answers.push_back(running(ticket).answer.get());
+  std::vector<std::optional<Error>> errors;
+  const auto failure = error_of([&] { errors = backend_.append(answers); });
+  if (failure) errors.assign(tickets.size(), failure);
+  {
+    const std::lock_guard lock(mutex_);
+    counts_.n_steps += 1;
+    counts_.n_step_tokens += tickets.size();
+  }
+  for (std::size_t i = 0; i < tickets.size(); ++i) {
+    if (errors[i]) end(tickets[i], std::move(errors[i]));
+  }
+}
+
+/// Ends an answer that runs: by an error, or as it is.
+void Scheduler::end(Ticket ticket, std::optional<Error> error) {
+  Outcome outcome{.error = std::move(error)};
+  const auto found = std::ranges::find(running_, ticket, &Running::ticket);
+  Running ended = std::move(*found);
+  running_.erase(found);
+  if (!outcome.error) outcome.error = error_of([&] { outcome.result = ended.answer->finish(); });
+  ended.answer.reset();  // its conversation is free before anybody hears of it
+  {
+    const std::lock_guard lock(mutex_);
+    begun_.erase(ticket);
+    cancelled_.erase(ticket);
+    n_ending_ += 1;
+    may_begin_ = true;
+    seconds_each_ += kNewestShare * (ended.watch.seconds() - seconds_each_);
+  }
+  call_end(ended.sink, outcome);
 }
 
 }  // namespace kvevict::serving

@@ -1,16 +1,21 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <span>
+#include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
+#include "base/stopwatch.h"
 #include "kvevict/error.h"
 #include "serving/answer_backend.h"
 
@@ -38,31 +43,44 @@ struct Submission {
   std::int64_t seconds_to_wait = 0;  ///< Of a refused one: when to try again.
 };
 
+/// All of a moment, and all since the beginning.
 struct SchedulerFigures {
   std::size_t n_waiting = 0;
   std::size_t n_running = 0;
+  std::uint64_t n_steps = 0;        ///< Batches of answers' tokens.
+  std::uint64_t n_step_tokens = 0;  ///< Tokens in them: one of each answer that went on.
+  std::uint64_t n_chunks = 0;       ///< Chunks of prompts.
 };
 
-/// A bounded queue of requests in front of a backend. One thread answers them one after the other, in the
-/// order in which they came: so those of one conversation keep their order.
+struct SchedulerLimits {
+  std::size_t n_running = 1;       ///< Most answers under way; >= 1.
+  std::size_t n_waiting = 32;      ///< Most requests beside as many as could be under way; 0 or more.
+  std::size_t n_waiting_each = 0;  ///< Most of one owner; 0: as many as of all.
+};
+
+/// A bounded queue of requests in front of a backend. One thread answers up to `n_running` of them at once: a
+/// step is a token of each answer, in one batch, and before a step at most one request begins and at most one
+/// chunk of one prompt goes in. So an answer under way waits for no more than that. Prompts with the fewest
+/// tokens left go first, and every fourth chunk is that of the answer that waits longest. Owners take turns:
+/// the one whose last request began longest ago comes first, with its oldest request whose conversation is
+/// not being answered. Requests of one conversation keep their order.
 ///
 /// Thread safety: any number of threads.
 class Scheduler {
  public:
-  /// `backend` must outlive it. `n_waiting`: most requests that wait, beside the one that is answered; 0 or
-  /// more.
-  Scheduler(AnswerBackend& backend, std::size_t n_waiting);
+  /// `backend` must outlive it.
+  Scheduler(AnswerBackend& backend, SchedulerLimits limits);
 
   /// Cancels what is there and ends.
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  /// Refused if the queue is full, or it was closed.
+  /// Refused if the queue is full, for all or for its owner, or it was closed.
   [[nodiscard]] Submission submit(ChatRequest request, AnswerSink sink);
 
-  /// Nobody waits for this answer any more: a request that waits ends at once, one that is answered within
-  /// one token. Nothing happens if it ended already.
+  /// Nobody waits for this answer any more: a request that waits ends at once, one that is answered before
+  /// the next step. Nothing happens if it ended already.
   void cancel(Ticket ticket);
 
   /// Takes no more requests.
@@ -78,24 +96,51 @@ class Scheduler {
 
  private:
   struct Job {
-    Ticket ticket = 0;
     ChatRequest request;
     AnswerSink sink;
   };
+  using Waiting = std::map<Ticket, Job>;
+  struct Running {
+    Ticket ticket = 0;
+    AnswerSink sink;
+    std::unique_ptr<RunningAnswer> answer;
+    Stopwatch watch{};
+  };
 
+  [[nodiscard]] bool is_idle() const { return waiting_.empty() && begun_.empty() && n_ending_ == 0; }
+  [[nodiscard]] bool has_room_for(const std::string& owner) const;
+  [[nodiscard]] std::vector<Ticket> in_turn() const;
+
+  // Of the scheduler's own thread.
   void work();
-  void run(const Job& job);
+  [[nodiscard]] bool wait_for_work();
+  void end_cancelled();
+  void begin_next();
+  [[nodiscard]] bool begin(Ticket ticket);
+  void take_in_next();
+  void step();
+  void append(std::span<const Ticket> tickets);
+  void end(Ticket ticket, std::optional<Error> error);
+  void call_end(const AnswerSink& sink, const Outcome& outcome);
+  [[nodiscard]] Running& running(Ticket ticket);
 
   AnswerBackend& backend_;
-  const std::size_t n_waiting_;
+  const SchedulerLimits limits_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Job> waiting_;
-  std::optional<Ticket> running_;
+  Waiting waiting_;
+  std::set<Ticket> begun_;                          // that run
+  std::set<Ticket> cancelled_;                      // of those
+  std::map<std::string, std::uint64_t> last_turn_;  // by owner: when one of its requests began last
+  std::uint64_t n_turns_ = 0;
+  std::size_t n_ending_ = 0;  // ended, and not told yet
+  SchedulerFigures counts_{};
   Ticket n_submitted_ = 0;
+  bool may_begin_ = false;  // whether a request may begin that could not before
   bool is_closed_ = false;
   bool is_ending_ = false;
-  double seconds_each_ = 1;  // a running mean of what an answer took
+  double seconds_each_ = 1;       // a running mean of what an answer took
+  std::vector<Running> running_;  // of the scheduler's own thread; in the order in which they began
   std::thread thread_;
 };
 

@@ -20,12 +20,39 @@ PoolOptions options_for(std::size_t n_live, const std::filesystem::path& path = 
                 return ModelRun{model, make_policy(strategy.empty() ? "sink_recent:16:112" : strategy),
                                 SessionOptions{.n_chunk = 64, .prefill = PrefillMode::kBounded}};
               },
-          .n_live = n_live};
+          .n_live = n_live,
+          .places = {.session = {.n_chunk = 64, .prefill = PrefillMode::kBounded}, .n_cells = 256}};
+}
+
+/// Goes on with all of them, step by step, until each has ended.
+std::vector<ChatResult> run(ConversationPool& pool, std::vector<std::unique_ptr<RunningAnswer>> answers) {
+  std::vector<ChatResult> results(answers.size());
+  for (bool goes_on = true; goes_on;) {
+    goes_on = false;
+    std::vector<RunningAnswer*> drawn;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      if (!answers[i]) continue;
+      goes_on = true;
+      if (answers[i]->n_prompt_left() > 0) {
+        answers[i]->take_in();
+      } else if (answers[i]->draw()) {
+        drawn.push_back(answers[i].get());
+      } else {
+        results[i] = answers[i]->finish();
+        answers[i].reset();
+      }
+    }
+    if (drawn.empty()) continue;
+    for (const auto& error : pool.append(drawn)) EXPECT_FALSE(error) << error->what();
+  }
+  return results;
 }
 
 ChatResult ask(ConversationPool& pool, ChatRequest request) {
   request.form.max_new_tokens = 8;
-  return pool.answer(request, [](std::string_view) {});
+  std::vector<std::unique_ptr<RunningAnswer>> answers;
+  answers.push_back(pool.begin(request, [](std::string_view) {}));
+  return run(pool, std::move(answers)).front();
 }
 
 TEST(ConversationPoolTest, DecodesWhatIsNewAndTakesInAgainWhatWasForgotten) {
@@ -67,12 +94,127 @@ TEST(ConversationPoolTest, ShowsWhatIsKeptToItsOwnerAlone) {
 
 TEST(ConversationPoolTest, AStoppedAnswerLeavesItsConversationUsable) {
   ConversationPool pool(options_for(2));
-  const ChatRequest request{.conversation = "sea", .messages = {{"user", "Tell me of the sea."}}};
-  const ChatResult stopped = pool.answer(request, [&](std::string_view) { pool.set_cancelled(true); });
+  ChatRequest request{.conversation = "sea", .messages = {{"user", "Tell me of the sea."}}};
+  const auto answer = pool.begin(request, [](std::string_view) {});
+  while (answer->n_prompt_left() > 0) answer->take_in();
+  RunningAnswer* const drawn = answer.get();
+  ASSERT_TRUE(answer->draw());
+  ASSERT_FALSE(pool.append({&drawn, 1}).front());
+  EXPECT_FALSE(pool.begin(request, [](std::string_view) {})) << "it is being answered";
+  const ChatResult stopped = answer->finish();
   EXPECT_EQ(stopped.answer.end, AnswerEnd::kStopped);
-  EXPECT_LE(stopped.answer.n_made, 2);
-  pool.set_cancelled(false);
+  EXPECT_EQ(stopped.answer.n_made, 1);
   EXPECT_EQ(ask(pool, request).answer.n_made, 8);
+}
+
+TEST(ConversationPoolTest, AnAnswerThatIsLeftGivesItsConversationBack) {
+  ConversationPool pool(options_for(1));
+  const ChatRequest request{.messages = {{"user", "Tell me of the sea."}}};
+  (void)pool.begin(request, [](std::string_view) {});
+  EXPECT_TRUE(pool.list(std::nullopt).empty());
+  EXPECT_EQ(ask(pool, request).answer.n_made, 8);
+}
+
+/// What each would say alone, at f32: in one batch the sums are others, and no argmax of these is near to
+/// another.
+TEST(ConversationPoolTest, AnswersOfOneBatchAreThoseOfEachAlone) {
+  const auto exact = [](std::size_t n_live, std::int64_t n_cells) {
+    PoolOptions options = options_for(n_live, test::shallow_f32_model_path());
+    SessionOptions session{.flash_attention = FlashAttention::kOff,
+                           .type_k = KvType::kF32,
+                           .type_v = KvType::kF32,
+                           .n_chunk = 64,
+                           .prefill = PrefillMode::kBounded};
+    options.run_for = [model = options.model, session](const std::string& strategy, const std::string&) {
+      return ModelRun{model, make_policy(strategy.empty() ? "sink_recent:16:64" : strategy), session};
+    };
+    options.places = {.session = session, .n_cells = n_cells};
+    return options;
+  };
+  constexpr int kTalks = 4, kTurns = 4;
+  ConversationPool pool(exact(kTalks, 256)), alone(exact(1, 0));
+  ASSERT_NE(pool.places().pool(), nullptr);
+  EXPECT_EQ(alone.places().pool(), nullptr);
+  std::vector<std::vector<ChatMessage>> said(kTalks);
+  std::vector<std::vector<std::string>> texts(kTalks);
+  for (int turn = 0; turn < kTurns; ++turn) {
+    std::vector<std::unique_ptr<RunningAnswer>> answers;
+    for (int talk = 0; talk < kTalks; ++talk) {
+      auto& messages = said[static_cast<std::size_t>(talk)];
+      messages.push_back(
+          {"user", "Tell me about wave " + std::to_string(10 * turn + talk) + " of that storm."});
+      ChatRequest request{.conversation = "talk " + std::to_string(talk), .messages = messages};
+      if (talk == 3) request.strategy = "streaming_llm:4:60";
+      request.form.max_new_tokens = 10 + talk;
+      answers.push_back(pool.begin(request, [](std::string_view) {}));
+    }
+    const std::vector<ChatResult> results = run(pool, std::move(answers));
+    for (int talk = 0; talk < kTalks; ++talk) {
+      const auto i = static_cast<std::size_t>(talk);
+      texts[i].push_back(results[i].answer.text);
+      said[i].push_back({"assistant", results[i].answer.text});
+      EXPECT_EQ(results[i].conversation.n_cells, 256);
+    }
+  }
+  EXPECT_EQ(pool.places().pool()->n_open(), kTalks);
+  for (int talk = 0; talk < kTalks; ++talk) {
+    const auto i = static_cast<std::size_t>(talk);
+    std::vector<ChatMessage> messages;
+    ConversationPool one(exact(1, 0));
+    for (int turn = 0; turn < kTurns; ++turn) {
+      messages.push_back(said[i][static_cast<std::size_t>(2 * turn)]);
+      ChatRequest request{.conversation = "talk", .messages = messages};
+      if (talk == 3) request.strategy = "streaming_llm:4:60";
+      request.form.max_new_tokens = 10 + talk;
+      std::vector<std::unique_ptr<RunningAnswer>> answers;
+      answers.push_back(one.begin(request, [](std::string_view) {}));
+      const ChatResult result = run(one, std::move(answers)).front();
+      EXPECT_EQ(result.answer.text, texts[i][static_cast<std::size_t>(turn)]) << talk << " " << turn;
+      messages.push_back({"assistant", result.answer.text});
+    }
+  }
+}
+
+TEST(ConversationPoolTest, WhatCannotBeInThePoolHasAContextOfItsOwnUnlessThereIsALimit) {
+  PoolOptions options = options_for(3);
+  ConversationPool pool(options);
+  const auto ask_by = [&](const std::string& name, const std::string& strategy) {
+    return ask(pool,
+               {.conversation = name, .strategy = strategy, .messages = {{"user", "Tell me of the sea."}}});
+  };
+  EXPECT_EQ(ask_by("in", "").answer.n_made, 8);
+  EXPECT_EQ(ask_by("attention", "h2o:4:40:20").answer.n_made, 8);
+  EXPECT_EQ(ask_by("larger", "sink_recent:16:300").answer.n_made, 8);
+  EXPECT_EQ(pool.places().pool()->n_open(), 1);
+  options.places.is_limited = true;
+  const ConversationPool limited(options);
+  EXPECT_THROW(limited.check({.strategy = "h2o:4:40:20", .messages = {{"user", "hello"}}}), Error);
+  EXPECT_NO_THROW(limited.check({.strategy = "sink_recent:16:100", .messages = {{"user", "hello"}}}));
+}
+
+TEST(ConversationPoolTest, AnAnswerThatOutgrowsItsPlaceEndsAlone) {
+  PoolOptions options = options_for(2);
+  options.places.is_limited = true;
+  ConversationPool pool(options);
+  std::vector<std::unique_ptr<RunningAnswer>> answers;
+  for (const char* strategy : {"full", ""}) {
+    ChatRequest request{.strategy = strategy, .messages = {{"user", "Tell me of the sea."}}};
+    request.form.max_new_tokens = 300;
+    request.form.sampling.ignores_end = true;
+    answers.push_back(pool.begin(request, [](std::string_view) {}));
+    while (answers.back()->n_prompt_left() > 0) answers.back()->take_in();
+  }
+  std::optional<Error> error;
+  while (!error) {
+    RunningAnswer* const both[] = {answers[0].get(), answers[1].get()};
+    for (RunningAnswer* const one : both) ASSERT_TRUE(one->draw());
+    const auto errors = pool.append(both);
+    error = errors[0];
+    ASSERT_FALSE(errors[1]);
+  }
+  EXPECT_EQ(error->code(), ErrorCode::kInvalidArgument);
+  answers.erase(answers.begin());
+  EXPECT_EQ(run(pool, std::move(answers)).front().answer.n_made, 300);
 }
 
 TEST(ConversationPoolTest, TheServersSystemPromptComesFirstUnlessThereIsOne) {

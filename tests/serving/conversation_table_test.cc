@@ -17,7 +17,7 @@ class ConversationTableTest : public testing::Test {
  protected:
   /// Claims, and says that the model answered "a<n>", n the number of the user's messages.
   ConversationTable::Claim take(const ChatRequest& request) {
-    const ConversationTable::Claim claim = table_.claim(request);
+    const ConversationTable::Claim claim = table_.claim(request).value();
     std::vector<RecordedMessage> messages;
     for (const ChatMessage& message : request.messages) messages.push_back({message});
     messages.push_back({{"assistant", "a" + std::to_string(std::ranges::count(request.messages, "user",
@@ -107,7 +107,7 @@ TEST_F(ConversationTableTest, AStrategyStaysWithItsConversation) {
 }
 
 TEST_F(ConversationTableTest, TheOneUsedLongestAgoGoesButNoneThatIsClaimed) {
-  const auto one = table_.claim({.messages = history({"1"})});  // stays claimed
+  const auto one = table_.claim({.messages = history({"1"})}).value();  // stays claimed
   const auto two = take({.messages = history({"2"})}), three = take({.messages = history({"3"})});
   take({.messages = history({"2", "b"})});
   const auto four = take({.messages = history({"4"})});
@@ -116,6 +116,22 @@ TEST_F(ConversationTableTest, TheOneUsedLongestAgoGoesButNoneThatIsClaimed) {
   EXPECT_EQ(*take({.messages = history({"5"})}).dropped, two.key);
   EXPECT_TRUE(table_.known().contains(one.key));
   EXPECT_EQ(table_.known().size(), 3U);
+}
+
+TEST_F(ConversationTableTest, WhatIsBeingAnsweredMustEndFirst) {
+  const auto talk = take({.messages = history({"hello"})});
+  const auto claimed = table_.claim({.messages = history({"hello", "b"})});
+  ASSERT_TRUE(claimed);
+  EXPECT_EQ(claimed->key, talk.key);
+  EXPECT_FALSE(table_.claim({.messages = history({"hello", "b"})}));
+  EXPECT_FALSE(table_.claim({.messages = history({"hello", "other"})})) << "an answer was made there";
+  const auto other = table_.claim({.messages = history({"hello"})});
+  ASSERT_TRUE(other) << "somebody else may begin with the same words";
+  EXPECT_TRUE(other->is_new);
+  ASSERT_TRUE(table_.claim({.conversation = "name", .messages = history({"x"})}));
+  EXPECT_FALSE(table_.claim({.conversation = "name", .messages = history({"y"})}));
+  table_.release(talk.key);
+  EXPECT_EQ(table_.claim({.messages = history({"hello", "b"})}).value().key, talk.key);
 }
 
 TEST_F(ConversationTableTest, WithoutAUsersMessageItIsNew) {
@@ -143,7 +159,7 @@ TEST_F(ConversationTableTest, HoldsForRandomSequences) {
     for (int step = 0; step < 60; ++step) {
       Talk& talk = talks[draw(talks.size())];
       const bool is_live = talk.key != 0 && table.known().contains(talk.key);
-      const auto claim = table.claim(talk.request);
+      const auto claim = table.claim(talk.request).value();
       EXPECT_EQ(claim.is_new, !is_live);
       if (is_live) {
         EXPECT_EQ(claim.key, talk.key);

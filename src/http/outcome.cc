@@ -1,0 +1,30 @@
+#include "http/outcome.h"
+
+#include <fmt/format.h>
+
+#include <string>
+
+namespace kvevict::http {
+
+std::optional<ApiError> failure_of(const serving::Outcome& outcome) {
+  if (outcome.error) return api_error_of(*outcome.error);
+  if (outcome.result->answer.end == AnswerEnd::kStopped)
+    return api_error_of(Error(ErrorCode::kCancelled, "the answer was stopped"));
+  return std::nullopt;
+}
+
+ApiError queue_is_full(const serving::Submission& submission) {
+  return {.status = 503,
+          .message = fmt::format("the queue is full, or the server is shutting down: try again in "
+                                 "{} seconds",
+                                 submission.seconds_to_wait),
+          .type = "server_error",
+          .code = "queue_full"};
+}
+
+void refuse(const serving::Submission& submission, httplib::Response& response) {
+  response.set_header("Retry-After", std::to_string(submission.seconds_to_wait));
+  set_error(response, queue_is_full(submission));
+}
+
+}  // namespace kvevict::http

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <optional>
+
+#include "http/service.h"
+
+namespace kvevict::http {
+
+/// The status of an answer whose client left, for /metrics.
+inline constexpr int kClientLeft = 499;
+
+/// Why an outcome is no answer: an error, or one that the server stopped.
+[[nodiscard]] std::optional<ApiError> failure_of(const serving::Outcome& outcome);
+
+/// What a refused request is told: HTTP 503, with when to try again.
+[[nodiscard]] ApiError queue_is_full(const serving::Submission& submission);
+void refuse(const serving::Submission& submission, httplib::Response& response);
+
+}  // namespace kvevict::http

@@ -1,0 +1,117 @@
+// kvevict serve: /v1/completions, through the real server over loopback.
+#include <gtest/gtest.h>
+
+#include "kvevict/session.h"
+#include "support/served.h"
+
+namespace kvevict::test {
+namespace {
+
+constexpr const char* kStrategy = "sink_recent:4:60";
+const std::vector<std::string> kSmall = {"--strategy", kStrategy, "--chunk", "32", "--kv_type", "f32"};
+
+Served::Reply complete(const Served& server, const Json& body) {
+  return server.post("/v1/completions", body.dump());
+}
+
+std::vector<Token> prose(std::size_t n) {
+  return prose_tokens(*load_model(shallow_model_path()), n);
+}
+
+/// What a session of its own says of each token of `tokens` but the first.
+std::vector<double> judged(const std::vector<Token>& tokens) {
+  Session session(
+      load_model(shallow_model_path()), make_policy(kStrategy),
+      {.type_k = KvType::kF32, .type_v = KvType::kF32, .prefill = PrefillMode::kBounded, .n_chunk = 32});
+  std::vector<double> values;
+  session.append(tokens, {.on_log_probability = [&](std::int64_t, double p) { values.push_back(p); }});
+  return values;
+}
+
+TEST(ServeText, AnEchoIsJudgedAsASessionWithTheSameStrategyDoes) {
+  const Served server(kSmall);
+  const std::vector<Token> tokens = prose(150);  // more than twice what is kept
+  const Json body = {
+      {"prompt", tokens}, {"max_tokens", 1}, {"echo", true}, {"logprobs", 1}, {"temperature", 0}};
+  const auto reply = complete(server, body);
+  ASSERT_EQ(reply.status, 200) << reply.json;
+  const Json& logprobs = reply.json["choices"][0]["logprobs"];
+  const std::vector<double> expected = judged(tokens);
+  ASSERT_EQ(logprobs["token_logprobs"].size(), tokens.size() + 1);
+  EXPECT_TRUE(logprobs["token_logprobs"][0].is_null());
+  EXPECT_TRUE(logprobs["top_logprobs"][0].is_null());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(logprobs["token_logprobs"][i + 1].get<double>(), expected[i], 1e-4) << i;
+    EXPECT_GE(logprobs["top_logprobs"][i + 1].front().get<double>() + 1e-9,
+              logprobs["token_logprobs"][i + 1].get<double>());
+  }
+  EXPECT_GT(reply.json["kvevict"]["evicted"], 0);
+  EXPECT_EQ(reply.json["usage"]["prompt_tokens"], tokens.size());
+  EXPECT_EQ(reply.json["usage"]["completion_tokens"], 1);
+}
+
+TEST(ServeText, GoesOnWithATextAsItStands) {
+  const Served server(kSmall);
+  const auto model = load_model(shallow_model_path());
+  const std::string text = "The sea is";
+  Session session(model, make_policy(kStrategy), {.type_k = KvType::kF32, .type_v = KvType::kF32});
+  session.append(model->tokenize(text, true, true));
+  const std::string expected = session.generate({.max_new_tokens = 12}).text;
+  Json body = {{"prompt", text}, {"max_tokens", 12}, {"temperature", 0}};
+  EXPECT_EQ(complete(server, body).json["choices"][0]["text"], expected);
+  body["echo"] = true;
+  EXPECT_EQ(complete(server, body).json["choices"][0]["text"], text + expected);
+  body["max_tokens"] = 0;
+  const auto echoed = complete(server, body);
+  EXPECT_EQ(echoed.json["choices"][0]["text"], text);
+  EXPECT_EQ(echoed.json["choices"][0]["finish_reason"], "length");
+}
+
+TEST(ServeText, SeveralTextsAreSeveralChoicesAndAStreamIsTheSame) {
+  const Served server(kSmall);
+  Json body = {{"prompt", {"One two three", "The sea is"}},
+               {"max_tokens", 6},
+               {"temperature", 1.0},
+               {"seed", 3},
+               {"n", 2}};
+  const auto whole = complete(server, body);
+  ASSERT_EQ(whole.status, 200) << whole.json;
+  ASSERT_EQ(whole.json["choices"].size(), 4U);
+  EXPECT_NE(whole.json["choices"][2]["text"], whole.json["choices"][3]["text"]) << "two seeds";
+  body["stream"] = true;
+  const auto reply = server.client().Post("/v1/completions", body.dump(), "application/json");
+  ASSERT_TRUE(reply);
+  std::vector<std::string> texts(4);
+  for (std::size_t at = reply->body.find("data: {"); at != std::string::npos;
+       at = reply->body.find("data: {", at + 1)) {
+    const Json event = Json::parse(reply->body.substr(at + 6, reply->body.find("\n\n", at) - at - 6));
+    const Json& choice = event["choices"][0];
+    texts.at(choice["index"].get<std::size_t>()) += choice["text"].get<std::string>();
+  }
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(texts[i], whole.json["choices"][i]["text"]) << i;
+  EXPECT_TRUE(reply->body.ends_with("data: [DONE]\n\n"));
+}
+
+TEST(ServeText, RefusesWhatItCannotDoByTheFieldsName) {
+  const Served server(kSmall);
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"prompt":""})", "prompt"},
+      {R"({"prompt":[]})", "prompt"},
+      {R"({"prompt":[99999999]})", "prompt[0]"},
+      {R"({})", "prompt"},
+      {R"({"prompt":"a","suffix":"b"})", "suffix"},
+      {R"({"prompt":"a","logprobs":true})", "logprobs"},
+      {R"({"prompt":"a","stream":true,"echo":true})", "stream"},
+      {R"({"prompt":"a","kvevict":{"conversation":"c"}})", "kvevict"},
+      {R"({"prompt":"a","kvevict":{"strategy":"none"}})", "strategy"},
+      {R"({"prompt":"a","messages":[]})", "messages"},
+  };
+  for (const auto& [body, field] : cases) {
+    const auto reply = server.post("/v1/completions", body);
+    EXPECT_EQ(reply.status, 400) << body;
+    EXPECT_EQ(reply.json["error"]["param"], field) << reply.json;
+  }
+}
+
+}  // namespace
+}  // namespace kvevict::test
