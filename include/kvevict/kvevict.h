@@ -6,6 +6,7 @@
 
 #include "kvevict/answer_draw.h"
 #include "kvevict/answer_format.h"
+#include "kvevict/answer_options.h"
 #include "kvevict/bounded_schedule.h"
 #include "kvevict/cached_keys.h"
 #include "kvevict/chat_message.h"

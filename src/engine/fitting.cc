@@ -12,7 +12,8 @@ void require_fitting(const llama_model* model, const std::string& name, const Po
                 "there is nothing to evict from " + name + ": " + why + "; use it with the strategy full",
                 "strategy");
   }
-  if (policy.needs_layers_apart() && positions != PositionMode::kPacked && has_distances_in_attention(model)) {
+  if (policy.needs_layers_apart() && positions != PositionMode::kPacked &&
+      has_distances_in_attention(model)) {
     throw Error(
         ErrorCode::kUnsupported,
         policy.spec().name + " keeps other tokens in each layer, and the attention of " + name +

@@ -55,9 +55,9 @@ struct NeedleMap {
 };
 
 /// Strategies of full prefill share one prefill for each text; bounded ones, and those that need
-/// the attention of every query, run by themselves. A question that is held back needs no other prefill than the first of its
-/// text. Errors: those of Session and `needle_prompts`, and kInvalidArgument for a length beyond the trained
-/// context, and for more depths than a kind of several needles has subjects.
+/// the attention of every query, run by themselves. A question that is held back needs no other prefill than
+/// the first of its text. Errors: those of Session and `needle_prompts`, and kInvalidArgument for a length
+/// beyond the trained context, and for more depths than a kind of several needles has subjects.
 [[nodiscard]] NeedleMap run_needle(
     const NeedleJob& job, const std::function<void(std::int64_t length, std::int64_t depth)>& on_done);
 

@@ -7,8 +7,8 @@
 namespace kvevict {
 
 /// `keydiff`: the sink, the recent window, and between them the tokens whose keys are unlike the others':
-/// what stands out in a text. It looks at no attention, so that nothing is recorded while the prompt is computed
-/// and flash attention stays on; and at no question, so that what it keeps can be asked for later.
+/// what stands out in a text. It looks at no attention, so that nothing is recorded while the prompt is
+/// computed and flash attention stays on; and at no question, so that what it keeps can be asked for later.
 ///
 /// For each layer and KV head, k is a cached key with the rotation of its position taken back, and a the mean
 /// of k / |k| over all rows held, sinks included. The score of a row is -cos(k, a), averaged over heads and

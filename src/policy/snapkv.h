@@ -17,7 +17,8 @@ namespace kvevict {
 /// Deviations, and why:
 /// - Theirs pools and chooses for each head, ours averages over the heads first: a cell of llama.cpp's cache
 ///   holds all heads. Each layer chooses for itself, as theirs does, where the model's cache can hold other
-///   tokens in each (`per_layer=2`): one choice for all layers finds 2 of 40 codes, this one 13 (docs/evidence.md).
+///   tokens in each (`per_layer=2`): one choice for all layers finds 2 of 40 codes, this one 13
+///   (docs/evidence.md).
 /// - Theirs compresses the prompt once and lets the answer's tokens pile up; ours chooses again, by the
 ///   newest
 ///   queries, whenever the cache outgrows its budget.
