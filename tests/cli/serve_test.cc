@@ -300,7 +300,7 @@ TEST(ServeCommand, BadFlagsAreOneSentence) {
   EXPECT_EQ(run({"--api_key_file", empty}).exit_code, 2);
   const ProgramResult dry = run({"--dry_run"});
   EXPECT_EQ(dry.exit_code, 0) << dry.err;
-  EXPECT_NE(dry.out.find("4 conversations, each in a place of 1024 cells in one pool"), std::string::npos)
+  EXPECT_NE(dry.out.find("4 conversations, each in a place of 1280 cells in one pool"), std::string::npos)
       << dry.out;
 }
 

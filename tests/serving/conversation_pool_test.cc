@@ -192,6 +192,15 @@ TEST(ConversationPoolTest, WhatCannotBeInThePoolHasAContextOfItsOwnUnlessThereIs
   EXPECT_NO_THROW(limited.check({.strategy = "sink_recent:16:100", .messages = {{"user", "hello"}}}));
 }
 
+TEST(ConversationPoolTest, WhatIsForgottenLeavesItsPlaceToTheNext) {
+  ConversationPool pool(options_for(1));
+  ask(pool, {.conversation = "sea", .messages = {{"user", "Tell me of the sea."}}});
+  EXPECT_EQ(pool.forget("", "sea"), ConversationPool::Forgotten::kYes);
+  ask(pool, {.conversation = "wind", .messages = {{"user", "Tell me of the wind."}}});
+  EXPECT_EQ(pool.places().pool()->n_open(), 1);
+  EXPECT_EQ(pool.list(std::nullopt).size(), 1U);
+}
+
 TEST(ConversationPoolTest, AnAnswerThatOutgrowsItsPlaceEndsAlone) {
   PoolOptions options = options_for(2);
   options.places.is_limited = true;
@@ -308,6 +317,30 @@ TEST_F(StoredPoolTest, WhatMakesRoomRestsAndComesBack) {
   EXPECT_EQ(pool.list(std::nullopt).size(), 1U);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_ / "states"), {}), 1)
       << "it is gone from the disk, too";
+}
+
+TEST_F(StoredPoolTest, OneThatNeedsMoreThanAPlaceComesBackInAContextOfItsOwn) {
+  std::vector<ChatMessage> history;
+  {
+    PoolOptions larger = with_store(1);
+    larger.run_for = [model = larger.model](const std::string&, const std::string&) {
+      return ModelRun{model, make_policy("sink_recent:16:400"),
+                      SessionOptions{.n_chunk = 64, .prefill = PrefillMode::kBounded}};
+    };
+    larger.places.n_cells = 512;
+    ConversationPool pool(larger);
+    EXPECT_EQ(turn(pool, history, "Tell me of the sea.").conversation.n_cells, 512);
+  }
+  ConversationPool pool(with_store(1));  // restarted with a strategy that needs less
+  const ChatResult first = turn(pool, history, "And of the wind.");
+  EXPECT_GT(first.answer.n_cached, 0);
+  EXPECT_EQ(pool.places().pool()->n_open(), 0);
+  std::string long_text;
+  for (int i = 0; i < 60; ++i) long_text += "Wave " + std::to_string(i) + " came in. ";
+  const ChatResult result = turn(pool, history, long_text);
+  EXPECT_EQ(result.answer.n_made, 8);
+  EXPECT_GT(result.conversation.n_kept, 256);
+  EXPECT_TRUE(errors_.empty());
 }
 
 TEST_F(StoredPoolTest, AnAnswerIsNotLostForAStoreThatCannotBeWritten) {
