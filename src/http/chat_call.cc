@@ -16,7 +16,7 @@ namespace kvevict::http {
 namespace {
 
 /// Beside those of every path.
-constexpr std::array<std::string_view, 8> kFields = {
+constexpr std::array<std::string_view, 8> kChatFields = {
     "messages",    "max_completion_tokens", "top_logprobs",     "tools",
     "tool_choice", "parallel_tool_calls",   "reasoning_format", "response_format"};
 
@@ -82,7 +82,7 @@ void read_tools(const JsonReader& body, ChatCall& call) {
 ChatCall parse_chat_call(std::string_view text, const AnswerDefaults& defaults) {
   const JsonReader::Json json = parse_body(text);
   const JsonReader body(json, "");
-  refuse_unused_fields(body, kFields);
+  refuse_unused_fields(body, kChatFields);
   ChatCall call{.request = {.form = defaults.form}};
   AnswerOptions& form = call.request.form;
   call.request.messages = parse_messages(body.member("messages"));

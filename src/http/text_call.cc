@@ -13,7 +13,7 @@ namespace kvevict::http {
 namespace {
 
 /// Beside those of every path.
-constexpr std::array<std::string_view, 2> kFields = {"prompt", "echo"};
+constexpr std::array<std::string_view, 2> kTextFields = {"prompt", "echo"};
 
 Token token_of(const JsonReader& value, const Model& model) {
   const std::int64_t token = value.integer();
@@ -49,7 +49,7 @@ std::vector<std::vector<Token>> prompts_of(const JsonReader& prompt, const Model
 TextCall parse_text_call(std::string_view text, const AnswerDefaults& defaults, const Model& model) {
   const JsonReader::Json json = parse_body(text);
   const JsonReader body(json, "");
-  refuse_unused_fields(body, kFields);
+  refuse_unused_fields(body, kTextFields);
   TextCall call{.has_echo = flag(body, "echo")};
   serving::ChatRequest request{.form = defaults.form};
   AnswerOptions& form = request.form;
