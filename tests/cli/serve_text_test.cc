@@ -20,9 +20,10 @@ std::vector<Token> prose(std::size_t n) {
 
 /// What a session of its own says of each token of `tokens` but the first.
 std::vector<double> judged(const std::vector<Token>& tokens) {
-  Session session(
-      load_model(shallow_model_path()), make_policy(kStrategy),
-      {.type_k = KvType::kF32, .type_v = KvType::kF32, .prefill = PrefillMode::kBounded, .n_chunk = 32});
+  SessionOptions options{.type_k = KvType::kF32, .type_v = KvType::kF32};
+  options.prefill = PrefillMode::kBounded;
+  options.n_chunk = 32;
+  Session session(load_model(shallow_model_path()), make_policy(kStrategy), options);
   std::vector<double> values;
   session.append(tokens, {.on_log_probability = [&](std::int64_t, double p) { values.push_back(p); }});
   return values;
