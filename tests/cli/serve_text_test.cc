@@ -8,7 +8,8 @@ namespace kvevict::test {
 namespace {
 
 constexpr const char* kStrategy = "sink_recent:4:60";
-const std::vector<std::string> kSmall = {"--strategy", kStrategy, "--chunk", "32", "--kv_type", "f32"};
+const std::vector<std::string> kSmall = {"--strategy", kStrategy, "--sink_tokens", "4",
+                                         "--chunk",    "32",      "--kv_type",     "f32"};
 
 Served::Reply complete(const Served& server, const Json& body) {
   return server.post("/v1/completions", body.dump());
@@ -99,12 +100,11 @@ TEST(ServeText, RefusesWhatItCannotDoByTheFieldsName) {
       {R"({"prompt":""})", "prompt"},
       {R"({"prompt":[]})", "prompt"},
       {R"({"prompt":[99999999]})", "prompt[0]"},
-      {R"({})", "prompt"},
       {R"({"prompt":"a","suffix":"b"})", "suffix"},
       {R"({"prompt":"a","logprobs":true})", "logprobs"},
       {R"({"prompt":"a","stream":true,"echo":true})", "stream"},
       {R"({"prompt":"a","kvevict":{"conversation":"c"}})", "kvevict"},
-      {R"({"prompt":"a","kvevict":{"strategy":"none"}})", "strategy"},
+      {R"({"prompt":"a","kvevict":{"strategy":"none"}})", "kvevict.strategy"},
       {R"({"prompt":"a","messages":[]})", "messages"},
   };
   for (const auto& [body, field] : cases) {
