@@ -93,7 +93,7 @@ def measure(server: servers.Server, n_clients: int, n_history: int, n_new: int, 
 
 
 def variants(options: argparse.Namespace, n_clients: int, n_history: int) -> list[tuple[str, servers.Server]]:
-    n_context = n_history + MARGIN + 2 * options.new_tokens
+    n_context = 3 * n_history // 2 + MARGIN + 2 * options.new_tokens  # some pieces have more tokens than their length says
     budget = ("--strategy", BUDGETS[n_history], "--chunk", str(CHUNKS[n_history]))
     return [
         ("llama-server", servers.llama_server(options.peer, options.model, n_clients, n_context)),
