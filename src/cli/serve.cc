@@ -63,6 +63,15 @@ class Beginnings {
     return run;
   }
 
+  /// Of a text that names its strategy: nothing of it is stored.
+  [[nodiscard]] ModelRun text_run_for(const std::string& strategy) const {
+    StrategyFlags named;
+    named.strategy = strategy;
+    ModelRun run = run_of(named, "");
+    require_within(run, run_of(flags_.strategy, ""));
+    return run;
+  }
+
  private:
   /// Attention that was recorded cannot be stored.
   void require_storable(const ModelRun& run) const {
@@ -146,6 +155,8 @@ void run_serve(const ServeFlags& flags, bool has_seed) {
       {.model = model,
        .run_for = [beginnings](const std::string& strategy,
                                const std::string& system) { return beginnings->run_for(strategy, system); },
+       .text_run_for =
+           [beginnings](const std::string& strategy) { return beginnings->text_run_for(strategy); },
        .prompt_template = prompt_template,
        .system = flags.messages.system,
        .keep_reasoning = flags.keep_reasoning == "on",

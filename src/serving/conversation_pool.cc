@@ -159,7 +159,8 @@ std::shared_ptr<const AnswerFormat> ConversationPool::format_of(const ChatReques
 }
 
 ModelRun ConversationPool::run_of_text(const ChatRequest& request) const {
-  return options_.run_for(request.strategy.empty() ? "" : to_string(parse_strategy(request.strategy)), "");
+  if (request.strategy.empty()) return options_.run_for("", "");
+  return options_.text_run_for(to_string(parse_strategy(request.strategy)));
 }
 
 void ConversationPool::check(const ChatRequest& request) const {
@@ -207,8 +208,8 @@ std::vector<std::optional<Error>> ConversationPool::append(std::span<RunningAnsw
   std::vector<SessionTokens> all;
   std::vector<std::int64_t> n_before;
   for (RunningAnswer* const one : answers) {
-    own.push_back(
-        static_cast<SessionAnswer*>(one));  // NOLINT(cppcoreguidelines-pro-type-static-cast-downcast)
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): `begin` makes no others
+    own.push_back(static_cast<SessionAnswer*>(one));
     all.push_back(own.back()->token());
     n_before.push_back(all.back().session->stats().n_tokens_seen);
   }

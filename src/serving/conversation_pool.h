@@ -23,6 +23,9 @@ struct PoolOptions {
   /// The policy and the session of a conversation that begins: by the text of its strategy (empty: the
   /// server's) and its system prompt. Errors: kInvalidArgument for a strategy that it cannot have.
   std::function<ModelRun(const std::string& strategy, const std::string& system)> run_for;
+  /// Those of a text that names its strategy, which is taken as it stands: there is no system prompt that its
+  /// sink could be. Errors: as above.
+  std::function<ModelRun(const std::string& strategy)> text_run_for{};
   TemplateOptions prompt_template{};
   std::string system{};  ///< In front of a list that brings no system message; may be empty.
   bool keep_reasoning = false;

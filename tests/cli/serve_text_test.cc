@@ -52,6 +52,15 @@ TEST(ServeText, AnEchoIsJudgedAsASessionWithTheSameStrategyDoes) {
   EXPECT_EQ(reply.json["usage"]["completion_tokens"], 1);
 }
 
+TEST(ServeText, AStrategyThatATextNamesIsTakenAsItStands) {
+  const Served server({"--strategy", "sink_recent:16:112", "--chunk", "32"});
+  const Json body = {{"prompt", prose(150)}, {"max_tokens", 1}, {"kvevict", {{"strategy", kStrategy}}}};
+  const auto reply = complete(server, body);
+  ASSERT_EQ(reply.status, 200) << reply.json;
+  EXPECT_EQ(reply.json["kvevict"]["strategy"], kStrategy);
+  EXPECT_EQ(reply.json["kvevict"]["kept"], 64 + 150 % 32);  // evicted before the last chunk
+}
+
 TEST(ServeText, GoesOnWithATextAsItStands) {
   const Served server(kSmall);
   const auto model = load_model(shallow_model_path());
@@ -105,6 +114,7 @@ TEST(ServeText, RefusesWhatItCannotDoByTheFieldsName) {
       {R"({"prompt":"a","stream":true,"echo":true})", "stream"},
       {R"({"prompt":"a","kvevict":{"conversation":"c"}})", "kvevict"},
       {R"({"prompt":"a","kvevict":{"strategy":"none"}})", "kvevict.strategy"},
+      {R"({"prompt":"a","kvevict":{"strategy":"sink_recent:2000:60"}})", "kvevict.strategy"},
       {R"({"prompt":"a","messages":[]})", "messages"},
   };
   for (const auto& [body, field] : cases) {
