@@ -4,14 +4,9 @@
 #include <iterator>
 #include <utility>
 
-#include "http/listener.h"
+#include "http/outcome.h"
 
 namespace kvevict::http {
-namespace {
-
-constexpr std::chrono::milliseconds kLookAtClient{50};
-
-}  // namespace
 
 ChatExchange::ChatExchange(Service& service, ChatCall call, std::string owner)
     : service_(service),
@@ -46,15 +41,11 @@ bool ChatExchange::has_more() const {
 }
 
 std::optional<AnswerPipe::Piece> ChatExchange::next() {
-  const Connection* const connection = Connection::current();
-  while (true) {
-    AnswerPipe::Piece piece = pipe_->take(kLookAtClient);
-    if (connection != nullptr && connection->is_gone()) return std::nullopt;
-    if (piece.is_empty()) continue;
-    if (seconds_first_ < 0) seconds_first_ = watch_.seconds();
-    if (piece.outcome) ticket_.reset();
-    return piece;
-  }
+  std::optional<AnswerPipe::Piece> piece = next_piece(*pipe_);
+  if (!piece) return piece;
+  if (seconds_first_ < 0) seconds_first_ = watch_.seconds();
+  if (piece->outcome) ticket_.reset();
+  return piece;
 }
 
 std::vector<AnswerDelta> ChatExchange::take(const AnswerPipe::Piece& piece) {

@@ -8,17 +8,17 @@ namespace {
 
 using Json = JsonReader::Json;
 
-/// OpenAI's −9999: as good as never; JSON has no infinity.
-constexpr double kLeast = -9999.0;
-
 Json token_json(const TokenProbability& one) {
   Json bytes = Json::array();
   for (const char byte : one.bytes) bytes.push_back(static_cast<unsigned char>(byte));
-  return {
-      {"token", one.bytes}, {"logprob", std::max(one.log_probability, kLeast)}, {"bytes", std::move(bytes)}};
+  return {{"token", one.bytes}, {"logprob", json_logprob(one.log_probability)}, {"bytes", std::move(bytes)}};
 }
 
 }  // namespace
+
+double json_logprob(double log_probability) {
+  return std::max(log_probability, -9999.0);
+}
 
 Json logprobs_json(std::span<const DrawnToken> tokens) {
   Json content = Json::array();

@@ -4,7 +4,23 @@
 
 #include <string>
 
+#include "http/listener.h"
+
 namespace kvevict::http {
+namespace {
+
+constexpr std::chrono::milliseconds kLookAtClient{50};
+
+}  // namespace
+
+std::optional<AnswerPipe::Piece> next_piece(AnswerPipe& pipe) {
+  const Connection* const connection = Connection::current();
+  while (true) {
+    AnswerPipe::Piece piece = pipe.take(kLookAtClient);
+    if (connection != nullptr && connection->is_gone()) return std::nullopt;
+    if (!piece.is_empty()) return piece;
+  }
+}
 
 std::optional<ApiError> failure_of(const serving::Outcome& outcome) {
   if (outcome.error) return api_error_of(*outcome.error);

@@ -2,12 +2,17 @@
 
 #include <optional>
 
+#include "http/answer_pipe.h"
 #include "http/service.h"
 
 namespace kvevict::http {
 
 /// The status of an answer whose client left, for /metrics.
 inline constexpr int kClientLeft = 499;
+
+/// The next piece of an answer that this connection's client waits for, not empty; nothing if the client has
+/// left.
+[[nodiscard]] std::optional<AnswerPipe::Piece> next_piece(AnswerPipe& pipe);
 
 /// Why an outcome is no answer: an error, or one that the server stopped.
 [[nodiscard]] std::optional<ApiError> failure_of(const serving::Outcome& outcome);

@@ -4,13 +4,12 @@
 #include <utility>
 
 #include "http/json_body.h"
+#include "http/logprobs.h"
 
 namespace kvevict::http {
 namespace {
 
 using Json = JsonReader::Json;
-
-constexpr double kLeastLogprob = -9999.0;  // as good as never; JSON has no infinity
 
 Json framed_text(const AnswerFrame& frame) {
   return {
@@ -34,10 +33,9 @@ Json text_logprobs(const TextChoice& choice) {
     const DrawnToken& token = choice.drawn[i];
     const bool is_known = i > 0 || !choice.has_first;
     tokens.push_back(token.drawn.bytes);
-    values.push_back(is_known ? Json(std::max(token.drawn.log_probability, kLeastLogprob)) : Json());
+    values.push_back(is_known ? Json(json_logprob(token.drawn.log_probability)) : Json());
     Json entry = Json::object();
-    for (const TokenProbability& one : token.best)
-      entry[one.bytes] = std::max(one.log_probability, kLeastLogprob);
+    for (const TokenProbability& one : token.best) entry[one.bytes] = json_logprob(one.log_probability);
     best.push_back(is_known ? std::move(entry) : Json());
     offsets.push_back(n_characters);
     n_characters += count_characters(token.drawn.bytes);

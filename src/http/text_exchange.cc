@@ -4,14 +4,9 @@
 #include <iterator>
 #include <utility>
 
-#include "http/listener.h"
+#include "http/outcome.h"
 
 namespace kvevict::http {
-namespace {
-
-constexpr std::chrono::milliseconds kLookForClient{50};
-
-}  // namespace
 
 TextExchange::TextExchange(Service& service, TextCall call, std::string owner)
     : service_(service),
@@ -60,21 +55,17 @@ serving::Submission TextExchange::submit() {
 }
 
 std::optional<AnswerPipe::Piece> TextExchange::next() {
-  const Connection* const connection = Connection::current();
-  while (true) {
-    AnswerPipe::Piece piece = pipe_->take(kLookForClient);
-    if (connection != nullptr && connection->is_gone()) return std::nullopt;
-    std::ranges::copy(piece.drawn, std::back_inserter(choice_.drawn));
-    if (piece.is_empty()) continue;
-    if (seconds_first_ < 0) seconds_first_ = watch_.seconds();
-    if (!piece.outcome) return piece;
-    ticket_.reset();
-    if (!piece.outcome->result) return piece;
-    choice_.result = *piece.outcome->result;
-    service_.metrics.count_answer(choice_.result.answer, seconds_first_, watch_.seconds());
-    if (choice_.result.answer.end != AnswerEnd::kStopped) choices_.push_back(std::move(choice_));
-    return piece;
-  }
+  std::optional<AnswerPipe::Piece> piece = next_piece(*pipe_);
+  if (!piece) return piece;
+  std::ranges::copy(piece->drawn, std::back_inserter(choice_.drawn));
+  if (seconds_first_ < 0) seconds_first_ = watch_.seconds();
+  if (!piece->outcome) return piece;
+  ticket_.reset();
+  if (!piece->outcome->result) return piece;
+  choice_.result = *piece->outcome->result;
+  service_.metrics.count_answer(choice_.result.answer, seconds_first_, watch_.seconds());
+  if (choice_.result.answer.end != AnswerEnd::kStopped) choices_.push_back(std::move(choice_));
+  return piece;
 }
 
 }  // namespace kvevict::http
