@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <future>
 #include <string>
 
 #include "base/units.h"
@@ -99,6 +100,15 @@ void require_apart(const std::shared_ptr<const Model>& model, SessionOptions opt
   if (small.copy(second) != rows || lone.copy(0) != moved) refuse_model(*model, "the cache");
 }
 
+/// Runs `work` on a thread of its own. Each thread that computes gets helpers from OpenMP, which stay as long
+/// as it does: where all of them are more than the processors, GNU's OpenMP takes the machine for crowded and
+/// lets them sleep at every operation, which makes a step half as long again. A pool is made on one thread
+/// and mostly computes on another.
+template <typename Work>
+void on_thread_of_its_own(const Work& work) {
+  std::async(std::launch::async, work).get();
+}
+
 /// What the context is made for: positions are each session's own.
 SessionOptions of_context(SessionOptions options) {
   options.positions = PositionMode::kAbsolute;
@@ -125,7 +135,7 @@ SessionPool::SessionPool(std::shared_ptr<const Model> model, const SessionOption
   require_size(size);
   require_plain(options);
   const SessionOptions resolved = of_context(resolved_options(*model, *make_policy("full"), options));
-  require_apart(model, resolved);
+  on_thread_of_its_own([&] { require_apart(model, resolved); });
   auto context = std::make_shared<KvContext>(model, resolved, size.n_cells, std::nullopt, 0, size.n_sessions);
   impl_ = std::make_unique<Impl>(Impl{std::move(model), options, size, std::move(context)});
 }
