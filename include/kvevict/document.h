@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -30,6 +31,8 @@ struct DocumentOptions {
   /// Full: the whole document, then one eviction; bounded: chunk by chunk, and an eviction at the end.
   /// `n_sequences` is chosen here.
   SessionOptions session{};
+  /// Called with the number of the document's tokens that are in so far, batch by batch or chunk by chunk.
+  std::function<void(std::int64_t n_done)> on_progress{};
 };
 
 /// How a document went in. Tokens per layer, seconds.

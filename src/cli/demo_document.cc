@@ -48,43 +48,59 @@ void print_labelled(const std::string& label, const std::string& text) {
   fmt::print("{:<{}}{}", label, kLabelWidth, paragraph(text, kLabelWidth, true));
 }
 
+void print_long_answers(const eval::LongDocument& document, const eval::LongAnswers& answers) {
+  fmt::print("\n");
+  for (std::size_t i = 0; i < answers.all.size(); ++i) {
+    const eval::StatedFact& fact = document.facts[i];
+    const bool is_right = answers.all[i].is_right;
+    fmt::print("{}", paragraph(fmt::format("{}{} {}", fact.question, fact.opening,
+                                           one_line(answers.all[i].text) +
+                                               (is_right ? "  right" : "  wrong: it is " + fact.answer)),
+                               2, true));
+  }
+}
+
 }  // namespace
 
 void read_long_document(const Demo& demo) {
   const Model& model = *demo.model;
-  const eval::LongDocument document =
-      eval::make_long_document(model, demo_texts(demo.data), demo.flags.document_tokens);
-  const auto n_tokens = static_cast<std::int64_t>(document.tokens.size());
   const StrategySpec spec = default_strategy_for(model);
+  const eval::LongDocument document = eval::make_long_document(
+      model, demo_texts(demo.data), demo.flags.document_tokens, spec.config.sink_tokens);
+  const auto n_tokens = static_cast<std::int64_t>(document.tokens.size());
   print_heading(
       demo, "3. A document that is longer than the model's context",
       fmt::format(
-          "{} tokens; the model was trained on {}. The first lines say \"{}\", the last one asks "
-          "\"{}\" {} keeps the first {} tokens, with the fact in them, and the last {} while it reads.",
-          with_commas(n_tokens), with_commas(model.info().n_context_trained), document.fact,
-          document.question, to_string(spec), spec.config.sink_tokens, spec.config.recent_tokens));
+          "{} tokens; the model was trained on {}. The first lines say {} things that have nothing to do "
+          "with "
+          "the rest, such as \"{}\" {} keeps the first {} tokens, with these lines in them, and the last {} "
+          "while it reads. Then each of them is asked for.",
+          with_commas(n_tokens), with_commas(model.info().n_context_trained), document.facts.size(),
+          document.facts.front().statement, to_string(spec), spec.config.sink_tokens,
+          spec.config.recent_tokens));
   const auto refusal = eval::refusal_in_full(demo.model, demo.session, document);
   const double full_bytes = static_cast<double>(eval::kv_bytes_in_full(model, demo.session, document));
   print_labelled("full", refusal ? "refused: " + *refusal
                                  : "possible: this model was trained on contexts that are long enough");
   print_labelled("", fmt::format("K and V would take {}", mib_text(full_bytes)));
   std::fflush(stdout);
-  const eval::LongAnswer answer =
+  const eval::LongAnswers answers =
       eval::answer_long_document(run_of(demo, PrefillMode::kBounded), document, tokens_read(demo, n_tokens));
   demo.status.clear();
+  const auto share = [&](std::int64_t bytes) {
+    return fmt::format("{} ({:.0f} %)", mib_text(static_cast<double>(bytes)),
+                       100 * static_cast<double>(bytes) / full_bytes);
+  };
   print_labelled("bounded",
-                 fmt::format("answered: \"{}\", which is {}", one_line(answer.text),
-                             answer.is_right ? "right" : "wrong: it should be " + document.answer));
-  print_labelled(
-      "", fmt::format("K and V took {} at the peak ({:.0f} %), for never more than {} tokens; {:.0f} s",
-                      mib_text(static_cast<double>(answer.kv_bytes_peak)),
-                      100 * static_cast<double>(answer.kv_bytes_peak) / full_bytes,
-                      with_commas(answer.n_tokens_held_peak), answer.seconds));
+                 fmt::format("read in {:.0f} s: {} tokens are kept. K and V take {}, and took {} "
+                             "at the peak. {} answers in {:.1f} s:",
+                             answers.seconds_reading, with_commas(answers.n_kept), share(answers.kv_bytes),
+                             share(answers.kv_bytes_peak), answers.all.size(), answers.seconds_answers));
+  print_long_answers(document, answers);
   fmt::print(
       "\n{}",
-      paragraph(
-          "A fact in a part that is evicted would be lost: part 2 shows which strategies keep one, kvevict "
-          "needle at which depths."));
+      paragraph("A fact in a part that is evicted would be lost: part 2 shows which strategies keep one, "
+                "kvevict needle at which depths."));
 }
 
 void time_decoding(const Demo& demo) {
@@ -92,7 +108,8 @@ void time_decoding(const Demo& demo) {
   const std::int64_t n_trained = demo.model->info().n_context_trained;
   const std::int64_t n_wanted =
       n_trained > 0 ? std::min(demo.flags.prompt_tokens, n_trained - n_new) : demo.flags.prompt_tokens;
-  const eval::LongDocument document = eval::make_long_document(*demo.model, demo_texts(demo.data), n_wanted);
+  const eval::LongDocument document =
+      eval::make_long_document(*demo.model, demo_texts(demo.data), n_wanted, 0);
   const auto n_prompt = static_cast<std::int64_t>(document.tokens.size());
   print_heading(
       demo, "4. Decoding behind a long prompt",

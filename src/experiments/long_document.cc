@@ -5,6 +5,7 @@
 #include "base/stopwatch.h"
 #include "engine/trained_context.h"
 #include "experiments/pass_key.h"
+#include "kvevict/document.h"
 #include "kvevict/error.h"
 #include "kvevict/memory.h"
 #include "runtime/prompt_prefill.h"
@@ -12,7 +13,25 @@
 namespace kvevict::eval {
 namespace {
 
-constexpr const char* kKey = "71432";
+constexpr std::int64_t kRoomTokens = 64;  // of a question and its answer
+
+/// Five things of different kinds; the first is the pass key test's.
+std::vector<StatedFact> all_facts() {
+  return {{pass_key_fact("71432"), kPassKeyQuestion, kPassKeyAnswer, "71432"},
+          {"The name of the ship is Aurora.", "What is the name of the ship?", " The name of the ship is",
+           "Aurora"},
+          {"The meeting is on Tuesday.", "On which day is the meeting?", " The meeting is on", "Tuesday"},
+          {"The laboratory is run by Ingrid Halvorsen.", "Who runs the laboratory?",
+           " The laboratory is run by", "Ingrid Halvorsen"},
+          {"The train to Lisbon leaves from platform nine.", "Where does the train to Lisbon leave?",
+           " The train to Lisbon leaves from platform", "nine"}};
+}
+
+std::vector<Token> tokens_of_facts(const Model& model, std::span<const StatedFact> facts) {
+  std::string text = kPassKeyInstruction;
+  for (const StatedFact& fact : facts) text += (&fact == facts.data() ? "" : " ") + fact.statement;
+  return model.tokenize(text + "\n\n", true, false);
+}
 
 SessionOptions in_full(SessionOptions options) {
   options.prefill = PrefillMode::kFull;
@@ -28,24 +47,24 @@ std::vector<Token> tokens_going_on(const Model& model, std::string text) {
 
 }  // namespace
 
-LongDocument make_long_document(const Model& model, std::span<const std::string> texts,
-                                std::int64_t n_tokens) {
-  LongDocument document{
-      .tokens = {}, .fact = pass_key_fact(kKey), .question = kPassKeyQuestion, .answer = kKey};
+LongDocument make_long_document(const Model& model, std::span<const std::string> texts, std::int64_t n_tokens,
+                                std::int64_t n_sink) {
+  LongDocument document{.tokens = {}, .facts = all_facts()};
   std::vector<Token>& tokens = document.tokens;
-  tokens = model.tokenize(kPassKeyInstruction + pass_key_sentences(kKey) + "\n\n", true, false);
-  const std::vector<Token> end = tokens_going_on(model, "\n\n" + document.question + kPassKeyAnswer);
-  const std::int64_t n_text = n_tokens - static_cast<std::int64_t>(end.size());
-  if (texts.empty() || static_cast<std::int64_t>(tokens.size()) > n_text) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("a document of {} tokens has no room for a fact and a question", n_tokens));
+  tokens = tokens_of_facts(model, document.facts);
+  while (document.facts.size() > 1 && std::ssize(tokens) > n_sink) {
+    document.facts.pop_back();
+    tokens = tokens_of_facts(model, document.facts);
   }
-  for (std::size_t i = 0; static_cast<std::int64_t>(tokens.size()) < n_text; ++i) {
+  if (texts.empty() || std::ssize(tokens) >= n_tokens) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("a document of {} tokens has no room for facts and a text", n_tokens));
+  }
+  for (std::size_t i = 0; std::ssize(tokens) < n_tokens; ++i) {
     const std::vector<Token> more = tokens_going_on(model, texts[i % texts.size()] + "\n\n");
     tokens.insert(tokens.end(), more.begin(), more.end());
   }
-  tokens.resize(static_cast<std::size_t>(n_text));
-  tokens.insert(tokens.end(), end.begin(), end.end());
+  tokens.resize(static_cast<std::size_t>(n_tokens));
   return document;
 }
 
@@ -70,20 +89,25 @@ std::int64_t kv_bytes_in_full(const Model& model, const SessionOptions& options,
   return memory_needed(model, *make_policy("full"), in_full(options), {n_prompt, kAnswerTokens}).kv_bytes;
 }
 
-LongAnswer answer_long_document(const ModelRun& run, const LongDocument& document,
-                                const std::function<void(std::int64_t)>& on_progress) {
-  LongAnswer answer;
-  const Stopwatch watch;
-  Session session(run.model, run.policy, run.options);
-  static_cast<void>(prefill_prompt(
-      session, document.tokens,
-      {.n_new_tokens = kAnswerTokens, .is_last = true, .on_filled = {}, .on_progress = on_progress}));
-  answer.text = session.generate({.max_new_tokens = kAnswerTokens}).text;
-  answer.seconds = watch.seconds();
-  answer.is_right = answer.text.find(document.answer) != std::string::npos;
-  answer.n_tokens_held_peak = session.stats().n_tokens_held_peak;
-  answer.kv_bytes_peak = session.stats().kv_bytes_peak;
-  return answer;
+LongAnswers answer_long_document(const ModelRun& run, const LongDocument& document,
+                                 const std::function<void(std::int64_t)>& on_progress) {
+  LongAnswers answers;
+  Stopwatch watch;
+  Document read(run.model, run.policy, document.tokens,
+                {.n_room = kRoomTokens, .session = run.options, .on_progress = on_progress});
+  answers.seconds_reading = watch.seconds();
+  answers.n_kept = read.report().n_kept;
+  answers.kv_bytes = read.report().stats.kv_bytes;
+  answers.kv_bytes_peak = read.report().stats.kv_bytes_peak;
+  watch.restart();
+  for (const StatedFact& fact : document.facts) {
+    const DocumentAnswer answer = read.ask("\n\n" + fact.question + fact.opening,
+                                           {.max_new_tokens = kAnswerTokens, .stop = {".", "\n"}});
+    const std::string& text = answer.generation.text;
+    answers.all.push_back({.text = text, .is_right = text.find(fact.answer) != std::string::npos});
+  }
+  answers.seconds_answers = watch.seconds();
+  return answers;
 }
 
 }  // namespace kvevict::eval

@@ -77,8 +77,11 @@ void require_text(std::string_view text) {
 
 /// `session` with the whole document in it, evicted: in new cells without holes, so that every question finds
 /// the rows in the same places.
-Session filled(Session session, std::span<const Token> tokens, std::int64_t n_room, DocumentReport& report) {
-  const PrefillReport prefill = prefill_prompt(session, tokens, {.n_after_eviction = 0, .is_last = true});
+Session filled(Session session, std::span<const Token> tokens, const DocumentOptions& options,
+               DocumentReport& report) {
+  const std::int64_t n_room = options.n_room;
+  const PrefillReport prefill = prefill_prompt(
+      session, tokens, {.n_after_eviction = 0, .is_last = true, .on_progress = options.on_progress});
   report.seconds_prefill = prefill.seconds_prefill;
   const Stopwatch moving;
   session.evict();  // a bounded prefill leaves its last chunk on top of the budget
@@ -117,7 +120,7 @@ Document::Document(std::shared_ptr<const Model> model, std::shared_ptr<const Pol
                                                 .opening = std::string(kBeforeQuestion),
                                                 .closing = std::move(parts.closing),
                                                 .tokens = std::move(parts.tokens)}});
-  impl_->session = filled(std::move(impl_->session), impl_->parts.tokens, options.n_room, impl_->report);
+  impl_->session = filled(std::move(impl_->session), impl_->parts.tokens, options, impl_->report);
   impl_->note_counts();
 }
 
@@ -131,7 +134,7 @@ Document::Document(std::shared_ptr<const Model> model, std::shared_ptr<const Pol
       Impl{.model = std::move(model),
            .session = std::move(session),
            .parts = {.parse_special = options.parse_special, .tokens = std::move(tokens)}});
-  impl_->session = filled(std::move(impl_->session), impl_->parts.tokens, options.n_room, impl_->report);
+  impl_->session = filled(std::move(impl_->session), impl_->parts.tokens, options, impl_->report);
   impl_->note_counts();
 }
 
