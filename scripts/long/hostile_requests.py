@@ -1,5 +1,6 @@
 """Requests that nobody should send, by a seeded generator, and whether an answer to one of them is right."""
 
+import gzip
 import json
 import random
 import re
@@ -19,7 +20,9 @@ HEADERS = ["Content-Length: -1", "Content-Length: 99999999999999999999", "Conten
            "Content-Encoding: br", "Expect: 100-continue", "Connection: close", "Range: bytes=5-1", "X-A: " + "b" * 9000, "no colon at all", ": empty", "A:",
            "Authorization: Bearer \xff", "Host: a\x00b", "Content-Type: multipart/form-data; boundary=", "Content-Type: application/x-www-form-urlencoded",
            "Accept-Encoding: gzip", "Upgrade: h2c", "Transfer-Encoding: gzip, chunked", "Content-Length: 5\r\nContent-Length: 6"]
-STATUSES = {200, 204, 206, 400, 401, 404, 405, 408, 409, 411, 413, 414, 415, 416, 417, 431, 501, 503, 505}
+STATUSES = {200, 204, 206, 400, 401, 404, 405, 408, 409, 411, 413, 414, 415, 416, 417, 431,
+            499,  # to a client that has closed its side: it has left
+            501, 503, 505}
 
 
 class Generator:
@@ -84,16 +87,20 @@ class Generator:
         return self.request(self.random.choice(PATHS), b'{"messages":' + opening * n + b"1" + closing * n + b"}"), False
 
     def odd_chunks(self):
-        body = self.random.choice([b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n", b"ffffffffffffffff\r\n", b"-1\r\n\r\n", b"5\r\nhe", b"0\r\n\r\n", b"3;x=y\r\n{}\n\r\n0\r\n\r\n"])
+        body = self.random.choice([b"5\r\nhello\r\n0\r\n\r\n", b"5\r\nhe", b"0\r\n\r\n",
+                                   b"zz\r\n", b"ffffffffffffffff\r\n", b"-1\r\n\r\n", b"3;x=y\r\n{}\n\r\n0\r\n\r\n"])
         path = self.random.choice(PATHS)
         return f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + body, True
 
 
+def without_continue(answer):
+    """Without the 100 that a client asks for before it sends a body."""
+    return answer.partition(b"\r\n\r\n")[2] if answer.startswith(b"HTTP/1.1 100") else answer
+
+
 def wrong_in(answer):
     """What is wrong with the bytes of an answer that came; nothing if it is right."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    while head.startswith(b"HTTP/1.1 100"):
-        head, _, body = body.partition(b"\r\n\r\n")
+    head, _, body = without_continue(answer).partition(b"\r\n\r\n")
     found = re.match(rb"HTTP/1\.1 (\d{3}) ", head + b" ")
     if not found:
         return f"it is no answer: {answer[:80]!r}"
@@ -103,7 +110,8 @@ def wrong_in(answer):
     if status < 400 or not body:  # the answer to HEAD has none
         return None
     try:
-        error = json.loads(body[: int(re.search(rb"(?i)content-length: (\d+)", head).group(1))])["error"]
+        body = body[: int(re.search(rb"(?i)content-length: (\d+)", head).group(1))]
+        error = json.loads(gzip.decompress(body) if b"Content-Encoding: gzip" in head else body)["error"]
         if set(error) == {"message", "type", "param", "code"} and error["message"]:
             return None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -113,5 +121,5 @@ def wrong_in(answer):
 
 def status_of(answer):
     """As text; "none" without an answer."""
-    found = re.match(rb"HTTP/1\.1 (\d{3})", answer)
+    found = re.match(rb"HTTP/1\.1 (\d{3})", without_continue(answer))
     return found.group(1).decode() if found else "none"

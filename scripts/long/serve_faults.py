@@ -116,7 +116,7 @@ def kills(options, folder, checks):
         if number % 10 == 9:
             print(f"  {number + 1} kills: {n_acknowledged} turns acknowledged, {n_unheard} cut off, {n_states} states looked at", flush=True)
         for own in chats:  # long histories would make every restart take them in anew
-            own[:] = [chat if len(chat.messages) < 60 else Chat(f"{chat.name.split('+')[0]}+{number}") for chat in own]
+            own[:] = [chat if len(chat.messages) < 60 else Chat(f"{chat.name.split('.')[0]}.{number}") for chat in own]
     checks.figure("kills", options.kills)
     checks.figure("turns acknowledged", n_acknowledged)
     checks.figure("turns cut off", n_unheard)

@@ -181,8 +181,9 @@ def answer_to(port, data, is_left):
                 connection.shutdown(socket.SHUT_WR)
             while len(answer) < 1 << 20 and (piece := connection.recv(1 << 16)):
                 answer += piece
-        except (ConnectionResetError, BrokenPipeError):
-            pass
+        except OSError as error:  # the server may have closed it already
+            if isinstance(error, TimeoutError):
+                raise
         return answer
 
 
