@@ -149,7 +149,7 @@ case "$mode" in
     run_python
     ;;
   --full)
-    n_steps=24
+    n_steps=25
     scripts/setup.sh || exit 1
     step "packages"
     install_packages clang clang-tidy clang-format
@@ -168,8 +168,9 @@ case "$mode" in
     stage sliding-window long_check scripts/long/sliding_window.sh
     stage evidence-gemma long_check scripts/long/evidence_gemma.sh
     stage page long_check scripts/long/page.sh
-    install_packages haproxy
+    install_packages haproxy nginx
     stage two-servers long_check scripts/long/two_servers.py
+    stage serve-faults long_check scripts/long/serve_faults.py
     stage parity long_check scripts/long/parity.sh
     stage long-document long_check scripts/long/long_document.py
     stage chat-200 long_check scripts/long/chat_200.py

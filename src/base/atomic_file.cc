@@ -17,6 +17,14 @@ namespace {
   throw Error(ErrorCode::kIo, "cannot write " + path.string() + ": " + what);
 }
 
+/// A name is on the disk once its folder is. Where folders cannot be flushed, nothing more can be done.
+void flush_folder_of(const fs::path& path) {
+  const int folder = ::open(path.has_parent_path() ? path.parent_path().c_str() : ".", O_RDONLY | O_CLOEXEC);
+  if (folder < 0) return;
+  ::fsync(folder);
+  ::close(folder);
+}
+
 void make_folder_of(const fs::path& path) {
   std::error_code error;
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
@@ -50,6 +58,7 @@ void AtomicFile::commit() {
   if (::fsync(descriptor_) != 0) throw_io(path_, std::strerror(errno));
   if (::rename(unfinished_.c_str(), path_.c_str()) != 0) throw_io(path_, std::strerror(errno));
   is_done_ = true;
+  flush_folder_of(path_);
 }
 
 void write_file_atomically(const fs::path& path, std::string_view content) {

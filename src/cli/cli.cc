@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <new>
@@ -84,6 +85,7 @@ namespace kvevict {
 
 int run_command_line(int argc, char** argv) {
   using namespace cli;
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, as a full disk is
   try {
     log_to_stderr();
     restart_with_poll(argc, argv);

@@ -45,6 +45,9 @@ void ServeFlags::add_to(CLI::App& app) {
              "Most bytes of stored conversations (20GiB); those used longest ago go")
       ->option_text("SIZE")
       ->group(group);
+  add_flag(app, "store_shared", is_store_shared,
+           "Other servers use the same folder, each with this flag: a conversation goes on at any of them")
+      ->group(group);
   add_option(app, "api_key_file", key_file,
              "Keys that clients must show, one a line; $KVEVICT_API_KEY is one, too")
       ->option_text("FILE")
@@ -72,6 +75,8 @@ void ServeFlags::validate() const {
       throw Error(ErrorCode::kInvalidArgument, "--store_limit is given without a folder: --store names one");
     (void)parse_bytes(store_limit);
   }
+  if (is_store_shared && store.empty())
+    throw Error(ErrorCode::kInvalidArgument, "--store_shared is given without a folder: --store names one");
   if (cors.find_first_of("\r\n") != std::string::npos)
     throw Error(ErrorCode::kInvalidArgument, "--cors has a line break: one origin is needed");
   if (!engine.is_bounded())
@@ -85,7 +90,8 @@ std::shared_ptr<serving::ConversationStore> ServeFlags::open_store(const Model& 
   return std::make_shared<serving::ConversationStore>(
       serving::StoreOptions{.folder = store,
                             .n_most_bytes = parse_bytes(store_limit.empty() ? "20GiB" : store_limit),
-                            .model_sha256 = model.sha256()});
+                            .model_sha256 = model.sha256(),
+                            .is_shared = is_store_shared});
 }
 
 std::vector<std::string> ServeFlags::keys() const {

@@ -24,6 +24,7 @@ struct ServeFlags {
   int n_waiting = 32;
   std::string store;        ///< Folder; empty: none.
   std::string store_limit;  ///< Empty: 20GiB.
+  bool is_store_shared = false;
   std::string key_file;
   std::string cors;
   int drain_seconds = 30;

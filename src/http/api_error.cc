@@ -1,6 +1,7 @@
 #include "http/api_error.h"
 
 #include "http/json_body.h"
+#include "serving/chat_request.h"
 
 namespace kvevict::http {
 namespace {
@@ -25,6 +26,8 @@ std::string ApiError::json() const {
 }
 
 ApiError api_error_of(const Error& error) {
+  if (error.field() == serving::kElsewhereField)
+    return {.status = 409, .message = error.what(), .code = "conversation_busy", .seconds_to_wait = 1};
   switch (error.code()) {
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kBadData:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "kvevict/error.h"
@@ -11,8 +12,9 @@ struct ApiError {
   int status = 500;
   std::string message{};
   std::string type = "invalid_request_error";
-  std::string param{};  ///< The field that it is about; empty: none.
-  std::string code{};   ///< For programs; empty: none.
+  std::string param{};               ///< The field that it is about; empty: none.
+  std::string code{};                ///< For programs; empty: none.
+  std::int64_t seconds_to_wait = 0;  ///< Before the same may be asked again (Retry-After); 0: not said.
 
   /// {"error":{"message","type","param","code"}}
   [[nodiscard]] std::string json() const;

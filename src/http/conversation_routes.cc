@@ -23,7 +23,8 @@ void set_busy(httplib::Response& response, const std::string& id) {
   set_error(response, {.status = 409,
                        .message = "the conversation \"" + id +
                                   "\" is being answered: ask again when its answer has ended",
-                       .code = "conversation_busy"});
+                       .code = "conversation_busy",
+                       .seconds_to_wait = 1});
 }
 
 void list(const Service& service, const httplib::Request& request, httplib::Response& response) {

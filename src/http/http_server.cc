@@ -104,6 +104,7 @@ std::string owner_of(const Service& service, const httplib::Request& request) {
 
 void set_error(httplib::Response& response, const ApiError& error) {
   response.status = error.status;
+  if (error.seconds_to_wait > 0) response.set_header("Retry-After", std::to_string(error.seconds_to_wait));
   response.set_content(error.json(), kJson);
 }
 

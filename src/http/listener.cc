@@ -149,7 +149,9 @@ void Listener::serve(Connection& connection) {
     if (!is_awaited) return;
     bool is_closed_by_request = false;
     const bool is_last = n == limits_.n_requests || !is_open;
-    if (!process_request(connection, is_last, is_closed_by_request, nullptr)) return;
+    bool is_read = false;  // else nobody knows where the next request begins
+    const auto note = [&](httplib::Request&) { is_read = true; };
+    if (!process_request(connection, is_last, is_closed_by_request, note) || !is_read) return;
     if (is_last || is_closed_by_request || connection.is_last()) return;
   }
 }

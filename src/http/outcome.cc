@@ -35,11 +35,11 @@ ApiError queue_is_full(const serving::Submission& submission) {
                                  "{} seconds",
                                  submission.seconds_to_wait),
           .type = "server_error",
-          .code = "queue_full"};
+          .code = "queue_full",
+          .seconds_to_wait = submission.seconds_to_wait};
 }
 
 void refuse(const serving::Submission& submission, httplib::Response& response) {
-  response.set_header("Retry-After", std::to_string(submission.seconds_to_wait));
   set_error(response, queue_is_full(submission));
 }
 

@@ -52,7 +52,7 @@ class AnswerBackend {
 
   /// Begins an answer that streams to `on_text`; null if its conversation is being answered: then its time is
   /// when an answer has ended. Errors: kInvalidArgument, kBadData and kUnsupported for a request that can
-  /// never be answered; others for what failed.
+  /// never be answered, or not by this server now; others for what failed.
   [[nodiscard]] virtual std::unique_ptr<RunningAnswer> begin(const ChatRequest& request, OnText on_text) = 0;
 
   /// Appends the token that each of `answers` has drawn, in one batch. Returns why one of them failed, for

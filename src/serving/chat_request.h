@@ -4,11 +4,19 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kvevict/conversation.h"
 
 namespace kvevict::serving {
+
+/// Owner and id of a conversation.
+using ConversationName = std::pair<std::string, std::string>;
+
+/// The field of an error about a conversation that another server of the store answers: it may be asked for
+/// again.
+inline constexpr const char* kElsewhereField = "conversation";
 
 /// A text that is gone on with as it stands: without a template, and outside of every conversation.
 struct TextPrompt {

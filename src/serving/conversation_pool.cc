@@ -1,29 +1,17 @@
 #include "serving/conversation_pool.h"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include "kvevict/export.h"
 #include "kvevict/grammar.h"
 #include "runtime/answer_turn.h"
 #include "runtime/generate_options.h"
+#include "serving/random_name.h"
 #include "serving/text_answer.h"
 
 namespace kvevict::serving {
 namespace {
-
-/// "c-" and 16 hexadecimal digits.
-std::string random_id() {
-  static thread_local std::random_device device;
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string id = "c-";
-  for (int i = 0; i < 4; ++i) {
-    std::uint32_t bits = device();
-    for (int j = 0; j < 4; ++j, bits >>= 4U) id += kDigits[bits & 15U];
-  }
-  return id;
-}
 
 ConversationFigures figures_of(const Conversation& chat, std::string id) {
   const SessionStats stats = chat.stats();
@@ -60,8 +48,7 @@ std::string system_of(const ChatRequest& request) {
 /// An answer of a conversation that it has claimed.
 class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
  public:
-  Answer(ConversationPool& pool, const ConversationTable::Claim& claim, Conversation& chat,
-         ChatRequest request, OnText on_text)
+  Answer(ConversationPool& pool, const Claim& claim, Conversation& chat, ChatRequest request, OnText on_text)
       : pool_(pool),
         claim_(claim),
         request_(std::move(request)),
@@ -69,7 +56,7 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
   ~Answer() override {
     if (is_finished_) return;
     turn_.close();
-    pool_.give_up(claim_.key, claim_.is_new || is_spoiled_);
+    pool_.give_up(claim_, claim_.is_new || is_spoiled_);
   }
 
   [[nodiscard]] std::int64_t n_prompt_left() const override { return turn_.n_to_take_in(); }
@@ -82,7 +69,7 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
   }
   [[nodiscard]] ChatResult finish() override {
     ChatResult result;
-    noting_errors([&] { result = pool_.finish(claim_.key, turn_.finish(), request_); });
+    noting_errors([&] { result = pool_.finish(claim_, turn_.finish(), request_); });
     is_finished_ = true;
     return result;
   }
@@ -105,7 +92,7 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
   }
 
   ConversationPool& pool_;
-  ConversationTable::Claim claim_;
+  Claim claim_;
   ChatRequest request_;
   AnswerTurn turn_;
   std::optional<SessionTokens> token_{};
@@ -116,14 +103,11 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
 ConversationPool::ConversationPool(PoolOptions options)
     : options_(std::move(options)),
       places_(options_.model, options_.places, options_.n_live),
-      table_(options_.n_live, random_id) {
+      table_(options_.n_live, [] { return "c-" + random_name(); }) {
   if (options_.store) {
     for (StoredConversation& one : options_.store->all()) {
-      table_.add_resting({.owner = std::move(one.owner),
-                          .id = std::move(one.id),
-                          .is_named = one.is_named,
-                          .strategy = std::move(one.strategy),
-                          .messages = std::move(one.messages)});
+      const ConversationName name{one.owner, one.id};
+      learn(name, std::move(one));
     }
   }
   try {
@@ -177,11 +161,12 @@ void ConversationPool::check(const ChatRequest& request) const {
 
 /// The conversation of `request`; those that had to go for it, and others that went, are gone when it
 /// returns.
-std::optional<ConversationTable::Claim> ConversationPool::claim(const ChatRequest& request) {
+std::optional<ConversationTable::Claim> ConversationPool::claim_known(const ChatRequest& request,
+                                                                      const std::set<Key>& elsewhere) {
   std::vector<std::unique_ptr<Conversation>> gone;
   const std::lock_guard lock(mutex_);
-  const auto claim = table_.claim(request);
-  if (claim && claim->dropped) gone_.push_back(std::move(held_.extract(*claim->dropped).mapped().chat));
+  const auto claim = table_.claim(request, elsewhere);
+  if (claim && claim->dropped) let_go(*claim->dropped);
   gone.swap(gone_);
   return claim;
 }
@@ -195,10 +180,10 @@ std::unique_ptr<RunningAnswer> ConversationPool::begin(const ChatRequest& reques
     Conversation& chat = make_room_for(*claim, whole);
     return std::make_unique<Answer>(*this, *claim, chat, std::move(whole), std::move(on_text));
   } catch (const Error& error) {
-    give_up(claim->key, claim->is_new || !is_about_the_request(error.code()));
+    give_up(*claim, claim->is_new || !is_about_the_request(error.code()));
     throw;
   } catch (...) {
-    give_up(claim->key, true);
+    give_up(*claim, true);
     throw;
   }
 }
@@ -223,8 +208,7 @@ std::vector<std::optional<Error>> ConversationPool::append(std::span<RunningAnsw
   return errors;
 }
 
-Conversation& ConversationPool::make_room_for(const ConversationTable::Claim& claim,
-                                              const ChatRequest& request) {
+Conversation& ConversationPool::make_room_for(const Claim& claim, const ChatRequest& request) {
   if (!claim.is_new && !claim.is_resting) {
     const std::lock_guard lock(mutex_);
     return *held_.at(claim.key).chat;
@@ -241,87 +225,31 @@ Conversation& ConversationPool::make_room_for(const ConversationTable::Claim& cl
   return made;
 }
 
-/// What was stored; null if it cannot be loaded: it is taken in anew then.
-std::unique_ptr<Conversation> ConversationPool::load(Key key, const ModelRun& run,
-                                                     const ConversationOptions& options) {
-  std::string owner, id;
-  {
-    const std::lock_guard lock(mutex_);
-    owner = table_.known().at(key).owner;
-    id = table_.known().at(key).id;
-  }
-  const std::lock_guard lock(store_mutex_);
-  try {
-    if (const auto file = options_.store->file_of(owner, id)) return places_.load(run, options, *file);
-  } catch (const Error& error) {
-    note_store_error(error);
-  }
-  return nullptr;
-}
-
-void ConversationPool::note_store_error(const Error& error) const {
-  if (options_.on_store_error) options_.on_store_error(error);
-}
-
-/// Stores a conversation as it is now; returns whether it is there.
-bool ConversationPool::keep(Key key, const std::vector<RecordedMessage>& messages) {
-  if (!options_.store) return false;
-  StoredConversation stored{.messages = messages};
-  Conversation* chat = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    const KnownConversation& one = table_.known().at(key);
-    stored.owner = one.owner;
-    stored.id = one.id;
-    stored.is_named = one.is_named;
-    stored.strategy = one.strategy;
-    chat = held_.at(key).chat.get();
-  }
-  std::vector<ConversationStore::Name> gone;
-  try {
-    const std::lock_guard lock(store_mutex_);
-    gone = options_.store->put(stored, [&](const std::filesystem::path& file) { chat->save(file); });
-  } catch (const Error& error) {
-    note_store_error(error);
-    return false;
-  } catch (const std::exception& error) {  // whatever it is, the answer is there and is not lost for it
-    note_store_error(Error(ErrorCode::kIo, error.what()));
-    return false;
-  }
-  const std::lock_guard lock(mutex_);
-  bool is_there = true;
-  for (const auto& [owner, id] : gone) {
-    const std::optional<Key> other = table_.find(owner, id);
-    if (other == key) is_there = false;
-    if (!other || other == key) continue;
-    if (table_.known().at(*other).is_live) {
-      table_.set_stored(*other, false);
-    } else {
-      table_.forget(*other);
-    }
-  }
-  return is_there;
-}
-
-ChatResult ConversationPool::finish(Key key, MessagesAnswer answer, const ChatRequest& request) {
+ChatResult ConversationPool::finish(const Claim& claim, MessagesAnswer answer, const ChatRequest& request) {
   std::vector<RecordedMessage> messages =
       recorded(request.messages, answer_message(answer.text, request.form.format.get()));
-  const bool is_stored = keep(key, messages);
+  const bool is_stored = keep(claim, messages);
   const std::lock_guard lock(mutex_);
-  table_.release(key, std::move(messages));
-  table_.set_stored(key, is_stored);
-  Held& held = held_.at(key);
+  table_.release(claim.key, std::move(messages));
+  table_.set_stored(claim.key, is_stored);
+  Held& held = held_.at(claim.key);
   held.figures = figures_of(*held.chat, held.figures.id);
   return {.answer = std::move(answer), .conversation = held.figures};
 }
 
 /// Behind an error. A conversation that is forgotten comes back as it was stored, or is taken in anew.
-void ConversationPool::give_up(Key key, bool is_forgotten) {
+void ConversationPool::give_up(const Claim& claim, bool is_forgotten) {
+  give_back_lease(claim);
   const std::lock_guard lock(mutex_);
-  table_.release(key);
+  table_.release(claim.key);
   if (!is_forgotten) return;
+  let_go(claim.key);
+  table_.drop(claim.key);
+}
+
+/// Takes what is live of it out of the list. REQUIRES: the caller holds the lock.
+void ConversationPool::let_go(Key key) {
   if (auto held = held_.extract(key)) gone_.push_back(std::move(held.mapped().chat));
-  table_.drop(key);
 }
 
 /// REQUIRES: the caller holds the lock.
@@ -334,7 +262,8 @@ ConversationFigures ConversationPool::figures_of_known(Key key, const KnownConve
           .is_live = false};
 }
 
-std::vector<ConversationFigures> ConversationPool::list(const std::optional<std::string>& owner) const {
+std::vector<ConversationFigures> ConversationPool::list(const std::optional<std::string>& owner) {
+  refresh();
   const std::lock_guard lock(mutex_);
   std::vector<std::pair<std::uint64_t, ConversationFigures>> found;
   for (const auto& [key, one] : table_.known()) {
@@ -346,8 +275,8 @@ std::vector<ConversationFigures> ConversationPool::list(const std::optional<std:
   return all;
 }
 
-std::optional<ConversationView> ConversationPool::view(const std::string& owner,
-                                                       const std::string& id) const {
+std::optional<ConversationView> ConversationPool::view(const std::string& owner, const std::string& id) {
+  refresh();
   const std::lock_guard lock(mutex_);
   const std::optional<Key> key = table_.find(owner, id);
   if (!key) return std::nullopt;
@@ -362,18 +291,16 @@ std::optional<ConversationView> ConversationPool::view(const std::string& owner,
 }
 
 ConversationPool::Forgotten ConversationPool::forget(const std::string& owner, const std::string& id) {
+  refresh();
   {
     const std::lock_guard lock(mutex_);
     const std::optional<Key> key = table_.find(owner, id);
     if (!key) return Forgotten::kUnknown;
     if (table_.known().at(*key).is_claimed) return Forgotten::kBusy;
-    if (auto held = held_.extract(*key)) gone_.push_back(std::move(held.mapped().chat));
+    let_go(*key);
     table_.forget(*key);
   }
-  if (!options_.store) return Forgotten::kYes;
-  const std::lock_guard lock(store_mutex_);
-  options_.store->remove(owner, id);
-  return Forgotten::kYes;
+  return remove_stored({owner, id}) ? Forgotten::kYes : Forgotten::kBusy;
 }
 
 }  // namespace kvevict::serving

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +37,7 @@ struct PoolOptions {
   /// Where each conversation is kept behind every answer, before it is handed out; null: in memory alone.
   std::shared_ptr<ConversationStore> store{};
   /// Called if the store could not keep or give back a conversation, which goes on all the same: from memory,
-  /// or taken in anew. From the thread of `begin`.
+  /// or taken in anew. A store that cannot be used is said once, until it can be again.
   std::function<void(const Error&)> on_store_error{};
 };
 
@@ -51,7 +53,8 @@ struct ConversationView {
 /// The live conversations, each with cells of its own. Several are answered at once, in steps; those in
 /// places of a pool in one batch. The one that was used longest ago makes room for a new one: it rests in the
 /// store, and is loaded from there if it comes back; without a store it is forgotten, and its whole history
-/// is taken in again.
+/// is taken in again. Where servers share the store, each answer is made under its conversation's lease, and
+/// a conversation that went on at another server since it was last answered here is loaded anew.
 ///
 /// Thread safety: the members of AnswerBackend and their answers one thread at a time; the others from any.
 class ConversationPool final : public AnswerBackend {
@@ -80,11 +83,12 @@ class ConversationPool final : public AnswerBackend {
   [[nodiscard]] std::size_t n_live() const noexcept { return options_.n_live; }
 
   /// Those of `owner`, or of all, live or at rest; the one that was used last comes first.
-  [[nodiscard]] std::vector<ConversationFigures> list(const std::optional<std::string>& owner) const;
+  [[nodiscard]] std::vector<ConversationFigures> list(const std::optional<std::string>& owner);
 
   /// Nothing if there is none of that owner and id.
-  [[nodiscard]] std::optional<ConversationView> view(const std::string& owner, const std::string& id) const;
+  [[nodiscard]] std::optional<ConversationView> view(const std::string& owner, const std::string& id);
 
+  /// kBusy: it is being answered, here or at another server of the store.
   enum class Forgotten { kYes, kUnknown, kBusy };
   Forgotten forget(const std::string& owner, const std::string& id);
 
@@ -95,20 +99,33 @@ class ConversationPool final : public AnswerBackend {
     ConversationFigures figures;
   };
   using Key = ConversationTable::Key;
+  using Claim = ConversationTable::Claim;
 
   [[nodiscard]] ChatRequest complete(ChatRequest request) const;
   [[nodiscard]] ModelRun run_of_text(const ChatRequest& request) const;
   [[nodiscard]] const PromptTemplate& usable_template() const;
-  [[nodiscard]] Conversation& make_room_for(const ConversationTable::Claim& claim,
-                                            const ChatRequest& request);
-  [[nodiscard]] std::optional<ConversationTable::Claim> claim(const ChatRequest& request);
+  [[nodiscard]] Conversation& make_room_for(const Claim& claim, const ChatRequest& request);
+  [[nodiscard]] std::optional<Claim> claim_known(const ChatRequest& request, const std::set<Key>& elsewhere);
+  [[nodiscard]] ConversationFigures figures_of_known(Key key, const KnownConversation& one) const;
+  [[nodiscard]] ChatResult finish(const Claim& claim, MessagesAnswer answer, const ChatRequest& request);
+  void give_up(const Claim& claim, bool is_forgotten);
+  void let_go(Key key);
+
+  // Of the store (conversation_pool_store.cc).
+  [[nodiscard]] bool is_shared() const { return options_.store && options_.store->is_shared(); }
+  [[nodiscard]] std::optional<Claim> claim(const ChatRequest& request);
+  [[nodiscard]] ConversationStore::Lease lease(Claim& claim);
+  void refresh();
+  void learn(const ConversationName& name, std::optional<StoredConversation> stored);
+  [[nodiscard]] ConversationName name_of(Key key) const;
   [[nodiscard]] std::unique_ptr<Conversation> load(Key key, const ModelRun& run,
                                                    const ConversationOptions& options);
-  [[nodiscard]] bool keep(Key key, const std::vector<RecordedMessage>& messages);
+  [[nodiscard]] bool keep(const Claim& claim, const std::vector<RecordedMessage>& messages);
+  [[nodiscard]] bool note_kept(Key key, const ConversationStore::Kept& kept);
+  void give_back_lease(const Claim& claim);
+  [[nodiscard]] bool remove_stored(const ConversationName& name);
   void note_store_error(const Error& error) const;
-  [[nodiscard]] ConversationFigures figures_of_known(Key key, const KnownConversation& one) const;
-  [[nodiscard]] ChatResult finish(Key key, MessagesAnswer answer, const ChatRequest& request);
-  void give_up(Key key, bool is_forgotten);
+  void note_store_failure(const Error& error);
 
   const PoolOptions options_;
   std::optional<PromptTemplate> template_;
@@ -119,6 +136,7 @@ class ConversationPool final : public AnswerBackend {
   std::map<Key, Held> held_;
   std::vector<std::unique_ptr<Conversation>> gone_;  // which end on the thread of `begin`, as the pool's do
   std::mutex store_mutex_;                           // of the store; never taken while `mutex_` is held
+  std::atomic<bool> is_store_failing_ = false;       // since it worked last
 };
 
 }  // namespace kvevict::serving

@@ -18,9 +18,10 @@ std::optional<std::size_t> count_opening(const std::vector<ChatMessage>& message
 
 }  // namespace
 
-std::optional<ConversationTable::Claim> ConversationTable::claim(const ChatRequest& request) {
+std::optional<ConversationTable::Claim> ConversationTable::claim(const ChatRequest& request,
+                                                                 const std::set<Key>& elsewhere) {
   const std::optional<Key> known =
-      request.conversation.empty() ? match(request) : find(request.owner, request.conversation);
+      request.conversation.empty() ? match(request, elsewhere) : find(request.owner, request.conversation);
   if (!known) return begin(request);
   KnownConversation& one = known_.at(*known);
   if (!request.strategy.empty() && request.strategy != one.strategy) {
@@ -30,7 +31,7 @@ std::optional<ConversationTable::Claim> ConversationTable::claim(const ChatReque
                     ", which it keeps: leave \"strategy\" out, or name another conversation",
                 "strategy");
   }
-  if (one.is_claimed) return std::nullopt;
+  if (one.is_claimed || elsewhere.contains(*known)) return std::nullopt;
   Claim claim{.key = *known, .is_resting = !one.is_live};
   one.is_claimed = true;
   if (claim.is_resting) claim.dropped = make_room();
@@ -52,7 +53,8 @@ std::optional<ConversationTable::Key> ConversationTable::find(const std::string&
   return std::nullopt;
 }
 
-std::optional<ConversationTable::Key> ConversationTable::match(const ChatRequest& request) const {
+std::optional<ConversationTable::Key> ConversationTable::match(const ChatRequest& request,
+                                                               const std::set<Key>& elsewhere) const {
   const std::optional<std::size_t> n_opening = count_opening(request.messages);
   if (!n_opening) return std::nullopt;
   const bool begins = request.messages.size() == *n_opening;
@@ -61,7 +63,8 @@ std::optional<ConversationTable::Key> ConversationTable::match(const ChatRequest
   for (const auto& [key, one] : known_) {
     if (one.is_named || one.owner != request.owner || one.strategy != request.strategy) continue;
     const std::size_t n_same = count_same(request.messages, one.messages);
-    if (one.is_claimed && n_same <= *n_opening) continue;  // another one may begin with the same words
+    const bool is_busy = one.is_claimed || elsewhere.contains(key);
+    if (is_busy && n_same <= *n_opening) continue;  // another one may begin with the same words
     if (n_same < *n_opening || (begins && one.messages.size() > *n_opening + 1)) continue;
     const std::size_t n_lost = one.messages.size() - n_same;
     const std::tuple rank{n_same, SIZE_MAX - n_lost, one.last_use};
@@ -94,6 +97,22 @@ void ConversationTable::drop(Key key) {
   } else {
     known_.erase(key);
   }
+}
+
+std::vector<ConversationName> ConversationTable::differing(
+    const std::vector<std::pair<ConversationName, std::string>>& stored) const {
+  std::map<ConversationName, const KnownConversation*> left;
+  for (const auto& [key, one] : known_) left.emplace(ConversationName{one.owner, one.id}, &one);
+  std::vector<ConversationName> names;
+  for (const auto& [name, revision] : stored) {
+    const auto known = left.extract(name);
+    if (known.empty() || (!known.mapped()->is_claimed && known.mapped()->revision != revision))
+      names.push_back(name);
+  }
+  for (const auto& [name, one] : left) {
+    if (!one->is_claimed && !one->revision.empty()) names.push_back(name);
+  }
+  return names;
 }
 
 ConversationTable::Claim ConversationTable::begin(const ChatRequest& request) {

@@ -4,7 +4,9 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/recorded_message.h"
@@ -23,6 +25,7 @@ struct KnownConversation {
   bool is_claimed = false;  ///< Is being answered.
   bool is_live = true;      ///< Its state is in memory.
   bool is_stored = false;   ///< Its state is in a store.
+  std::string revision{};   ///< What a store has of it, as far as it is known here; empty: nothing.
 };
 
 /// Which conversation a request goes on with. At most `n_live` are live; one more takes the place of the one
@@ -37,6 +40,7 @@ class ConversationTable {
     Key key = 0;
     bool is_new = false;
     bool is_resting = false;       ///< It is in the store alone: its state is to be loaded.
+    bool is_leased = false;        ///< No other server of the store answers it. Set by who asks the store.
     std::optional<Key> dropped{};  ///< Whose place in memory it took.
   };
 
@@ -49,9 +53,9 @@ class ConversationTable {
   /// one. A list that ends with its first user message begins a conversation, and goes on with none that had
   /// a second one. Claimed until `release` or `forget`. Nothing: it must wait, for that conversation is
   /// claimed; a list that has no more than a beginning with it begins another one instead. REQUIRES: fewer
-  /// than `n_live` are claimed. Errors: kInvalidArgument (field "strategy") for a name whose conversation
-  /// began with another strategy.
-  [[nodiscard]] std::optional<Claim> claim(const ChatRequest& request);
+  /// than `n_live` are claimed. `elsewhere` are those that another server answers: as if they were claimed.
+  /// Errors: kInvalidArgument (field "strategy") for a name whose conversation began with another strategy.
+  [[nodiscard]] std::optional<Claim> claim(const ChatRequest& request, const std::set<Key>& elsewhere = {});
 
   /// The conversation of `key` has now said `messages`.
   void release(Key key, std::vector<RecordedMessage> messages);
@@ -61,6 +65,9 @@ class ConversationTable {
 
   /// Whether the state of `key`, as it is in the table, is in the store.
   void set_stored(Key key, bool is_stored) { known_.at(key).is_stored = is_stored; }
+
+  /// What a store has of `key`.
+  void set_revision(Key key, std::string revision) { known_.at(key).revision = std::move(revision); }
 
   void forget(Key key) { known_.erase(key); }
 
@@ -73,10 +80,15 @@ class ConversationTable {
   /// The conversation of this owner and id.
   [[nodiscard]] std::optional<Key> find(const std::string& owner, const std::string& id) const;
 
+  /// Of what a store has, names and revisions, those that are not known here as they are there; and those
+  /// that are no longer there. Claimed ones are left out.
+  [[nodiscard]] std::vector<ConversationName> differing(
+      const std::vector<std::pair<ConversationName, std::string>>& stored) const;
+
   [[nodiscard]] const std::map<Key, KnownConversation>& known() const { return known_; }
 
  private:
-  [[nodiscard]] std::optional<Key> match(const ChatRequest& request) const;
+  [[nodiscard]] std::optional<Key> match(const ChatRequest& request, const std::set<Key>& elsewhere) const;
   [[nodiscard]] Claim begin(const ChatRequest& request);
   [[nodiscard]] std::optional<Key> make_room();
 

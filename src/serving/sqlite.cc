@@ -7,6 +7,8 @@
 namespace kvevict::serving {
 namespace {
 
+constexpr int kMostBusyMilliseconds = 10'000;  // that other processes may take
+
 [[noreturn]] void fail(sqlite3* database) {
   const int code = database == nullptr ? SQLITE_NOMEM : sqlite3_errcode(database);
   const bool is_damaged = code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
@@ -63,13 +65,14 @@ void Database::Close::operator()(sqlite3* handle) const noexcept {
   sqlite3_close_v2(handle);
 }
 
-Database::Database(const std::filesystem::path& path) {
+Database::Database(const std::filesystem::path& path, bool is_shared) {
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(
       path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   handle_.reset(handle);
   if (code != SQLITE_OK) fail(handle);
-  run("PRAGMA journal_mode = WAL");
+  if (is_shared) sqlite3_busy_timeout(handle, kMostBusyMilliseconds);
+  run(is_shared ? "PRAGMA journal_mode = DELETE" : "PRAGMA journal_mode = WAL");
   run("PRAGMA synchronous = FULL");
 }
 

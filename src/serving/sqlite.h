@@ -6,6 +6,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/scope_guard.h"
+#include "kvevict/error.h"
+
 struct sqlite3;
 struct sqlite3_stmt;
 
@@ -41,13 +44,24 @@ class Statement {
 /// Errors: kBadData for a file that is none, or is damaged; kIo for what else SQLite says.
 class Database {
  public:
-  /// Opens the file, or makes it. What is committed is on the disk.
-  explicit Database(const std::filesystem::path& path);
+  /// Opens the file, or makes it. What is committed is on the disk. One that `is_shared` is written by
+  /// several processes, perhaps of several machines: it has a rollback journal, since SQLite's write-ahead
+  /// log needs memory that all of them see, and a statement waits for the others', for ten seconds at most.
+  explicit Database(const std::filesystem::path& path, bool is_shared = false);
 
   [[nodiscard]] Statement prepare(std::string_view text) { return {handle_.get(), text}; }
 
   /// A statement without parameters and rows.
   void run(std::string_view text) { prepare(text).step(); }
+
+  /// Runs `work` in one transaction, which no other process writes in. What it throws undoes all of it.
+  template <typename Work>
+  void in_one_step(Work work) {
+    run("BEGIN IMMEDIATE");
+    const OnFailure undo([&] { run("ROLLBACK"); });  // which fails if SQLite has rolled back by itself
+    work();
+    run("COMMIT");
+  }
 
  private:
   struct Close {

@@ -55,6 +55,39 @@ TEST(FileLock, IsHeldByOneAtATimeHoweverManyTryWhileItEnds) {
   EXPECT_EQ(n_most, 1);
 }
 
+TEST(FileLock, IsSharedByThoseWhoShareItAndByNobodyElse) {
+  const fs::path path = fs::path(test::make_work_folder()) / "lock";
+  {
+    std::optional<FileLock> first(std::in_place, path, FileLock::Kind::kShared);
+    const FileLock second(path, FileLock::Kind::kShared);
+    EXPECT_THROW(FileLock{path}, Error);
+    first.reset();
+    EXPECT_THROW(FileLock{path}, Error) << "the second one still has it";
+    EXPECT_TRUE(fs::exists(path));
+  }
+  EXPECT_FALSE(fs::exists(path));
+  FileLock alone(path);
+  EXPECT_THROW(FileLock(path, FileLock::Kind::kShared), Error);
+  alone.share();
+  EXPECT_NO_THROW(FileLock(path, FileLock::Kind::kShared));
+}
+
+TEST(FileLock, WaitsUntilNobodyElseHasIt) {
+  const fs::path path = fs::path(test::make_work_folder()) / "lock";
+  std::atomic<int> n_inside = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 500; ++i) {
+        const FileLock lock(path, FileLock::Kind::kWhenFree);
+        EXPECT_EQ(++n_inside, 1);
+        --n_inside;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST(FileLock, ANameThatNoFileSystemTakesIsRefused) {
   EXPECT_THROW(FileLock{std::string(5000, 'x')}, Error);
   EXPECT_THROW(FileLock{"/nowhere/lock"}, Error);

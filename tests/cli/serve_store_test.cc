@@ -1,5 +1,6 @@
 // kvevict serve --store: conversations that outlive their server.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <csignal>
 #include <filesystem>
@@ -83,6 +84,30 @@ TEST_F(ServeStore, ATurnIsThereBehindAnOrderlyEnd) {
   const Served server(with_store());
   EXPECT_GT(cached(turn(server, messages, "And the wind?")), 20);
   EXPECT_EQ(server.get("/conversations").json["data"].size(), 1U);
+}
+
+TEST_F(ServeStore, AFullDiskIsSaidOnceAndAnswersGoOn) {
+  Json messages = Json::array();
+  std::string err, id;
+  const auto limit_files = [](const Served& server, rlim_t n_bytes) {
+    const rlimit limit{.rlim_cur = n_bytes, .rlim_max = RLIM_INFINITY};
+    ASSERT_EQ(prlimit(server.program().pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
+  };
+  {
+    Served server(with_store());
+    turn(server, messages, "Tell me about the sea.");
+    limit_files(server, 1 << 16);
+    for (int i = 0; i < 3; ++i) EXPECT_GT(cached(turn(server, messages, "And the wind?")), 0);
+    limit_files(server, RLIM_INFINITY);
+    id = turn(server, messages, "And the sand?").json["kvevict"]["conversation"];
+    server.program().send_signal(SIGKILL);
+    err = server.program().wait().err;
+  }
+  const std::string said = "kvevict: the store: ";
+  const std::size_t at = err.find(said);
+  EXPECT_NE(at, std::string::npos) << err;
+  EXPECT_EQ(err.find(said, at + 1), std::string::npos) << err;
+  EXPECT_EQ(Served(with_store()).get("/conversations/" + id).json["turns"], 5);
 }
 
 TEST_F(ServeStore, WhatCannotBeStoredIsRefusedInOneSentence) {

@@ -38,7 +38,7 @@ class ConversationStoreTest : public testing::Test {
   static std::vector<ConversationStore::Name> put(ConversationStore& store,
                                                   const StoredConversation& conversation,
                                                   const std::string& state) {
-    return store.put(conversation, [&](const fs::path& file) { write_file_atomically(file, state); });
+    return store.put(conversation, [&](const fs::path& file) { write_file_atomically(file, state); }).gone;
   }
 
   [[nodiscard]] std::size_t n_files() const {

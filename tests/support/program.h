@@ -39,6 +39,8 @@ class Program {
 
   void send_signal(int number) const;
 
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
   /// Blocks until the program has ended.
   ProgramResult wait();
 

@@ -29,6 +29,7 @@ class Served {
 
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] Program& program() { return program_; }
+  [[nodiscard]] const Program& program() const { return program_; }
 
   [[nodiscard]] httplib::Client client(const std::string& key = "") const {
     httplib::Client client("127.0.0.1", port_);
