@@ -19,6 +19,7 @@ struct Service {
   Served served;
   ApiKeys keys;
   std::int64_t created = 0;  ///< When the server began, in seconds since 1970.
+  std::string fingerprint{};
   serving::Scheduler scheduler;
   Metrics metrics{};
 

@@ -8,7 +8,6 @@
 #include "kvevict/grammar.h"
 #include "runtime/answer_turn.h"
 #include "runtime/generate_options.h"
-#include "serving/text_answer.h"
 
 namespace kvevict::serving {
 namespace {
@@ -87,6 +86,8 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
     return result;
   }
 
+  [[nodiscard]] Session* pooled_session() override { return turn_.pooled_session(); }
+  [[nodiscard]] std::span<const Token> prompt() const override { return turn_.prompt(); }
   [[nodiscard]] const SessionTokens& token() const override { return *token_; }
   void note(const Error& error) override { is_spoiled_ = is_spoiled_ || !is_about_the_request(error.code()); }
 
@@ -158,14 +159,9 @@ std::shared_ptr<const AnswerFormat> ConversationPool::format_of(const ChatReques
   return usable_template().answer_format(complete(request).messages, options);
 }
 
-ModelRun ConversationPool::run_of_text(const ChatRequest& request) const {
-  if (request.strategy.empty()) return options_.run_for("", "");
-  return options_.text_run_for(to_string(parse_strategy(request.strategy)));
-}
-
 void ConversationPool::check(const ChatRequest& request) const {
   if (request.text) {
-    (void)run_of_text(request);
+    places_.require_place(run_of_text(request));
     return;
   }
   const ChatRequest whole = complete(request);
@@ -175,19 +171,24 @@ void ConversationPool::check(const ChatRequest& request) const {
     require_grammar(*options_.model, grammar);
 }
 
+/// The state of a conversation that is no longer live. REQUIRES: the caller holds the lock.
+void ConversationPool::let_go(Key key) {
+  if (auto held = held_.extract(key)) gone_.push_back(std::move(held.mapped().chat));
+}
+
 /// The conversation of `request`; those that had to go for it, and others that went, are gone when it
 /// returns.
 std::optional<ConversationTable::Claim> ConversationPool::claim(const ChatRequest& request) {
   std::vector<std::unique_ptr<Conversation>> gone;
   const std::lock_guard lock(mutex_);
   const auto claim = table_.claim(request);
-  if (claim && claim->dropped) gone_.push_back(std::move(held_.extract(*claim->dropped).mapped().chat));
+  if (claim && claim->dropped) let_go(*claim->dropped);
   gone.swap(gone_);
   return claim;
 }
 
 std::unique_ptr<RunningAnswer> ConversationPool::begin(const ChatRequest& request, OnText on_text) {
-  if (request.text) return std::make_unique<TextAnswer>(run_of_text(request), request, std::move(on_text));
+  if (request.text) return begin_text(request, std::move(on_text));
   ChatRequest whole = complete(request);
   const auto claim = this->claim(whole);
   if (!claim) return nullptr;
@@ -201,26 +202,6 @@ std::unique_ptr<RunningAnswer> ConversationPool::begin(const ChatRequest& reques
     give_up(claim->key, true);
     throw;
   }
-}
-
-std::vector<std::optional<Error>> ConversationPool::append(std::span<RunningAnswer* const> answers) {
-  std::vector<SessionAnswer*> own;
-  std::vector<SessionTokens> all;
-  std::vector<std::int64_t> n_before;
-  for (RunningAnswer* const one : answers) {
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): `begin` makes no others
-    own.push_back(static_cast<SessionAnswer*>(one));
-    all.push_back(own.back()->token());
-    n_before.push_back(all.back().session->stats().n_tokens_seen);
-  }
-  std::vector<std::optional<Error>> errors(all.size());
-  if (!error_of([&] { Session::append_each(all); })) return errors;
-  for (std::size_t i = 0; i < all.size(); ++i) {  // each alone, so that the one at fault is the one that ends
-    if (all[i].session->stats().n_tokens_seen > n_before[i]) continue;
-    errors[i] = error_of([&] { Session::append_each({&all[i], 1}); });
-    if (errors[i]) own[i]->note(*errors[i]);
-  }
-  return errors;
 }
 
 Conversation& ConversationPool::make_room_for(const ConversationTable::Claim& claim,
@@ -320,7 +301,7 @@ void ConversationPool::give_up(Key key, bool is_forgotten) {
   const std::lock_guard lock(mutex_);
   table_.release(key);
   if (!is_forgotten) return;
-  if (auto held = held_.extract(key)) gone_.push_back(std::move(held.mapped().chat));
+  let_go(key);
   table_.drop(key);
 }
 
@@ -367,7 +348,7 @@ ConversationPool::Forgotten ConversationPool::forget(const std::string& owner, c
     const std::optional<Key> key = table_.find(owner, id);
     if (!key) return Forgotten::kUnknown;
     if (table_.known().at(*key).is_claimed) return Forgotten::kBusy;
-    if (auto held = held_.extract(*key)) gone_.push_back(std::move(held.mapped().chat));
+    let_go(*key);
     table_.forget(*key);
   }
   if (!options_.store) return Forgotten::kYes;

@@ -15,6 +15,7 @@
 #include "serving/conversation_places.h"
 #include "serving/conversation_store.h"
 #include "serving/conversation_table.h"
+#include "serving/session_answer.h"
 
 namespace kvevict::serving {
 
@@ -29,7 +30,7 @@ struct PoolOptions {
   TemplateOptions prompt_template{};
   std::string system{};  ///< In front of a list that brings no system message; may be empty.
   bool keep_reasoning = false;
-  std::size_t n_live = 4;  ///< Most conversations in memory, and answers at once; >= 1.
+  std::size_t n_live = 4;  ///< Most conversations and texts in memory, and answers at once; >= 1.
   PlaceOptions places{};
   std::int64_t copy_bytes = std::int64_t{256} << 20;  ///< Most of the copies of a conversation's turns.
   /// Where each conversation is kept behind every answer, before it is handed out; null: in memory alone.
@@ -48,10 +49,10 @@ struct ConversationView {
   std::string text{};  ///< Evicted parts between "[-" and "-]"; long ones are shortened.
 };
 
-/// The live conversations, each with cells of its own. Several are answered at once, in steps; those in
-/// places of a pool in one batch. The one that was used longest ago makes room for a new one: it rests in the
-/// store, and is loaded from there if it comes back; without a store it is forgotten, and its whole history
-/// is taken in again.
+/// The live conversations, each with cells of its own, and the texts that are gone on with outside of them.
+/// Several are answered at once, in steps; those in places of a pool in one batch. The conversation that was
+/// used longest ago makes room for a new one, or for a text: it rests in the store, and is loaded from there
+/// if it comes back; without a store it is forgotten, and its whole history is taken in again.
 ///
 /// Thread safety: the members of AnswerBackend and their answers one thread at a time; the others from any.
 class ConversationPool final : public AnswerBackend {
@@ -74,7 +75,11 @@ class ConversationPool final : public AnswerBackend {
   [[nodiscard]] std::string prompt(const std::vector<ChatMessage>& messages) const;
 
   [[nodiscard]] std::unique_ptr<RunningAnswer> begin(const ChatRequest& request, OnText on_text) override;
-  [[nodiscard]] std::vector<std::optional<Error>> append(std::span<RunningAnswer* const> answers) override;
+  [[nodiscard]] std::unique_ptr<RunningAnswer> branch(RunningAnswer& first, const ChatRequest& request,
+                                                      OnText on_text) override;
+  [[nodiscard]] std::vector<std::optional<Error>> append(std::span<RunningAnswer* const> answers) override {
+    return append_tokens(answers);
+  }
 
   [[nodiscard]] const ConversationPlaces& places() const noexcept { return places_; }
   [[nodiscard]] std::size_t n_live() const noexcept { return options_.n_live; }
@@ -90,6 +95,7 @@ class ConversationPool final : public AnswerBackend {
 
  private:
   class Answer;
+  class TextPlace;
   struct Held {
     std::unique_ptr<Conversation> chat;
     ConversationFigures figures;
@@ -102,6 +108,8 @@ class ConversationPool final : public AnswerBackend {
   [[nodiscard]] Conversation& make_room_for(const ConversationTable::Claim& claim,
                                             const ChatRequest& request);
   [[nodiscard]] std::optional<ConversationTable::Claim> claim(const ChatRequest& request);
+  void let_go(Key key);
+  [[nodiscard]] std::unique_ptr<RunningAnswer> begin_text(const ChatRequest& request, OnText on_text);
   [[nodiscard]] std::unique_ptr<Conversation> load(Key key, const ModelRun& run,
                                                    const ConversationOptions& options);
   [[nodiscard]] bool keep(Key key, const std::vector<RecordedMessage>& messages);

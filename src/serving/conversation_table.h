@@ -25,8 +25,9 @@ struct KnownConversation {
   bool is_stored = false;   ///< Its state is in a store.
 };
 
-/// Which conversation a request goes on with. At most `n_live` are live; one more takes the place of the one
-/// that was used longest ago, which rests if it is stored, and is forgotten if not.
+/// Which conversation a request goes on with. At most `n_live` are live, texts outside of every conversation
+/// included; one more takes the place of the conversation that was used longest ago, which rests if it is
+/// stored, and is forgotten if not.
 ///
 /// Thread safety: one thread at a time.
 class ConversationTable {
@@ -49,8 +50,8 @@ class ConversationTable {
   /// one. A list that ends with its first user message begins a conversation, and goes on with none that had
   /// a second one. Claimed until `release` or `forget`. Nothing: it must wait, for that conversation is
   /// claimed; a list that has no more than a beginning with it begins another one instead. REQUIRES: fewer
-  /// than `n_live` are claimed. Errors: kInvalidArgument (field "strategy") for a name whose conversation
-  /// began with another strategy.
+  /// than `n_live` are claimed, and places taken. Errors: kInvalidArgument (field "strategy") for a name
+  /// whose conversation began with another strategy.
   [[nodiscard]] std::optional<Claim> claim(const ChatRequest& request);
 
   /// The conversation of `key` has now said `messages`.
@@ -63,6 +64,10 @@ class ConversationTable {
   void set_stored(Key key, bool is_stored) { known_.at(key).is_stored = is_stored; }
 
   void forget(Key key) { known_.erase(key); }
+
+  /// A place in memory for a text, until `give_place`; returns whose it was. REQUIRES: as `claim`.
+  [[nodiscard]] std::optional<Key> take_place();
+  void give_place() { n_taken_ -= 1; }
 
   /// The state of `key` is no longer in memory: it rests if it is stored, else it is forgotten.
   void drop(Key key);
@@ -83,6 +88,7 @@ class ConversationTable {
   std::size_t n_live_;
   std::function<std::string()> make_id_;
   std::map<Key, KnownConversation> known_{};
+  std::size_t n_taken_ = 0;  // places of texts
   Key n_begun_ = 0;
   std::uint64_t now_ = 0;
 };
