@@ -27,7 +27,7 @@ struct Path {
   const char* methods;
 };
 constexpr Path kPaths[] = {
-    {"(/v1)?/chat/completions|(/v1)?/completions|/tokenize|/detokenize|/apply-template",
+    {"(/v1)?/chat/completions|(/v1)?/completions|(/v1)?/responses|/tokenize|/detokenize|/apply-template",
      "POST"},
     {"/|/health|(/v1)?/models|/props|/metrics|/conversations", "GET, HEAD"},
     {"/conversations/[^/]+", "GET, HEAD, DELETE"}};
@@ -177,6 +177,7 @@ struct HttpServer::Impl {
     for (const std::string base : {"/v1", ""}) {  // clients name one of them as the server's address
       add_post(listener, service, base + "/chat/completions", answer_chat);
       add_post(listener, service, base + "/completions", complete_text);
+      add_post(listener, service, base + "/responses", respond);
     }
   }
 
