@@ -192,6 +192,7 @@ struct HttpServer::Impl {
                   fmt::format("cannot listen on {}:{}: {}", options.host, options.port,
                               error == 0 ? "there is no such address here" : std::strerror(error)));
     }
+    listener.let_many_wait();
     thread = std::thread([this] {
       listener.listen_after_bind();
       ending.set_value();
