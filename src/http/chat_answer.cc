@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <random>
 #include <utility>
@@ -35,9 +36,11 @@ Json usage(std::span<const AnsweredChoice> choices) {
           {"prompt_tokens_details", {{"cached_tokens", first.n_cached}}}};
 }
 
-Json extension(const serving::ConversationFigures& figures) {
-  return {{"conversation", figures.id},   {"strategy", figures.strategy}, {"kept", figures.n_kept},
-          {"evicted", figures.n_evicted}, {"cells", figures.n_cells},     {"bytes", figures.kv_bytes}};
+/// As the last answer that was made in the conversation left it.
+const serving::ConversationFigures& conversation_of(std::span<const AnsweredChoice> choices) {
+  const auto is_in_it = [](const AnsweredChoice& one) { return !one.result.conversation.id.empty(); };
+  const auto found = std::ranges::find_if(choices.rbegin(), choices.rend(), is_in_it);
+  return (found == choices.rend() ? choices.back() : *found).result.conversation;
 }
 
 Json logprobs(const AnswerFrame& frame, std::span<const DrawnToken> drawn) {
@@ -77,7 +80,11 @@ Json delta_json(const AnswerDelta& delta) {
 }
 
 Json framed(const AnswerFrame& frame, const char* object) {
-  return {{"id", frame.id}, {"object", object}, {"created", frame.created}, {"model", frame.model}};
+  return {{"id", frame.id},
+          {"object", object},
+          {"created", frame.created},
+          {"model", frame.model},
+          {"system_fingerprint", frame.fingerprint}};
 }
 
 Json chunk(const AnswerFrame& frame, std::size_t index, Json delta, Json logprobs = nullptr,
@@ -92,11 +99,24 @@ Json chunk(const AnswerFrame& frame, std::size_t index, Json delta, Json logprob
 
 }  // namespace
 
-AnswerFrame make_frame(const std::string& model) {
+/// An answer beside another one to the same list is in no conversation.
+Json extension_json(const serving::ConversationFigures& figures) {
+  Json json = Json::object();
+  if (!figures.id.empty()) json["conversation"] = figures.id;
+  json.update({{"strategy", figures.strategy},
+               {"kept", figures.n_kept},
+               {"evicted", figures.n_evicted},
+               {"cells", figures.n_cells},
+               {"bytes", figures.kv_bytes}});
+  return json;
+}
+
+AnswerFrame make_frame(const std::string& model, const std::string& fingerprint) {
   std::random_device device;
   return {.id = fmt::format("chatcmpl-{:08x}{:08x}{:08x}", device(), device(), device()),
           .created = static_cast<std::int64_t>(std::time(nullptr)),
-          .model = model};
+          .model = model,
+          .fingerprint = fingerprint};
 }
 
 std::string completion(const AnswerFrame& frame, std::span<const AnsweredChoice> choices) {
@@ -109,7 +129,7 @@ std::string completion(const AnswerFrame& frame, std::span<const AnsweredChoice>
                                {"finish_reason", finish_reason(choices[i])}});
   }
   json["usage"] = usage(choices);
-  json["kvevict"] = extension(choices.back().result.conversation);
+  json["kvevict"] = extension_json(conversation_of(choices));
   return json_text(json);
 }
 
@@ -126,7 +146,7 @@ std::string last_event(const AnswerFrame& frame, std::size_t index, const Answer
                        std::span<const DrawnToken> drawn) {
   Json json = chunk(frame, index, Json::object(), drawn.empty() ? Json() : logprobs(frame, drawn),
                     finish_reason(choice));
-  json["kvevict"] = extension(choice.result.conversation);
+  json["kvevict"] = extension_json(choice.result.conversation);
   return event(json);
 }
 

@@ -8,6 +8,7 @@
 
 #include "http/api_error.h"
 #include "serving/chat_request.h"
+#include "text/json_reader.h"
 
 namespace kvevict::http {
 
@@ -16,6 +17,7 @@ struct AnswerFrame {
   std::string id{};
   std::int64_t created = 0;  ///< Seconds since 1970.
   std::string model{};
+  std::string fingerprint{};  ///< Of what makes answers: with another one, a seed may give another answer.
   bool has_logprobs = false;
 };
 
@@ -27,7 +29,10 @@ struct AnsweredChoice {
 };
 
 /// A frame with an id of its own, of now.
-[[nodiscard]] AnswerFrame make_frame(const std::string& model);
+[[nodiscard]] AnswerFrame make_frame(const std::string& model, const std::string& fingerprint);
+
+/// What the server says of a conversation beside an answer.
+[[nodiscard]] JsonReader::Json extension_json(const serving::ConversationFigures& figures);
 
 /// Whole answers, "chat.completion": a choice each, and counts of all. REQUIRES: one or more.
 [[nodiscard]] std::string completion(const AnswerFrame& frame, std::span<const AnsweredChoice> choices);

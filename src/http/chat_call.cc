@@ -47,7 +47,8 @@ void read_format(const JsonReader& body, std::string& grammar) {
   if (type.text() == "text") {
     grammar.clear();
   } else if (type.text() == "json_object") {
-    grammar = grammar_of_json_schema(R"({"type":"object"})");
+    const auto schema = field(*format, "schema");  // as llama.cpp's server has it
+    grammar = schema ? grammar_of(*schema) : grammar_of_json_schema(R"({"type":"object"})");
   } else if (type.text() == "json_schema") {
     grammar = grammar_of(format->member("json_schema").member("schema"));
   } else {

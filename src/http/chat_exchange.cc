@@ -2,71 +2,82 @@
 
 #include <algorithm>
 #include <iterator>
-#include <utility>
 
 #include "http/outcome.h"
 
 namespace kvevict::http {
 
+ChatCall with_format(const Service& service, ChatCall call) {
+  AnswerOptions& form = call.request.form;
+  if (form.grammar.empty()) form.format = service.pool().format_of(call.request, call.format);
+  if (form.format && !form.format->grammar().empty()) form.sampling.ignores_end = false;
+  try {
+    service.pool().check(call.request);
+  } catch (const Error& error) {
+    if (error.field() != "grammar") throw;
+    throw Error(error.code(), error.what(), form.format ? "tools" : "response_format");
+  }
+  return call;
+}
+
 ChatExchange::ChatExchange(Service& service, ChatCall call, std::string owner)
     : service_(service),
       call_(std::move(call)),
-      frame_(make_frame(service.model_name())),
-      first_seed_(call_.request.form.sampling.seed),
-      reader_(call_.request.form.format) {
+      frame_(make_frame(service.model_name(), service.fingerprint)),
+      choices_(static_cast<std::size_t>(call_.n_choices)) {
   call_.request.owner = std::move(owner);
   frame_.has_logprobs = call_.has_logprobs;
-  if (call_.has_logprobs)
-    call_.request.form.on_drawn = [pipe = pipe_](const DrawnToken& token) { pipe->put_drawn(token); };
 }
 
 ChatExchange::~ChatExchange() {
-  if (ticket_) service_.scheduler.cancel(*ticket_);
+  for (const auto& [index, one] : running_) service_.scheduler.cancel(one.ticket);
+}
+
+serving::AnswerJob ChatExchange::job_of(std::size_t index) const {
+  serving::AnswerJob job{.request = call_.request, .sink = AnswerPipe::sink(pipe_, index)};
+  job.request.form.sampling.seed += static_cast<std::uint32_t>(index);
+  if (call_.has_logprobs)
+    job.request.form.on_drawn = [pipe = pipe_, index](const DrawnToken& token) {
+      pipe->put_drawn(index, token);
+    };
+  return job;
 }
 
 serving::Submission ChatExchange::submit() {
-  call_.request.form.sampling.seed = first_seed_ + static_cast<std::uint32_t>(index());
-  reader_ = AnswerReader(call_.request.form.format);
-  watch_ = {};
-  seconds_first_ = -1;
-  serving::Submission submission = service_.scheduler.submit(
-      call_.request, {.on_text = [pipe = pipe_](std::string_view text) { pipe->put_text(text); },
-                      .on_end = [pipe = pipe_](const serving::Outcome& outcome) { pipe->put_end(outcome); }});
-  ticket_ = submission.ticket;
+  std::vector<serving::AnswerJob> jobs;
+  for (std::size_t i = 0; i < choices_.size(); ++i) jobs.push_back(job_of(i));
+  const serving::Submission submission = service_.scheduler.submit(std::move(jobs));
+  if (!submission.ticket) return submission;
+  for (std::size_t i = 0; i < choices_.size(); ++i)
+    running_.emplace(
+        i, Running{.ticket = *submission.ticket + i, .reader = AnswerReader(call_.request.form.format)});
   return submission;
-}
-
-bool ChatExchange::has_more() const {
-  return static_cast<int>(index()) < call_.n_choices;
 }
 
 std::optional<AnswerPipe::Piece> ChatExchange::next() {
   std::optional<AnswerPipe::Piece> piece = next_piece(*pipe_);
   if (!piece) return piece;
-  if (seconds_first_ < 0) seconds_first_ = watch_.seconds();
-  if (piece->outcome) ticket_.reset();
+  Running& running = running_.at(piece->index);
+  if (running.seconds_first < 0) running.seconds_first = running.watch.seconds();
   return piece;
 }
 
 std::vector<AnswerDelta> ChatExchange::take(const AnswerPipe::Piece& piece) {
-  std::ranges::copy(piece.drawn, std::back_inserter(unsent_));
-  const bool is_streamed = call_.is_streamed;
+  Running& running = running_.at(piece.index);
+  AnsweredChoice& choice = choices_[piece.index];
+  std::ranges::copy(piece.drawn, std::back_inserter(choice.drawn));
   std::vector<AnswerDelta> deltas;
-  if (is_streamed) deltas = reader_.add(piece.text);
-  if (!piece.outcome || !piece.outcome->result) return deltas;
-  const serving::ChatResult& result = *piece.outcome->result;
-  if (!is_streamed) (void)reader_.add(result.answer.text);
-  for (AnswerDelta& delta : reader_.finish()) deltas.push_back(std::move(delta));
-  end(result);
+  if (call_.is_streamed) deltas = running.reader.add(piece.text);
+  if (!piece.outcome) return deltas;
+  if (piece.outcome->result) {
+    choice.result = *piece.outcome->result;
+    if (!call_.is_streamed) (void)running.reader.add(choice.result.answer.text);
+    for (AnswerDelta& delta : running.reader.finish()) deltas.push_back(std::move(delta));
+    choice.message = running.reader.message();
+    service_.metrics.count_answer(choice.result.answer, running.seconds_first, running.watch.seconds());
+  }
+  running_.erase(piece.index);
   return deltas;
-}
-
-void ChatExchange::end(const serving::ChatResult& result) {
-  service_.metrics.count_answer(result.answer, seconds_first_, watch_.seconds());
-  if (result.answer.end == AnswerEnd::kStopped) return;
-  AnsweredChoice choice{.result = result, .message = reader_.message()};
-  if (!call_.is_streamed) choice.drawn = take_drawn();
-  choices_.push_back(std::move(choice));
 }
 
 }  // namespace kvevict::http

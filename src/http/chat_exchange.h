@@ -1,8 +1,10 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/stopwatch.h"
@@ -13,8 +15,11 @@
 
 namespace kvevict::http {
 
-/// The answers to one request, one after the other, and their client. Several answers to one list are made in
-/// turn, each behind what all share, so that they take one conversation's place; the last one stays in it.
+/// What a call asks for, with what the model's template says of its answers. Errors: those of
+/// `ConversationPool::check` and `format_of`.
+[[nodiscard]] ChatCall with_format(const Service& service, ChatCall call);
+
+/// The answers to one request, and their client.
 ///
 /// Thread safety: one thread at a time.
 class ChatExchange {
@@ -26,41 +31,46 @@ class ChatExchange {
   ChatExchange(const ChatExchange&) = delete;
   ChatExchange& operator=(const ChatExchange&) = delete;
 
-  /// Asks for the next answer. REQUIRES: `has_more`, and the one before ended.
+  /// Asks for all answers, once.
   [[nodiscard]] serving::Submission submit();
-  [[nodiscard]] bool has_more() const;
 
-  /// The next piece of the answer; nothing if the client has left.
+  /// Whether one of them has not ended.
+  [[nodiscard]] bool is_under_way() const { return !running_.empty(); }
+
+  /// The next piece of one of them, which its index tells; nothing if the client has left. REQUIRES:
+  /// `is_under_way`.
   [[nodiscard]] std::optional<AnswerPipe::Piece> next();
 
-  /// What `piece` adds to the answer that it belongs to; of a request that is not streamed nothing. An answer
-  /// that ends without an error joins `choices`.
+  /// What `piece` adds to its answer; of a request that is not streamed nothing.
   [[nodiscard]] std::vector<AnswerDelta> take(const AnswerPipe::Piece& piece);
 
-  /// The tokens since the last call, if they are asked for.
-  [[nodiscard]] std::vector<DrawnToken> take_drawn() { return std::exchange(unsent_, {}); }
+  /// The tokens of an answer since the last call, if they are asked for.
+  [[nodiscard]] std::vector<DrawnToken> take_drawn(std::size_t index) {
+    return std::exchange(choices_[index].drawn, {});
+  }
 
   [[nodiscard]] const AnswerFrame& frame() const { return frame_; }
   [[nodiscard]] const ChatCall& call() const { return call_; }
+
+  /// All answers; whole once they have ended.
   [[nodiscard]] const std::vector<AnsweredChoice>& choices() const { return choices_; }
 
-  /// The choice that the next piece belongs to.
-  [[nodiscard]] std::size_t index() const { return choices_.size(); }
-
  private:
-  void end(const serving::ChatResult& result);
+  struct Running {
+    serving::Ticket ticket = 0;
+    AnswerReader reader;
+    Stopwatch watch{};
+    double seconds_first = -1;
+  };
+
+  [[nodiscard]] serving::AnswerJob job_of(std::size_t index) const;
 
   Service& service_;
   ChatCall call_;
   AnswerFrame frame_;
   std::shared_ptr<AnswerPipe> pipe_ = std::make_shared<AnswerPipe>();
-  std::optional<serving::Ticket> ticket_{};  // of an answer that is under way
-  std::uint32_t first_seed_;
-  AnswerReader reader_;
-  std::vector<DrawnToken> unsent_{};
-  std::vector<AnsweredChoice> choices_{};
-  Stopwatch watch_{};
-  double seconds_first_ = -1;
+  std::map<std::size_t, Running> running_{};  // by the answer's number
+  std::vector<AnsweredChoice> choices_;
 };
 
 }  // namespace kvevict::http

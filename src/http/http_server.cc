@@ -12,6 +12,8 @@
 
 #include "http/listener.h"
 #include "http/service.h"
+#include "kvevict/engine_info.h"
+#include "kvevict/version.h"
 
 namespace kvevict::http {
 namespace {
@@ -25,8 +27,9 @@ struct Path {
   const char* methods;
 };
 constexpr Path kPaths[] = {
-    {"/v1/chat/completions|/v1/completions|/tokenize|/detokenize|/apply-template", "POST"},
-    {"/|/health|/v1/models|/props|/metrics|/conversations", "GET, HEAD"},
+    {"(/v1)?/chat/completions|(/v1)?/completions|(/v1)?/responses|/tokenize|/detokenize|/apply-template",
+     "POST"},
+    {"/|/health|(/v1)?/models|/props|/metrics|/conversations", "GET, HEAD"},
     {"/conversations/[^/]+", "GET, HEAD, DELETE"}};
 
 /// A path that is there, asked for in another way.
@@ -150,6 +153,7 @@ struct HttpServer::Impl {
                 .served = served,
                 .keys = ApiKeys(options.keys),
                 .created = static_cast<std::int64_t>(std::time(nullptr)),
+                .fingerprint = fmt::format("b{}-{}", KVEVICT_VERSION, engine_info().llama_version),
                 .scheduler{*served.pool, limits_of(options, served)}},
         listener({.n_threads = options.n_waiting + served.pool->n_live() + kOtherThreads}) {}
 
@@ -171,8 +175,11 @@ struct HttpServer::Impl {
     add_model_routes(listener, service);
     add_text_routes(listener, service);
     add_conversation_routes(listener, service);
-    add_post(listener, service, "/v1/chat/completions", answer_chat);
-    add_post(listener, service, "/v1/completions", complete_text);
+    for (const std::string base : {"/v1", ""}) {  // clients name one of them as the server's address
+      add_post(listener, service, base + "/chat/completions", answer_chat);
+      add_post(listener, service, base + "/completions", complete_text);
+      add_post(listener, service, base + "/responses", respond);
+    }
   }
 
   void listen() {
@@ -186,6 +193,7 @@ struct HttpServer::Impl {
                   fmt::format("cannot listen on {}:{}: {}", options.host, options.port,
                               error == 0 ? "there is no such address here" : std::strerror(error)));
     }
+    listener.let_many_wait();
     thread = std::thread([this] {
       listener.listen_after_bind();
       ending.set_value();

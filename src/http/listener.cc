@@ -117,6 +117,11 @@ Listener::Listener(const ConnectionLimits& limits) : limits_(limits) {
   });
 }
 
+void Listener::let_many_wait() {
+  (void)::listen(svr_sock_,
+                 SOMAXCONN);  // the same socket with a longer queue; with the old one if that fails
+}
+
 void Listener::close() {
   {
     const std::lock_guard lock(mutex_);

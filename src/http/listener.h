@@ -62,6 +62,10 @@ class Listener final : public httplib::Server {
  public:
   explicit Listener(const ConnectionLimits& limits);
 
+  /// Lets many clients come at once: connections wait until they are accepted, of which the library lets five
+  /// and the others are reset. REQUIRES: it is bound.
+  void let_many_wait();
+
   /// Takes no more connections and closes those between two requests. `listen_after_bind` returns when the
   /// others have ended.
   void close();

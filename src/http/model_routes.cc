@@ -54,7 +54,7 @@ void add_model_routes(httplib::Server& server, Service& service) {
   server.Get("/health", [](const httplib::Request&, httplib::Response& response) {
     set_json(response, {{"status", "ok"}});
   });
-  server.Get("/v1/models", [&service](const httplib::Request&, httplib::Response& response) {
+  server.Get("(/v1)?/models", [&service](const httplib::Request&, httplib::Response& response) {
     set_json(response, {{"object", "list"}, {"data", Json::array({model_json(service)})}});
   });
   server.Get("/props", [&service](const httplib::Request&, httplib::Response& response) {

@@ -10,6 +10,7 @@ namespace kvevict::http {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAtClient{50};
+constexpr int kClientLeft = 499;  // for /metrics
 
 }  // namespace
 
@@ -41,6 +42,11 @@ ApiError queue_is_full(const serving::Submission& submission) {
 
 void refuse(const serving::Submission& submission, httplib::Response& response) {
   set_error(response, queue_is_full(submission));
+}
+
+void leave(httplib::Response& response) {
+  response.status = kClientLeft;
+  Connection::current()->close_after_answer();
 }
 
 }  // namespace kvevict::http

@@ -7,9 +7,6 @@
 
 namespace kvevict::http {
 
-/// The status of an answer whose client left, for /metrics.
-inline constexpr int kClientLeft = 499;
-
 /// The next piece of an answer that this connection's client waits for, not empty; nothing if the client has
 /// left.
 [[nodiscard]] std::optional<AnswerPipe::Piece> next_piece(AnswerPipe& pipe);
@@ -20,5 +17,8 @@ inline constexpr int kClientLeft = 499;
 /// What a refused request is told: HTTP 503, with when to try again.
 [[nodiscard]] ApiError queue_is_full(const serving::Submission& submission);
 void refuse(const serving::Submission& submission, httplib::Response& response);
+
+/// Ends an answer whose client left: nobody reads what is written.
+void leave(httplib::Response& response);
 
 }  // namespace kvevict::http

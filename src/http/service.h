@@ -9,6 +9,7 @@
 #include "http/http_server.h"
 #include "http/json_body.h"
 #include "http/metrics.h"
+#include "http/response_history.h"
 #include "serving/scheduler.h"
 
 namespace kvevict::http {
@@ -19,8 +20,10 @@ struct Service {
   Served served;
   ApiKeys keys;
   std::int64_t created = 0;  ///< When the server began, in seconds since 1970.
+  std::string fingerprint{};
   serving::Scheduler scheduler;
   Metrics metrics{};
+  ResponseHistory responses{};
 
   [[nodiscard]] serving::ConversationPool& pool() const { return *served.pool; }
   [[nodiscard]] std::string model_name() const { return served.model->info().name; }
@@ -36,6 +39,10 @@ inline constexpr const char* kJson = "application/json";
 /// POST /v1/chat/completions.
 void answer_chat(Service& service, const httplib::Request& request, const std::string& body,
                  httplib::Response& response);
+
+/// POST /v1/responses.
+void respond(Service& service, const httplib::Request& request, const std::string& body,
+             httplib::Response& response);
 
 /// POST /v1/completions.
 void complete_text(Service& service, const httplib::Request& request, const std::string& body,

@@ -12,8 +12,11 @@ namespace {
 using Json = JsonReader::Json;
 
 Json framed_text(const AnswerFrame& frame) {
-  return {
-      {"id", frame.id}, {"object", "text_completion"}, {"created", frame.created}, {"model", frame.model}};
+  return {{"id", frame.id},
+          {"object", "text_completion"},
+          {"created", frame.created},
+          {"model", frame.model},
+          {"system_fingerprint", frame.fingerprint}};
 }
 
 const char* end_of(const TextChoice& choice) {
@@ -49,7 +52,7 @@ Json text_logprobs(const TextChoice& choice) {
 Json text_usage(std::span<const TextChoice> choices) {
   std::int64_t n_prompt = 0, n_made = 0;
   for (const TextChoice& choice : choices) {
-    n_prompt += choice.result.answer.n_new;
+    if (choice.is_first_of_text) n_prompt += choice.result.answer.n_cached + choice.result.answer.n_new;
     n_made += choice.result.answer.n_made;
   }
   return {{"prompt_tokens", n_prompt}, {"completion_tokens", n_made}, {"total_tokens", n_prompt + n_made}};

@@ -16,6 +16,7 @@ struct TextChoice {
   std::string echo{};               ///< What stands in front of the answer.
   std::vector<DrawnToken> drawn{};  ///< Tokens of the echo and of the answer, if they are asked for.
   bool has_first = false;           ///< The first of them has no probability: nothing stood before it.
+  bool is_first_of_text = true;     ///< Its text counts: those behind it go on with the same one.
 };
 
 /// What texts are gone on with, "text_completion".

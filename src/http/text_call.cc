@@ -68,12 +68,12 @@ TextCall parse_text_call(std::string_view text, const AnswerDefaults& defaults, 
   if (call.is_streamed && (call.has_echo || call.has_logprobs))
     body.member("stream").refuse("a stream has neither \"echo\" nor \"logprobs\": set it to false");
   const std::vector<std::vector<Token>> prompts = prompts_of(body.member("prompt"), model);
-  const auto n_each = static_cast<std::size_t>(whole_number(body, "n", 1, kMostChoices).value_or(1));
-  if (prompts.size() * n_each > kMostTexts)
+  call.n_each = static_cast<std::size_t>(whole_number(body, "n", 1, kMostChoices).value_or(1));
+  if (prompts.size() * call.n_each > kMostTexts)
     body.member("prompt").refuse(fmt::format("{} texts are more than the {} that one request may have",
-                                             prompts.size() * n_each, kMostTexts));
+                                             prompts.size() * call.n_each, kMostTexts));
   for (const std::vector<Token>& prompt : prompts) {
-    for (std::size_t i = 0; i < n_each; ++i) {
+    for (std::size_t i = 0; i < call.n_each; ++i) {
       call.requests.push_back(request);
       call.requests.back().form.sampling.seed += static_cast<std::uint32_t>(i);
       call.requests.back().text = {.tokens = prompt, .n_best = form.n_best};

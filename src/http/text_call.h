@@ -10,6 +10,7 @@ namespace kvevict::http {
 /// What a body of /v1/completions asks for: texts that are gone on with as they stand.
 struct TextCall {
   std::vector<serving::ChatRequest> requests{};  ///< One for each choice, in order; without an owner.
+  std::size_t n_each = 1;                        ///< Choices of each text, one behind the other.
   bool has_echo = false;                         ///< Each text stands in front of what comes behind it.
   bool has_logprobs = false;                     ///< Of each token, of the text too if it is echoed.
   bool is_streamed = false;

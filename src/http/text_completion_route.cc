@@ -15,11 +15,11 @@ struct TextEvents {
   bool is_over = false;
 };
 
-/// Behind a choice: the next one is asked for, or the stream ends.
-std::string end_of_text(TextEvents& events) {
+/// Behind a choice: the next text is asked for if it was the last one of its own, or the stream ends.
+std::string end_of_text(TextEvents& events, std::size_t index) {
   TextExchange& exchange = *events.exchange;
-  std::string text =
-      text_end_event(exchange.frame(), exchange.choices().size() - 1, exchange.choices().back());
+  std::string text = text_end_event(exchange.frame(), index, exchange.choices()[index]);
+  if (exchange.is_under_way()) return text;
   if (exchange.has_more()) {
     const serving::Submission submission = exchange.submit();
     if (submission.ticket) return text;
@@ -31,25 +31,24 @@ std::string end_of_text(TextEvents& events) {
   return text + kEndOfEvents;
 }
 
-std::string next_events(TextEvents& events, const AnswerPipe::Piece& piece, std::size_t index) {
+std::string next_events(TextEvents& events, const AnswerPipe::Piece& piece) {
   std::string text;
-  if (!piece.text.empty()) text = text_event(events.exchange->frame(), index, piece.text);
+  if (!piece.text.empty()) text = text_event(events.exchange->frame(), piece.index, piece.text);
   if (!piece.outcome) return text;
   if (const auto failure = failure_of(*piece.outcome)) {
     events.is_over = true;
     return text + error_event(*failure);
   }
-  return text + end_of_text(events);
+  return text + end_of_text(events, piece.index);
 }
 
 void send_text_events(const std::shared_ptr<TextExchange>& exchange, httplib::Response& response) {
   const auto events = std::make_shared<TextEvents>(TextEvents{.exchange = exchange});
   response.set_header("Cache-Control", "no-cache");
   response.set_chunked_content_provider("text/event-stream", [events](std::size_t, httplib::DataSink& sink) {
-    const std::size_t index = events->exchange->choices().size();
     const std::optional<AnswerPipe::Piece> piece = events->exchange->next();
     if (!piece) return false;
-    const std::string text = next_events(*events, *piece, index);
+    const std::string text = next_events(*events, *piece);
     if (!text.empty() && !sink.write(text.data(), text.size())) return false;
     if (events->is_over) sink.done();
     return true;
@@ -67,14 +66,12 @@ void complete_text(Service& service, const httplib::Request& request, const std:
     if (const serving::Submission submission = exchange->submit(); !submission.ticket)
       return refuse(submission, response);
     if (exchange->call().is_streamed) return send_text_events(exchange, response);
-    std::optional<AnswerPipe::Piece> piece = exchange->next();
-    while (piece && !piece->outcome) piece = exchange->next();
-    if (!piece) {  // nobody reads what is written
-      response.status = kClientLeft;
-      Connection::current()->close_after_answer();
-      return;
+    while (exchange->is_under_way()) {
+      const std::optional<AnswerPipe::Piece> piece = exchange->next();
+      if (!piece) return leave(response);
+      if (!piece->outcome) continue;
+      if (const auto failure = failure_of(*piece->outcome)) return set_error(response, *failure);
     }
-    if (const auto failure = failure_of(*piece->outcome)) return set_error(response, *failure);
   }
   response.set_content(text_completion(exchange->frame(), exchange->choices()), kJson);
 }

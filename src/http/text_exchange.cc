@@ -12,59 +12,76 @@ TextExchange::TextExchange(Service& service, TextCall call, std::string owner)
     : service_(service),
       call_(std::move(call)),
       owner_(std::move(owner)),
-      frame_(make_frame(service.model_name())) {
+      frame_(make_frame(service.model_name(), service.fingerprint)) {
   frame_.id.replace(0, frame_.id.find('-'), "cmpl");
   frame_.has_logprobs = call_.has_logprobs;
 }
 
 TextExchange::~TextExchange() {
-  if (ticket_) service_.scheduler.cancel(*ticket_);
+  for (const auto& [index, one] : running_) service_.scheduler.cancel(one.ticket);
 }
 
 /// What a choice has before anything is computed.
-TextChoice TextExchange::begun() const {
-  TextChoice choice;
+TextChoice TextExchange::begun(std::size_t index) const {
+  TextChoice choice{.is_first_of_text = choice_of_text(index) == 0};
   if (!call_.has_echo) return choice;
   const Model& model = *service_.served.model;
-  const std::vector<Token>& tokens = call_.requests[choices_.size()].text->tokens;
+  const std::vector<Token>& tokens = call_.requests[index].text->tokens;
   choice.echo = model.detokenize(tokens, true);
-  if (!call_.has_logprobs) return choice;
-  choice.has_first = true;
+  choice.has_first = call_.has_logprobs;
+  if (!choice.has_first || !choice.is_first_of_text) return choice;
   choice.drawn.push_back(
       {.drawn = {.token = tokens.front(), .bytes = model.detokenize(std::span(tokens).first(1), true)}});
   return choice;
 }
 
+serving::AnswerJob TextExchange::job_of(std::size_t index) const {
+  serving::AnswerJob job{.request = call_.requests[index], .sink = AnswerPipe::sink(pipe_, index)};
+  job.request.owner = owner_;
+  if (!call_.has_logprobs) return job;
+  const auto put = [pipe = pipe_, index](const DrawnToken& token) { pipe->put_drawn(index, token); };
+  job.request.form.on_drawn = put;
+  if (call_.has_echo && choice_of_text(index) == 0) job.request.text->on_token = put;
+  return job;
+}
+
+/// The tokens of a text are judged for its first choice alone: the others get what it got.
+void TextExchange::share_echo() {
+  if (!call_.has_echo || !call_.has_logprobs) return;
+  const std::size_t first = choices_.size() - call_.n_each;
+  const auto from = choices_[first].drawn.begin();
+  const auto to = from + std::ssize(call_.requests[first].text->tokens);
+  for (std::size_t i = first + 1; i < choices_.size(); ++i)
+    choices_[i].drawn.insert(choices_[i].drawn.begin(), from, to);
+}
+
 serving::Submission TextExchange::submit() {
-  choice_ = begun();
-  serving::ChatRequest request = call_.requests[choices_.size()];
-  request.owner = owner_;
-  if (call_.has_logprobs) {
-    const auto put = [pipe = pipe_](const DrawnToken& token) { pipe->put_drawn(token); };
-    request.form.on_drawn = put;
-    if (call_.has_echo) request.text->on_token = put;
+  const std::size_t first = choices_.size();
+  std::vector<serving::AnswerJob> jobs;
+  for (std::size_t i = 0; i < call_.n_each; ++i) jobs.push_back(job_of(first + i));
+  const serving::Submission submission = service_.scheduler.submit(std::move(jobs));
+  if (!submission.ticket) return submission;
+  for (std::size_t i = 0; i < call_.n_each; ++i) {
+    choices_.push_back(begun(first + i));
+    running_[first + i].ticket = *submission.ticket + i;
   }
-  watch_ = {};
-  seconds_first_ = -1;
-  serving::Submission submission = service_.scheduler.submit(
-      std::move(request),
-      {.on_text = [pipe = pipe_](std::string_view text) { pipe->put_text(text); },
-       .on_end = [pipe = pipe_](const serving::Outcome& outcome) { pipe->put_end(outcome); }});
-  ticket_ = submission.ticket;
   return submission;
 }
 
 std::optional<AnswerPipe::Piece> TextExchange::next() {
   std::optional<AnswerPipe::Piece> piece = next_piece(*pipe_);
   if (!piece) return piece;
-  std::ranges::copy(piece->drawn, std::back_inserter(choice_.drawn));
-  if (seconds_first_ < 0) seconds_first_ = watch_.seconds();
+  TextChoice& choice = choices_[piece->index];
+  Running& running = running_.at(piece->index);
+  std::ranges::copy(piece->drawn, std::back_inserter(choice.drawn));
+  if (running.seconds_first < 0) running.seconds_first = running.watch.seconds();
   if (!piece->outcome) return piece;
-  ticket_.reset();
-  if (!piece->outcome->result) return piece;
-  choice_.result = *piece->outcome->result;
-  service_.metrics.count_answer(choice_.result.answer, seconds_first_, watch_.seconds());
-  if (choice_.result.answer.end != AnswerEnd::kStopped) choices_.push_back(std::move(choice_));
+  if (piece->outcome->result) {
+    choice.result = *piece->outcome->result;
+    service_.metrics.count_answer(choice.result.answer, running.seconds_first, running.watch.seconds());
+  }
+  running_.erase(piece->index);
+  if (running_.empty() && !failure_of(*piece->outcome)) share_echo();
   return piece;
 }
 

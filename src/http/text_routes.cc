@@ -1,5 +1,6 @@
 // POST /tokenize, /detokenize, /apply-template.
 #include "http/chat_messages.h"
+#include "http/chat_tools.h"
 #include "http/json_body.h"
 #include "http/service.h"
 
@@ -43,7 +44,14 @@ void detokenize(Service& service, const httplib::Request&, const std::string& te
 void apply_template(Service& service, const httplib::Request&, const std::string& text,
                     httplib::Response& response) {
   const Json json = parse_body(text);
-  const std::vector<ChatMessage> messages = parse_messages(JsonReader(json, "").member("messages"));
+  const JsonReader body(json, "");
+  for (const auto& [name, value] : json.items()) {
+    const bool asks_for_nothing = value.is_null() || (name == "add_generation_prompt" && value == Json(true));
+    if (name != "messages" && name != "tools" && !asks_for_nothing)
+      body.member(name.c_str()).refuse("the field is not supported: messages and tools are known");
+  }
+  std::vector<ChatMessage> messages = parse_messages(body.member("messages"));
+  if (has_tools(body)) messages.front().tools = parse_tools(body.member("tools"));
   set_json(response, {{"prompt", service.pool().prompt(messages)}});
 }
 

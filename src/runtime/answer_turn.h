@@ -50,6 +50,14 @@ class KVEVICT_PRIVATE AnswerTurn {
   /// kCancelled, which ends the turn as one that was stopped. REQUIRES: n_to_take_in() > 0.
   void take_in();
 
+  /// The session of a turn that has its messages and no token of its answer yet, to be copied for other
+  /// answers to them; null of another turn, and if it is in no pool. `prompt`: all tokens of those messages,
+  /// then.
+  [[nodiscard]] Session* pooled_session() {
+    return phase_ == Phase::kPrompt && n_to_take_in() == 0 && chat_.options.pool ? &chat_.session : nullptr;
+  }
+  [[nodiscard]] std::span<const Token> prompt() const { return turn_.tokens; }
+
   /// Draws the next token of the answer, gives its text to `on_text` and makes room for it. The token must be
   /// appended before the next call, and is valid until then; nothing: the answer has ended. Errors: those of
   /// `AnswerDraw` and `Session::make_room`, what `on_text` throws. REQUIRES: n_to_take_in() == 0.

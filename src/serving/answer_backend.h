@@ -55,6 +55,11 @@ class AnswerBackend {
   /// never be answered, or not by this server now; others for what failed.
   [[nodiscard]] virtual std::unique_ptr<RunningAnswer> begin(const ChatRequest& request, OnText on_text) = 0;
 
+  /// Begins another answer, to the same prompt as that of `first`, which is in, and of which nothing was
+  /// drawn. Null if it can only begin by itself.
+  [[nodiscard]] virtual std::unique_ptr<RunningAnswer> branch(RunningAnswer& first,
+                                                              const ChatRequest& request, OnText on_text) = 0;
+
   /// Appends the token that each of `answers` has drawn, in one batch. Returns why one of them failed, for
   /// each; one that fails leaves the others alone.
   [[nodiscard]] virtual std::vector<std::optional<Error>> append(std::span<RunningAnswer* const> answers) = 0;

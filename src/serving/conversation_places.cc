@@ -5,7 +5,6 @@
 #include "engine/trained_context.h"
 #include "kvevict/memory.h"
 #include "kvevict/registry.h"
-#include "kvevict/session_pool.h"
 
 namespace kvevict::serving {
 namespace {
@@ -76,6 +75,12 @@ std::unique_ptr<Conversation> ConversationPlaces::begin(const ModelRun& run,
                                                         ConversationOptions options) const {
   require_place(run);
   return make(run, std::move(options), fits(run) ? pool_ : nullptr);
+}
+
+PlacedSession ConversationPlaces::open(const ModelRun& run) const {
+  require_place(run);
+  if (fits(run)) return {.session = pool_->open(run.policy), .is_in_pool = true};
+  return {.session = Session(model_, run.policy, run.options)};
 }
 
 std::unique_ptr<Conversation> ConversationPlaces::load(const ModelRun& run,

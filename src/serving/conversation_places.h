@@ -7,6 +7,7 @@
 
 #include "kvevict/conversation.h"
 #include "kvevict/error.h"
+#include "kvevict/session_pool.h"
 #include "runtime/model_run.h"
 
 namespace kvevict::serving {
@@ -17,14 +18,21 @@ struct PlaceOptions {
   bool is_limited = false;   ///< No conversation has cells beside the pool's, if there is one.
 };
 
+/// A session, and whether it is in the pool.
+struct PlacedSession {
+  Session session;
+  bool is_in_pool = false;
+};
+
 /// Cells that conversations of `run` need for a prompt and an answer of any length; if nothing bounds them,
 /// the trained context; 0 if that is not known either.
 [[nodiscard]] std::int64_t cells_of_place(const ModelRun& run);
 
-/// Where conversations have their cells: each in a place of one pool, so that their answers are decoded in
-/// one batch; or, if their strategy or its options cannot be in there, in a context of their own.
+/// Where conversations, and texts outside of them, have their cells: each in a place of one pool, so that
+/// their answers are decoded in one batch; or, if their strategy or its options cannot be in there, in a
+/// context of their own.
 ///
-/// Thread safety: one thread at a time, with all conversations.
+/// Thread safety: one thread at a time, with all conversations and sessions.
 class ConversationPlaces {
  public:
   /// Makes the pool, of `n_places`. Errors: those of SessionPool, but kUnsupported: then there is none.
@@ -38,6 +46,9 @@ class ConversationPlaces {
   /// `Conversation::load`.
   [[nodiscard]] std::unique_ptr<Conversation> load(const ModelRun& run, const ConversationOptions& options,
                                                    const std::filesystem::path& file) const;
+
+  /// An empty session, for a text. Errors: those of Session and `require_place`.
+  [[nodiscard]] PlacedSession open(const ModelRun& run) const;
 
   /// Refuses a run that would need a context of its own where there is a limit. Errors: kInvalidArgument
   /// (field "strategy").

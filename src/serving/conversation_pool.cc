@@ -8,7 +8,6 @@
 #include "runtime/answer_turn.h"
 #include "runtime/generate_options.h"
 #include "serving/random_name.h"
-#include "serving/text_answer.h"
 
 namespace kvevict::serving {
 namespace {
@@ -74,6 +73,8 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
     return result;
   }
 
+  [[nodiscard]] Session* pooled_session() override { return turn_.pooled_session(); }
+  [[nodiscard]] std::span<const Token> prompt() const override { return turn_.prompt(); }
   [[nodiscard]] const SessionTokens& token() const override { return *token_; }
   void note(const Error& error) override { is_spoiled_ = is_spoiled_ || !is_about_the_request(error.code()); }
 
@@ -142,14 +143,9 @@ std::shared_ptr<const AnswerFormat> ConversationPool::format_of(const ChatReques
   return usable_template().answer_format(complete(request).messages, options);
 }
 
-ModelRun ConversationPool::run_of_text(const ChatRequest& request) const {
-  if (request.strategy.empty()) return options_.run_for("", "");
-  return options_.text_run_for(to_string(parse_strategy(request.strategy)));
-}
-
 void ConversationPool::check(const ChatRequest& request) const {
   if (request.text) {
-    (void)run_of_text(request);
+    places_.require_place(run_of_text(request));
     return;
   }
   const ChatRequest whole = complete(request);
@@ -157,6 +153,11 @@ void ConversationPool::check(const ChatRequest& request) const {
   if (!request.strategy.empty()) places_.require_place(options_.run_for(whole.strategy, ""));
   if (const std::string grammar = generate_options(request.form).grammar; !grammar.empty())
     require_grammar(*options_.model, grammar);
+}
+
+/// The state of a conversation that is no longer live. REQUIRES: the caller holds the lock.
+void ConversationPool::let_go(Key key) {
+  if (auto held = held_.extract(key)) gone_.push_back(std::move(held.mapped().chat));
 }
 
 /// The conversation of `request`; those that had to go for it, and others that went, are gone when it
@@ -172,7 +173,7 @@ std::optional<ConversationTable::Claim> ConversationPool::claim_known(const Chat
 }
 
 std::unique_ptr<RunningAnswer> ConversationPool::begin(const ChatRequest& request, OnText on_text) {
-  if (request.text) return std::make_unique<TextAnswer>(run_of_text(request), request, std::move(on_text));
+  if (request.text) return begin_text(request, std::move(on_text));
   ChatRequest whole = complete(request);
   const auto claim = this->claim(whole);
   if (!claim) return nullptr;
@@ -186,26 +187,6 @@ std::unique_ptr<RunningAnswer> ConversationPool::begin(const ChatRequest& reques
     give_up(*claim, true);
     throw;
   }
-}
-
-std::vector<std::optional<Error>> ConversationPool::append(std::span<RunningAnswer* const> answers) {
-  std::vector<SessionAnswer*> own;
-  std::vector<SessionTokens> all;
-  std::vector<std::int64_t> n_before;
-  for (RunningAnswer* const one : answers) {
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): `begin` makes no others
-    own.push_back(static_cast<SessionAnswer*>(one));
-    all.push_back(own.back()->token());
-    n_before.push_back(all.back().session->stats().n_tokens_seen);
-  }
-  std::vector<std::optional<Error>> errors(all.size());
-  if (!error_of([&] { Session::append_each(all); })) return errors;
-  for (std::size_t i = 0; i < all.size(); ++i) {  // each alone, so that the one at fault is the one that ends
-    if (all[i].session->stats().n_tokens_seen > n_before[i]) continue;
-    errors[i] = error_of([&] { Session::append_each({&all[i], 1}); });
-    if (errors[i]) own[i]->note(*errors[i]);
-  }
-  return errors;
 }
 
 Conversation& ConversationPool::make_room_for(const Claim& claim, const ChatRequest& request) {
@@ -245,11 +226,6 @@ void ConversationPool::give_up(const Claim& claim, bool is_forgotten) {
   if (!is_forgotten) return;
   let_go(claim.key);
   table_.drop(claim.key);
-}
-
-/// Takes what is live of it out of the list. REQUIRES: the caller holds the lock.
-void ConversationPool::let_go(Key key) {
-  if (auto held = held_.extract(key)) gone_.push_back(std::move(held.mapped().chat));
 }
 
 /// REQUIRES: the caller holds the lock.

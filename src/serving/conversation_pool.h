@@ -17,6 +17,7 @@
 #include "serving/conversation_places.h"
 #include "serving/conversation_store.h"
 #include "serving/conversation_table.h"
+#include "serving/session_answer.h"
 
 namespace kvevict::serving {
 
@@ -31,7 +32,7 @@ struct PoolOptions {
   TemplateOptions prompt_template{};
   std::string system{};  ///< In front of a list that brings no system message; may be empty.
   bool keep_reasoning = false;
-  std::size_t n_live = 4;  ///< Most conversations in memory, and answers at once; >= 1.
+  std::size_t n_live = 4;  ///< Most conversations and texts in memory, and answers at once; >= 1.
   PlaceOptions places{};
   std::int64_t copy_bytes = std::int64_t{256} << 20;  ///< Most of the copies of a conversation's turns.
   /// Where each conversation is kept behind every answer, before it is handed out; null: in memory alone.
@@ -50,11 +51,12 @@ struct ConversationView {
   std::string text{};  ///< Evicted parts between "[-" and "-]"; long ones are shortened.
 };
 
-/// The live conversations, each with cells of its own. Several are answered at once, in steps; those in
-/// places of a pool in one batch. The one that was used longest ago makes room for a new one: it rests in the
-/// store, and is loaded from there if it comes back; without a store it is forgotten, and its whole history
-/// is taken in again. Where servers share the store, each answer is made under its conversation's lease, and
-/// a conversation that went on at another server since it was last answered here is loaded anew.
+/// The live conversations, each with cells of its own, and the texts that are gone on with outside of them.
+/// Several are answered at once, in steps; those in places of a pool in one batch. The conversation that was
+/// used longest ago makes room for a new one, or for a text: it rests in the store, and is loaded from there
+/// if it comes back; without a store it is forgotten, and its whole history is taken in again. Where servers
+/// share the store, each answer is made under its conversation's lease, and a conversation that went on at
+/// another server since it was last answered here is loaded anew.
 ///
 /// Thread safety: the members of AnswerBackend and their answers one thread at a time; the others from any.
 class ConversationPool final : public AnswerBackend {
@@ -77,7 +79,11 @@ class ConversationPool final : public AnswerBackend {
   [[nodiscard]] std::string prompt(const std::vector<ChatMessage>& messages) const;
 
   [[nodiscard]] std::unique_ptr<RunningAnswer> begin(const ChatRequest& request, OnText on_text) override;
-  [[nodiscard]] std::vector<std::optional<Error>> append(std::span<RunningAnswer* const> answers) override;
+  [[nodiscard]] std::unique_ptr<RunningAnswer> branch(RunningAnswer& first, const ChatRequest& request,
+                                                      OnText on_text) override;
+  [[nodiscard]] std::vector<std::optional<Error>> append(std::span<RunningAnswer* const> answers) override {
+    return append_tokens(answers);
+  }
 
   [[nodiscard]] const ConversationPlaces& places() const noexcept { return places_; }
   [[nodiscard]] std::size_t n_live() const noexcept { return options_.n_live; }
@@ -94,6 +100,7 @@ class ConversationPool final : public AnswerBackend {
 
  private:
   class Answer;
+  class TextPlace;
   struct Held {
     std::unique_ptr<Conversation> chat;
     ConversationFigures figures;
@@ -110,6 +117,7 @@ class ConversationPool final : public AnswerBackend {
   [[nodiscard]] ChatResult finish(const Claim& claim, MessagesAnswer answer, const ChatRequest& request);
   void give_up(const Claim& claim, bool is_forgotten);
   void let_go(Key key);
+  [[nodiscard]] std::unique_ptr<RunningAnswer> begin_text(const ChatRequest& request, OnText on_text);
 
   // Of the store (conversation_pool_store.cc).
   [[nodiscard]] bool is_shared() const { return options_.store && options_.store->is_shared(); }

@@ -79,7 +79,7 @@ std::optional<ConversationTable::Key> ConversationTable::match(const ChatRequest
 /// Makes room in memory for one more.
 std::optional<ConversationTable::Key> ConversationTable::make_room() {
   const auto n = std::ranges::count_if(known_, [](const auto& one) { return one.second.is_live; });
-  if (static_cast<std::size_t>(n) < n_live_) return std::nullopt;
+  if (static_cast<std::size_t>(n) + n_taken_ < n_live_) return std::nullopt;
   auto oldest = known_.end();
   for (auto it = known_.begin(); it != known_.end(); ++it) {
     const KnownConversation& one = it->second;
@@ -89,6 +89,12 @@ std::optional<ConversationTable::Key> ConversationTable::make_room() {
   const Key key = oldest->first;
   drop(key);
   return key;
+}
+
+std::optional<ConversationTable::Key> ConversationTable::take_place() {
+  const std::optional<Key> dropped = make_room();
+  n_taken_ += 1;
+  return dropped;
 }
 
 void ConversationTable::drop(Key key) {

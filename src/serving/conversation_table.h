@@ -28,8 +28,9 @@ struct KnownConversation {
   std::string revision{};   ///< What a store has of it, as far as it is known here; empty: nothing.
 };
 
-/// Which conversation a request goes on with. At most `n_live` are live; one more takes the place of the one
-/// that was used longest ago, which rests if it is stored, and is forgotten if not.
+/// Which conversation a request goes on with. At most `n_live` are live, texts outside of every conversation
+/// included; one more takes the place of the conversation that was used longest ago, which rests if it is
+/// stored, and is forgotten if not.
 ///
 /// Thread safety: one thread at a time.
 class ConversationTable {
@@ -53,8 +54,9 @@ class ConversationTable {
   /// one. A list that ends with its first user message begins a conversation, and goes on with none that had
   /// a second one. Claimed until `release` or `forget`. Nothing: it must wait, for that conversation is
   /// claimed; a list that has no more than a beginning with it begins another one instead. REQUIRES: fewer
-  /// than `n_live` are claimed. `elsewhere` are those that another server answers: as if they were claimed.
-  /// Errors: kInvalidArgument (field "strategy") for a name whose conversation began with another strategy.
+  /// than `n_live` are claimed, and places taken. `elsewhere` are those that another server answers: as if
+  /// they were claimed. Errors: kInvalidArgument (field "strategy") for a name whose conversation began with
+  /// another strategy.
   [[nodiscard]] std::optional<Claim> claim(const ChatRequest& request, const std::set<Key>& elsewhere = {});
 
   /// The conversation of `key` has now said `messages`.
@@ -70,6 +72,10 @@ class ConversationTable {
   void set_revision(Key key, std::string revision) { known_.at(key).revision = std::move(revision); }
 
   void forget(Key key) { known_.erase(key); }
+
+  /// A place in memory for a text, until `give_place`; returns whose it was. REQUIRES: as `claim`.
+  [[nodiscard]] std::optional<Key> take_place();
+  void give_place() { n_taken_ -= 1; }
 
   /// The state of `key` is no longer in memory: it rests if it is stored, else it is forgotten.
   void drop(Key key);
@@ -95,6 +101,7 @@ class ConversationTable {
   std::size_t n_live_;
   std::function<std::string()> make_id_;
   std::map<Key, KnownConversation> known_{};
+  std::size_t n_taken_ = 0;  // places of texts
   Key n_begun_ = 0;
   std::uint64_t now_ = 0;
 };

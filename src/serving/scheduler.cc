@@ -35,25 +35,40 @@ Scheduler::~Scheduler() {
 /// Requests that could begin at once take no room from those that wait.
 bool Scheduler::has_room_for(const std::string& owner) const {
   const std::size_t n_free = limits_.n_running - begun_.size();
-  if (waiting_.size() >= limits_.n_waiting + n_free) return false;
+  if (count_waiting() >= limits_.n_waiting + n_free) return false;
   if (limits_.n_waiting_each == 0) return true;
-  const auto n_own =
-      std::ranges::count_if(waiting_, [&](const auto& one) { return one.second.request.owner == owner; });
+  const auto n_own = std::ranges::count_if(waiting_, [&](const auto& one) {
+    return one.first == one.second.first && one.second.request.owner == owner;
+  });
   return static_cast<std::size_t>(n_own) < limits_.n_waiting_each + n_free;
 }
 
+/// Requests of which nothing has begun; of several answers the first one stands for all.
+std::size_t Scheduler::count_waiting() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(waiting_, [](const auto& one) { return one.first == one.second.first; }));
+}
+
 Submission Scheduler::submit(ChatRequest request, AnswerSink sink) {
+  std::vector<AnswerJob> answers;
+  answers.push_back({.request = std::move(request), .sink = std::move(sink)});
+  return submit(std::move(answers));
+}
+
+Submission Scheduler::submit(std::vector<AnswerJob> answers) {
   Submission submission;
   {
     const std::lock_guard lock(mutex_);
-    if (is_closed_ || !has_room_for(request.owner)) {
+    if (is_closed_ || !has_room_for(answers.front().request.owner)) {
       const double n_before = static_cast<double>(waiting_.size() + 1);
       const double seconds = std::ceil(seconds_each_ * n_before / static_cast<double>(limits_.n_running));
       submission.seconds_to_wait = static_cast<std::int64_t>(std::clamp(seconds, 1.0, kLongestWait));
       return submission;
     }
-    submission.ticket = ++n_submitted_;
-    waiting_.emplace(*submission.ticket, Job{std::move(request), std::move(sink)});
+    const Ticket first = n_submitted_ + 1;
+    submission.ticket = first;
+    for (AnswerJob& one : answers)
+      waiting_.emplace(++n_submitted_, Job{std::move(one.request), std::move(one.sink), first});
     may_begin_ = true;
   }
   changed_.notify_all();
@@ -96,7 +111,7 @@ void Scheduler::cancel_all() {
 SchedulerFigures Scheduler::figures() const {
   const std::lock_guard lock(mutex_);
   SchedulerFigures figures = counts_;
-  figures.n_waiting = waiting_.size();
+  figures.n_waiting = count_waiting();
   figures.n_running = begun_.size();
   return figures;
 }
@@ -116,6 +131,7 @@ void Scheduler::work() {
     end_cancelled();
     begin_next();
     take_in_next();
+    begin_others();
     step();
   }
 }
@@ -139,11 +155,15 @@ void Scheduler::end_cancelled() {
   }
 }
 
-/// The requests that wait, in the order in which they may begin. REQUIRES: the caller holds the lock.
+/// The requests that wait, in the order in which they may begin: of several answers to one prompt the next
+/// one, if none of them runs. REQUIRES: the caller holds the lock.
 std::vector<Ticket> Scheduler::in_turn() const {
   std::vector<std::tuple<std::uint64_t, Ticket, Ticket>> ranks;  // of the owner, twice; of the request
   std::map<std::string_view, Ticket> oldest;
+  std::set<Ticket> before;  // the same prompt is another answer's, which runs or comes first
+  for (const Running& one : running_) before.insert(one.first);
   for (const auto& [ticket, job] : waiting_) {
+    if (!before.insert(job.first).second) continue;
     const std::string& owner = job.request.owner;
     const auto last = last_turn_.find(owner);
     const Ticket first = oldest.emplace(owner, ticket).first->second;
@@ -164,7 +184,8 @@ void Scheduler::begin_next() {
     may_begin_ = false;  // unless one comes meanwhile
   }
   for (const Ticket ticket : tickets) {
-    if (!begin(ticket)) continue;
+    const auto make = [&](const Job& job) { return backend_.begin(job.request, job.sink.on_text); };
+    if (!begin(ticket, make)) continue;
     const std::lock_guard lock(mutex_);
     may_begin_ = true;
     return;
@@ -172,7 +193,7 @@ void Scheduler::begin_next() {
 }
 
 /// Returns whether the request is no longer one that waits.
-bool Scheduler::begin(Ticket ticket) {
+bool Scheduler::begin(Ticket ticket, const Make& make) {
   Waiting::node_type node;
   {
     const std::lock_guard lock(mutex_);
@@ -182,7 +203,7 @@ bool Scheduler::begin(Ticket ticket) {
   }
   Job& job = node.mapped();
   std::unique_ptr<RunningAnswer> answer;
-  std::optional<Error> error = error_of([&] { answer = backend_.begin(job.request, job.sink.on_text); });
+  std::optional<Error> error = error_of([&] { answer = make(job); });
   if (!answer && !error) {
     const std::lock_guard lock(mutex_);
     if (!cancelled_.contains(ticket)) {
@@ -196,9 +217,39 @@ bool Scheduler::begin(Ticket ticket) {
     const std::lock_guard lock(mutex_);
     last_turn_[job.request.owner] = ++n_turns_;
   }
-  running_.push_back({.ticket = ticket, .sink = std::move(job.sink), .answer = std::move(answer)});
+  running_.push_back(
+      {.ticket = ticket, .first = job.first, .sink = std::move(job.sink), .answer = std::move(answer)});
   if (error) end(ticket, std::move(error));
   return true;
+}
+
+/// Lets other answers go on with each that has its prompt now.
+void Scheduler::begin_others() {
+  std::vector<Ticket> ready;
+  for (const Running& one : running_) {
+    if (!one.is_drawing && one.answer->n_prompt_left() == 0) ready.push_back(one.ticket);
+  }
+  for (const Ticket ticket : ready) {
+    while (begin_another(ticket)) {
+    }
+    const Ticket first = running(ticket).first;
+    for (Running& one : running_) one.is_drawing = one.is_drawing || one.first == first;
+  }
+}
+
+/// Returns whether one more may be tried.
+bool Scheduler::begin_another(Ticket ticket) {
+  RunningAnswer& first = *running(ticket).answer;
+  std::optional<Ticket> next;
+  {
+    const std::lock_guard lock(mutex_);
+    if (begun_.size() >= limits_.n_running) return false;
+    const auto is_next = [&](const auto& one) { return one.second.first == running(ticket).first; };
+    const auto found = std::ranges::find_if(waiting_, is_next);
+    if (found == waiting_.end()) return false;
+    next = found->first;
+  }
+  return begin(*next, [&](const Job& job) { return backend_.branch(first, job.request, job.sink.on_text); });
 }
 
 Scheduler::Running& Scheduler::running(Ticket ticket) {

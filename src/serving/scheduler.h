@@ -35,11 +35,18 @@ struct AnswerSink {
   std::function<void(const Outcome&)> on_end;
 };
 
+/// A request, and where its answer goes.
+struct AnswerJob {
+  ChatRequest request;
+  AnswerSink sink;
+};
+
 using Ticket = std::uint64_t;
 
 /// What came of `Scheduler::submit`.
 struct Submission {
-  std::optional<Ticket> ticket{};    ///< Nothing: it was refused, and nothing was called.
+  std::optional<Ticket> ticket{};    ///< Nothing: it was refused, and nothing was called. Else of the first
+                                     ///< answer; those of the others count on from there.
   std::int64_t seconds_to_wait = 0;  ///< Of a refused one: when to try again.
 };
 
@@ -65,6 +72,10 @@ struct SchedulerLimits {
 /// the one whose last request began longest ago comes first, with its oldest request whose conversation is
 /// not being answered. Requests of one conversation keep their order.
 ///
+/// Several answers to one prompt count as one request of the queue. The first one takes the prompt in, and as
+/// many of the others as there is room for go on from there, beside it; those that are left begin behind
+/// them, in the same way.
+///
 /// Thread safety: any number of threads.
 class Scheduler {
  public:
@@ -78,6 +89,9 @@ class Scheduler {
 
   /// Refused if the queue is full, for all or for its owner, or it was closed.
   [[nodiscard]] Submission submit(ChatRequest request, AnswerSink sink);
+
+  /// Several answers to the same prompt, of one owner. REQUIRES: one or more.
+  [[nodiscard]] Submission submit(std::vector<AnswerJob> answers);
 
   /// Nobody waits for this answer any more: a request that waits ends at once, one that is answered before
   /// the next step. Nothing happens if it ended already.
@@ -98,17 +112,22 @@ class Scheduler {
   struct Job {
     ChatRequest request;
     AnswerSink sink;
+    Ticket first = 0;  // of the answers to the same prompt
   };
   using Waiting = std::map<Ticket, Job>;
   struct Running {
     Ticket ticket = 0;
+    Ticket first = 0;
     AnswerSink sink;
     std::unique_ptr<RunningAnswer> answer;
+    bool is_drawing = false;  // others had their chance to go on from its prompt
     Stopwatch watch{};
   };
+  using Make = std::function<std::unique_ptr<RunningAnswer>(const Job&)>;
 
   [[nodiscard]] bool is_idle() const { return waiting_.empty() && begun_.empty() && n_ending_ == 0; }
   [[nodiscard]] bool has_room_for(const std::string& owner) const;
+  [[nodiscard]] std::size_t count_waiting() const;
   [[nodiscard]] std::vector<Ticket> in_turn() const;
 
   // Of the scheduler's own thread.
@@ -116,7 +135,9 @@ class Scheduler {
   [[nodiscard]] bool wait_for_work();
   void end_cancelled();
   void begin_next();
-  [[nodiscard]] bool begin(Ticket ticket);
+  [[nodiscard]] bool begin(Ticket ticket, const Make& make);
+  void begin_others();
+  [[nodiscard]] bool begin_another(Ticket ticket);
   void take_in_next();
   void step();
   void append(std::span<const Ticket> tickets);

@@ -16,12 +16,17 @@ TextPrompt prompt_of(const ChatRequest& request) {
 
 }  // namespace
 
-TextAnswer::TextAnswer(const ModelRun& run, const ChatRequest& request, OnText on_text)
-    : model_(run.model),
+TextAnswer::TextAnswer(std::shared_ptr<const Model> model, PlacedSession session, std::shared_ptr<void> place,
+                       const ChatRequest& request, OnText on_text)
+    : model_(std::move(model)),
+      place_(std::move(place)),
       prompt_(prompt_of(request)),
       form_(request.form),
       on_text_(std::move(on_text)),
-      session_(run.model, run.policy, run.options) {
+      session_(std::move(session.session)),
+      is_in_pool_(session.is_in_pool),
+      n_done_(static_cast<std::size_t>(session_.stats().n_tokens_seen)) {
+  result_.answer.n_cached = static_cast<std::int64_t>(n_done_);
   result_.answer.end = AnswerEnd::kStopped;
 }
 
@@ -42,7 +47,7 @@ void TextAnswer::take_in() {
   }
   session_.append(chunk, options);
   n_done_ += chunk.size();
-  result_.answer.n_new = static_cast<std::int64_t>(n_done_);
+  result_.answer.n_new = static_cast<std::int64_t>(n_done_) - result_.answer.n_cached;
 }
 
 void TextAnswer::begin_answer() {

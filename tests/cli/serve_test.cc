@@ -171,8 +171,17 @@ TEST(ServeCommand, WrongRequestsAreRefusedInOpenAIsForm) {
                 .get<std::string>()
                 .find("<|im_start|>user\nhi"),
             std::string::npos);
+  const std::string with_tool = R"({"messages":[{"role":"user","content":"hi"}],
+                                    "tools":[{"type":"function","function":{"name":"add_up"}}]})";
+  EXPECT_NE(server.post("/apply-template", with_tool).json["prompt"].get<std::string>().find("add_up"),
+            std::string::npos);
+  EXPECT_EQ(server.post("/apply-template", R"({"messages":[],"add_generation_prompt":false})")
+                .json["error"]["param"],
+            "add_generation_prompt");
   EXPECT_EQ(server.get("/health").json["status"], "ok");
   EXPECT_EQ(server.get("/v1/models").json["data"].size(), 1U);
+  EXPECT_EQ(server.get("/models").json, server.get("/v1/models").json);
+  EXPECT_EQ(server.post("/chat/completions", R"({"messages":[]})").json["error"]["param"], "messages");
   EXPECT_EQ(server.get("/props").json["live_conversations"], 4);
   EXPECT_EQ(server.client().Options("/v1/models")->get_header_value_count("Access-Control-Allow-Origin"), 0U);
 }

@@ -103,6 +103,66 @@ TEST(ServeText, SeveralTextsAreSeveralChoicesAndAStreamIsTheSame) {
   EXPECT_TRUE(reply->body.ends_with("data: [DONE]\n\n"));
 }
 
+/// A figure of /metrics.
+double metric(const Served& server, const std::string& name) {
+  const std::string text = server.client().Get("/metrics")->body;
+  const std::size_t at = text.find("\n" + name + " ");
+  return at == std::string::npos ? -1.0 : std::stod(text.substr(at + name.size() + 2));
+}
+
+TEST(ServeText, TheChoicesOfATextAreDecodedTogetherFromOnePrefill) {
+  Json body = {{"prompt", prose(150)}, {"max_tokens", 12}, {"temperature", 1.0}, {"seed", 3}, {"n", 4}};
+  std::vector<std::string> exact = kSmall;
+  exact.insert(exact.end(),
+               {"--model", shallow_f32_model_path().string(), "--flash_attention", "off", "--parallel"});
+  const auto with = [&](const char* n_parallel) {
+    std::vector<std::string> words = exact;
+    words.emplace_back(n_parallel);
+    return words;
+  };
+  const auto alone = complete(Served(with("1")), body);
+  const Served server(with("4"));
+  const auto together = complete(server, body);
+  ASSERT_EQ(together.status, 200) << together.json;
+  EXPECT_EQ(together.json["choices"], alone.json["choices"]);
+  EXPECT_EQ(together.json["usage"], alone.json["usage"]) << "a text counts once";
+  EXPECT_EQ(together.json["usage"]["prompt_tokens"], 150);
+  EXPECT_EQ(metric(server, "kvevict_steps_total"), 11) << "a token of each of four";
+  EXPECT_EQ(metric(server, "kvevict_step_tokens_total"), 44);
+}
+
+TEST(ServeText, EachChoiceOfAnEchoHasTheProbabilitiesOfItsText) {
+  const Served server(kSmall);
+  Json body = {{"prompt", prose(40)}, {"max_tokens", 2}, {"echo", true},
+               {"logprobs", 1},       {"seed", 5},       {"temperature", 1.0}};
+  const auto one = complete(server, body);
+  body["n"] = 3;
+  const auto three = complete(server, body);
+  ASSERT_EQ(three.status, 200) << three.json;
+  const Json& wanted = one.json["choices"][0]["logprobs"];
+  for (const Json& choice : three.json["choices"]) {
+    const Json& logprobs = choice["logprobs"];
+    EXPECT_EQ(logprobs["tokens"].size(), 42U);
+    for (std::size_t i = 0; i < 40; ++i)
+      EXPECT_EQ(logprobs["token_logprobs"][i], wanted["token_logprobs"][i]) << i;
+  }
+  EXPECT_EQ(three.json["choices"][0], one.json["choices"][0]);
+}
+
+TEST(ServeText, OneLimitHoldsForTextsAndConversations) {
+  const Served server({"--strategy", kStrategy, "--chunk", "32", "--parallel", "2", "--kv_memory", "8MiB"});
+  Json messages = Json::array();
+  say(messages, "Tell me of the sea.");
+  ASSERT_EQ(server.chat({{"messages", messages}, {"max_tokens", 4}}).status, 200);
+  const auto reply = complete(server, {{"prompt", prose(150)}, {"max_tokens", 4}});
+  ASSERT_EQ(reply.status, 200) << reply.json;
+  EXPECT_EQ(reply.json["kvevict"]["cells"], server.get("/conversations").json["data"][0]["cells"])
+      << "a place of the same pool";
+  const auto refused = complete(server, {{"prompt", "a"}, {"kvevict", {{"strategy", "h2o:4:40:20"}}}});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.json["error"]["param"], "kvevict.strategy") << refused.json;
+}
+
 TEST(ServeText, RefusesWhatItCannotDoByTheFieldsName) {
   const Served server(kSmall);
   const std::pair<const char*, const char*> cases[] = {

@@ -1,5 +1,11 @@
 // kvevict serve: many clients at once.
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <mutex>
@@ -190,6 +196,29 @@ TEST(ServeTogether, WhatCannotBeInABatchIsSaidAndAnswered) {
     });
   }
   for (std::thread& client : clients) client.join();
+}
+
+/// Whether a connection to this port is there within ten seconds; it stays open.
+bool connects(int port) {
+  const int one = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  (void)connect(one, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  pollfd awaited{.fd = one, .events = POLLOUT, .revents = 0};
+  int error = 1;
+  socklen_t size = sizeof(error);
+  return poll(&awaited, 1, 10'000) == 1 && getsockopt(one, SOL_SOCKET, SO_ERROR, &error, &size) == 0 &&
+         error == 0;
+}
+
+TEST(ServeTogether, ManyClientsMayComeBeforeOneIsAccepted) {
+  Served server;
+  server.program().send_signal(SIGSTOP);
+  for (int i = 0; i < 64; ++i) ASSERT_TRUE(connects(server.port())) << i;
+  server.program().send_signal(SIGCONT);
+  EXPECT_EQ(server.get("/health").status, 200);
 }
 
 }  // namespace

@@ -255,6 +255,11 @@ TEST(ChatCallTest, FormsBecomeGrammars) {
   if (!reads_json_schemas()) GTEST_SKIP();
   EXPECT_TRUE(parse(body_with(R"("response_format":{"type":"text"})")).request.form.grammar.empty());
   EXPECT_FALSE(parse(body_with(R"("response_format":{"type":"json_object"})")).request.form.grammar.empty());
+  const std::string any =
+      parse(body_with(R"("response_format":{"type":"json_object"})")).request.form.grammar;
+  EXPECT_NE(parse(body_with(R"("response_format":{"type":"json_object","schema":{"const":"42"}})"))
+                .request.form.grammar,
+            any);
   const std::string schema =
       R"("response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":)";
   const ChatCall call = parse(body_with(schema + R"({"enum":["yes","no"]}}})"));

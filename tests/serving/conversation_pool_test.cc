@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "kvevict/error.h"
+#include "support/run_answers.h"
 #include "support/test_models.h"
 #include "support/work_folder.h"
 
@@ -24,35 +25,11 @@ PoolOptions options_for(std::size_t n_live, const std::filesystem::path& path = 
           .places = {.session = {.n_chunk = 64, .prefill = PrefillMode::kBounded}, .n_cells = 256}};
 }
 
-/// Goes on with all of them, step by step, until each has ended.
-std::vector<ChatResult> run(ConversationPool& pool, std::vector<std::unique_ptr<RunningAnswer>> answers) {
-  std::vector<ChatResult> results(answers.size());
-  for (bool goes_on = true; goes_on;) {
-    goes_on = false;
-    std::vector<RunningAnswer*> drawn;
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-      if (!answers[i]) continue;
-      goes_on = true;
-      if (answers[i]->n_prompt_left() > 0) {
-        answers[i]->take_in();
-      } else if (answers[i]->draw()) {
-        drawn.push_back(answers[i].get());
-      } else {
-        results[i] = answers[i]->finish();
-        answers[i].reset();
-      }
-    }
-    if (drawn.empty()) continue;
-    for (const auto& error : pool.append(drawn)) EXPECT_FALSE(error) << error->what();
-  }
-  return results;
-}
-
 ChatResult ask(ConversationPool& pool, ChatRequest request) {
   request.form.max_new_tokens = 8;
   std::vector<std::unique_ptr<RunningAnswer>> answers;
   answers.push_back(pool.begin(request, [](std::string_view) {}));
-  return run(pool, std::move(answers)).front();
+  return test::run_all(pool, std::move(answers)).front();
 }
 
 TEST(ConversationPoolTest, DecodesWhatIsNewAndTakesInAgainWhatWasForgotten) {
@@ -148,7 +125,7 @@ TEST(ConversationPoolTest, AnswersOfOneBatchAreThoseOfEachAlone) {
       request.form.max_new_tokens = 10 + talk;
       answers.push_back(pool.begin(request, [](std::string_view) {}));
     }
-    const std::vector<ChatResult> results = run(pool, std::move(answers));
+    const std::vector<ChatResult> results = test::run_all(pool, std::move(answers));
     for (int talk = 0; talk < kTalks; ++talk) {
       const auto i = static_cast<std::size_t>(talk);
       texts[i].push_back(results[i].answer.text);
@@ -168,7 +145,7 @@ TEST(ConversationPoolTest, AnswersOfOneBatchAreThoseOfEachAlone) {
       request.form.max_new_tokens = 10 + talk;
       std::vector<std::unique_ptr<RunningAnswer>> answers;
       answers.push_back(one.begin(request, [](std::string_view) {}));
-      const ChatResult result = run(one, std::move(answers)).front();
+      const ChatResult result = test::run_all(one, std::move(answers)).front();
       EXPECT_EQ(result.answer.text, texts[i][static_cast<std::size_t>(turn)]) << talk << " " << turn;
       messages.push_back({"assistant", result.answer.text});
     }
@@ -223,7 +200,7 @@ TEST(ConversationPoolTest, AnAnswerThatOutgrowsItsPlaceEndsAlone) {
   }
   EXPECT_EQ(error->code(), ErrorCode::kInvalidArgument);
   answers.erase(answers.begin());
-  EXPECT_EQ(run(pool, std::move(answers)).front().answer.n_made, 300);
+  EXPECT_EQ(test::run_all(pool, std::move(answers)).front().answer.n_made, 300);
 }
 
 TEST(ConversationPoolTest, TheServersSystemPromptComesFirstUnlessThereIsOne) {

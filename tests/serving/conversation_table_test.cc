@@ -118,6 +118,18 @@ TEST_F(ConversationTableTest, TheOneUsedLongestAgoGoesButNoneThatIsClaimed) {
   EXPECT_EQ(table_.known().size(), 3U);
 }
 
+TEST_F(ConversationTableTest, ATextTakesThePlaceOfTheOneUsedLongestAgoUntilItEnds) {
+  const auto one = take({.messages = history({"1"})}), two = take({.messages = history({"2"})});
+  EXPECT_FALSE(table_.take_place());
+  EXPECT_EQ(table_.take_place(), one.key);
+  EXPECT_EQ(take({.messages = history({"3"})}).dropped, two.key);
+  table_.give_place();
+  EXPECT_FALSE(take({.messages = history({"4"})}).dropped);
+  table_.give_place();
+  EXPECT_EQ(table_.known().size(), 2U);
+  EXPECT_FALSE(take({.messages = history({"5"})}).dropped);
+}
+
 TEST_F(ConversationTableTest, WhatIsBeingAnsweredMustEndFirst) {
   const auto talk = take({.messages = history({"hello"})});
   const auto claimed = table_.claim({.messages = history({"hello", "b"})});

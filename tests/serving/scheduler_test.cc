@@ -216,6 +216,8 @@ class Replay {
         EXPECT_GT(left_.at(name), 0U);
         left_.at(name) -= 1;
         break;
+      case Event::kBranch:
+        FAIL() << "each has a prompt of its own";
       case Event::kDraw:
         EXPECT_EQ(left_.at(name), 0U);
         n_begun_ = n_chunks_ = 0;

@@ -20,7 +20,7 @@ constexpr std::int64_t kEndless = 1 << 30;
 
 /// Something that the backend was asked to do, in the order in which it was.
 struct Event {
-  enum Kind { kBegin, kBusy, kChunk, kDraw, kAppend, kFinish, kGone };
+  enum Kind { kBegin, kBusy, kChunk, kBranch, kDraw, kAppend, kFinish, kGone };
   Kind kind = kBegin;
   std::vector<std::string> names{};  ///< Of the requests: one, but for kAppend.
   friend bool operator==(const Event&, const Event&) = default;
@@ -56,6 +56,19 @@ class FakeBackend final : public AnswerBackend {
     if (request.strategy == "begin") throw Error(ErrorCode::kInvalidArgument, "it failed");
     busy_.insert(talk);
     return std::make_unique<Answer>(*this, request, std::move(on_text));
+  }
+
+  /// A strategy of "branch" fails; of "own" an answer must begin by itself.
+  std::unique_ptr<RunningAnswer> branch(RunningAnswer& first, const ChatRequest& request,
+                                        OnText on_text) override {
+    EXPECT_EQ(first.n_prompt_left(), 0);
+    const std::string name = request.messages.front().content;
+    if (request.strategy == "own") return nullptr;
+    note({Event::kBranch, {static_cast<const Answer&>(first).name(), name}});
+    if (request.strategy == "branch") throw Error(ErrorCode::kEngine, "it failed");
+    ChatRequest whole = request;
+    whole.messages.resize(1);
+    return std::make_unique<Answer>(*this, whole, std::move(on_text));
   }
 
   std::vector<std::optional<Error>> append(std::span<RunningAnswer* const> answers) override {
