@@ -61,7 +61,7 @@ long_check() {
   return "$code"
 }
 
-# run_python [--torch]: builds the Python module and adds its tests to the counts.
+# run_python [--engine | --torch]: builds the Python modules and adds their tests to the counts.
 run_python() {
   local log=build/python.log code=0 counts
   step "the Python package"
@@ -146,7 +146,7 @@ case "$mode" in
     fetch_texts
     run_tests asan memory_tests -L memory -j "$JOBS"
     run_tests release unsanitized -LE sanitized -j "$JOBS"
-    run_python
+    run_python --engine
     ;;
   --full)
     n_steps=25

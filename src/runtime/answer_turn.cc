@@ -26,6 +26,10 @@ AnswerTurn::AnswerTurn(Conversation& chat, std::span<const ChatMessage> messages
                        OnText on_text)
     : AnswerTurn(*chat.impl_, chat.impl_->turn_of_list(messages, form), form, std::move(on_text)) {}
 
+AnswerTurn::AnswerTurn(Conversation& chat, std::string_view message, const AnswerOptions& form,
+                       OnText on_text)
+    : AnswerTurn(*chat.impl_, chat.impl_->turn_of_message(message, form), form, std::move(on_text)) {}
+
 AnswerTurn::AnswerTurn(Conversation::Impl& chat, NextTurn turn, const AnswerOptions& form, OnText on_text)
     : chat_(chat), turn_(std::move(turn)), form_(form), on_text_(std::move(on_text)) {
   if (is_cancelled()) return;

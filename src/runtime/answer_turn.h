@@ -36,6 +36,10 @@ class KVEVICT_PRIVATE AnswerTurn {
   AnswerTurn(Conversation& chat, std::span<const ChatMessage> messages, const AnswerOptions& form,
              OnText on_text);
 
+  /// `message` behind what was said, as `Conversation::answer` takes it. Errors: its, and those of
+  /// `require_grammar`; nothing has changed then.
+  AnswerTurn(Conversation& chat, std::string_view message, const AnswerOptions& form, OnText on_text);
+
   /// Of a turn that was made already.
   AnswerTurn(Conversation::Impl& chat, NextTurn turn, const AnswerOptions& form, OnText on_text);
 
@@ -62,6 +66,9 @@ class KVEVICT_PRIVATE AnswerTurn {
   /// appended before the next call, and is valid until then; nothing: the answer has ended. Errors: those of
   /// `AnswerDraw` and `Session::make_room`, what `on_text` throws. REQUIRES: n_to_take_in() == 0.
   [[nodiscard]] std::optional<SessionTokens> draw();
+
+  /// The tokens of the answer so far, without one that ends it.
+  [[nodiscard]] std::span<const Token> made() const noexcept { return made_; }
 
   /// Ends the turn, as one that was stopped if it goes on still. Errors: what `on_text` throws.
   [[nodiscard]] MessagesAnswer finish();

@@ -72,6 +72,12 @@ AnswerOptions Conversation::Impl::own_form() const {
           .stop = options.stop};
 }
 
+NextTurn Conversation::Impl::turn_of_message(std::string_view message, const AnswerOptions& form) const {
+  if (!form.grammar.empty()) require_grammar(*model, form.grammar);
+  require_utf8(message, "the message");
+  return turn_of(message, form.max_new_tokens);
+}
+
 NextTurn Conversation::Impl::turn_of_list(std::span<const ChatMessage> list, const AnswerOptions& form) {
   if (!form.grammar.empty()) require_grammar(*model, form.grammar);
   require_sound(list);
@@ -132,9 +138,8 @@ Conversation& Conversation::operator=(Conversation&&) noexcept = default;
 
 AnswerEnd Conversation::answer(std::string_view message,
                                const std::function<void(std::string_view)>& on_text) {
-  require_utf8(message, "the message");
   const AnswerOptions form = impl_->own_form();
-  return impl_->go_on(impl_->turn_of(message, form.max_new_tokens), form, on_text).end;
+  return impl_->go_on(impl_->turn_of_message(message, form), form, on_text).end;
 }
 
 MessagesAnswer Conversation::answer_messages(std::span<const ChatMessage> messages,

@@ -65,6 +65,9 @@ struct KVEVICT_PRIVATE Conversation::Impl {
   /// Goes back as far as `turn` asks for, decodes the rest of it, and lets the model answer.
   MessagesAnswer go_on(NextTurn turn, const AnswerOptions& form, const OnText& on_text);
 
+  /// A message as a program brought it, which is looked at first: its text, and the grammar of `form`.
+  [[nodiscard]] NextTurn turn_of_message(std::string_view message, const AnswerOptions& form) const;
+
   /// A list as a program brought it, which is looked at first: its texts, and the grammar of `form`.
   [[nodiscard]] NextTurn turn_of_list(std::span<const ChatMessage> list, const AnswerOptions& form);
 

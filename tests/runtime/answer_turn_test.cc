@@ -66,6 +66,26 @@ TEST(AnswerTurnTest, InStepsItIsTheSameAnswer) {
   }
 }
 
+TEST(AnswerTurnTest, OfAMessageItIsTheConversationsOwnAnswer) {
+  Conversation chat = make_chat("sink_recent:16:64"), other = make_chat("sink_recent:16:64");
+  for (const std::string message : {"Who lit the lamp?", "And who put it out?", "Why?"}) {
+    std::string text, wanted;
+    AnswerTurn turn(chat, message, form_of(), [&](std::string_view piece) { text += piece; });
+    while (turn.n_to_take_in() > 0) turn.take_in();
+    while (const auto token = turn.draw()) Session::append_each({&*token, 1});
+    const MessagesAnswer result = turn.finish();
+    EXPECT_EQ(std::ssize(turn.made()), result.n_made);
+    EXPECT_EQ(result.end, other.answer(message, [&](std::string_view piece) { wanted += piece; }));
+    EXPECT_EQ(text, wanted);
+    expect_alike(chat, other);
+  }
+  EXPECT_THROW(AnswerTurn(chat, std::string_view("\xFF"), form_of(), ignore), Error);
+  AnswerOptions form = form_of();
+  form.grammar = "root ::= (";
+  EXPECT_THROW(AnswerTurn(chat, std::string_view("Why?"), form, ignore), Error);
+  expect_alike(chat, other);
+}
+
 TEST(AnswerTurnTest, WhereverItIsLeftTheConversationGoesOn) {
   Messages messages = opening();
   messages.push_back({"user",

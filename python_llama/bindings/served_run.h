@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "options.h"
+#include "runtime/model_run.h"
+
+namespace kvevict::python {
+
+/// How a server's conversations begin.
+struct ServedRuns {
+  std::shared_ptr<const Model> model;
+  std::string strategy;  ///< The server's own.
+  EngineArguments engine;
+
+  /// Of a conversation by `named` (empty: the server's own strategy) with that system prompt. Throws
+  /// `Error(kInvalidArgument)` (field "strategy") for a strategy without a bound, and for one that holds more
+  /// than the server's own.
+  [[nodiscard]] ModelRun run_for(const std::string& named, const std::string& system) const;
+
+  /// Of a text: its strategy as it stands.
+  [[nodiscard]] ModelRun text_run_for(const std::string& named) const;
+
+ private:
+  [[nodiscard]] ModelRun run_of(const StrategySpec& spec) const;
+  void require_within(const ModelRun& run, const ModelRun& own) const;
+};
+
+}  // namespace kvevict::python
