@@ -16,7 +16,7 @@
 namespace kvevict::http {
 namespace {
 
-constexpr std::size_t kOtherThreads = 96;      // beside those that wait for answers
+constexpr std::size_t kOtherThreads = 1024;    // beside those that wait for answers
 constexpr std::chrono::seconds kLastBytes{2};  // for clients to take the end of their answers
 constexpr const char* kMethods = "GET, POST, DELETE, OPTIONS";
 
@@ -186,6 +186,7 @@ struct HttpServer::Impl {
                   fmt::format("cannot listen on {}:{}: {}", options.host, options.port,
                               error == 0 ? "there is no such address here" : std::strerror(error)));
     }
+    listener.let_many_wait();
     thread = std::thread([this] {
       listener.listen_after_bind();
       ending.set_value();
