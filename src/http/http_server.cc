@@ -18,7 +18,7 @@
 namespace kvevict::http {
 namespace {
 
-constexpr std::size_t kOtherThreads = 96;      // beside those that wait for answers
+constexpr std::size_t kOtherThreads = 1024;    // beside those that wait for answers
 constexpr std::chrono::seconds kLastBytes{2};  // for clients to take the end of their answers
 constexpr const char* kMethods = "GET, POST, DELETE, OPTIONS";
 

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "http/connection_threads.h"
+
 namespace kvevict::http {
 namespace {
 
@@ -107,7 +109,7 @@ void Connection::get_local_ip_and_port(std::string& ip, int& port) const {
 }
 
 Listener::Listener(const ConnectionLimits& limits) : limits_(limits) {
-  new_task_queue = [this] { return new httplib::ThreadPool(limits_.n_threads); };
+  new_task_queue = [this] { return new ConnectionThreads(limits_.n_threads); };
   set_keep_alive_max_count(limits_.n_requests);
   set_keep_alive_timeout(static_cast<time_t>(limits_.keep_alive.count()));
   set_tcp_nodelay(true);
@@ -118,8 +120,7 @@ Listener::Listener(const ConnectionLimits& limits) : limits_(limits) {
 }
 
 void Listener::let_many_wait() {
-  (void)::listen(svr_sock_,
-                 SOMAXCONN);  // the same socket with a longer queue; with the old one if that fails
+  (void)::listen(svr_sock_, static_cast<int>(limits_.n_threads));  // where this fails, it is as before
 }
 
 void Listener::close() {

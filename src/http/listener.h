@@ -13,7 +13,7 @@ struct ConnectionLimits {
   std::chrono::seconds write{30};      ///< For a client to take what was written.
   std::chrono::seconds keep_alive{5};  ///< Between two requests.
   std::size_t n_requests = 1000;       ///< Of one connection.
-  std::size_t n_threads = 64;          ///< Connections at the same time; others wait.
+  std::size_t n_threads = 1024;        ///< Connections at the same time; others wait.
 };
 
 /// A connection as the library reads and writes it, with a deadline for each request, so that a client that
@@ -62,8 +62,8 @@ class Listener final : public httplib::Server {
  public:
   explicit Listener(const ConnectionLimits& limits);
 
-  /// Lets many clients come at once: connections wait until they are accepted, of which the library lets five
-  /// and the others are reset. REQUIRES: it is bound.
+  /// Once it is bound: as many connections may wait until they are accepted as may be open. The library lets
+  /// five wait, and clients that come at once would be turned away.
   void let_many_wait();
 
   /// Takes no more connections and closes those between two requests. `listen_after_bind` returns when the

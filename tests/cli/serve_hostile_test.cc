@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <random>
 
@@ -13,21 +14,27 @@
 namespace kvevict::test {
 namespace {
 
-/// All that comes back before the server closes the connection; our side is closed once all is sent.
-std::string answer_to(int port, const std::string& bytes, bool is_left) {
+/// A connection to the server; -1 if there is none.
+int connect_to(int port) {
   const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return socket;
+  ::close(socket);
+  return -1;
+}
+
+/// All that comes back before the server closes the connection; our side is closed once all is sent.
+std::string answer_to(int port, const std::string& bytes, bool is_left) {
+  const int socket = connect_to(port);
   std::string answer;
-  if (::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
-    (void)::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (is_left) ::shutdown(socket, SHUT_WR);
-    char piece[4096];
-    for (ssize_t n = 0; (n = ::recv(socket, piece, sizeof piece, 0)) > 0;)
-      answer.append(piece, static_cast<std::size_t>(n));
-  }
+  (void)::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (is_left) ::shutdown(socket, SHUT_WR);
+  char piece[4096];
+  for (ssize_t n = 0; (n = ::recv(socket, piece, sizeof piece, 0)) > 0;)
+    answer.append(piece, static_cast<std::size_t>(n));
   ::close(socket);
   return answer;
 }
@@ -117,6 +124,21 @@ TEST(ServeHostile, WhateverIsSentIsAnsweredAsOpenAIDoes) {
   EXPECT_EQ(server.chat({{"messages", messages}, {"max_tokens", 2}}).status, 200);
   server.program().send_signal(SIGTERM);
   EXPECT_EQ(server.program().wait().exit_code, 0);
+}
+
+TEST(ServeHostile, ManyThatAreSlowToSendKeepNobodyWaiting) {
+  const Served server({"--strategy", "sink_recent:16:112"});
+  std::vector<int> sockets;
+  for (int i = 0; i < 200; ++i) sockets.push_back(connect_to(server.port()));
+  for (const int socket : sockets) EXPECT_EQ(::send(socket, "POST /v1", 8, MSG_NOSIGNAL), 8);
+  EXPECT_EQ(server.get("/health").status, 200);
+  int n_open = 0;
+  for (const int socket : sockets) {
+    char byte = 0;
+    n_open += ::recv(socket, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN ? 1 : 0;
+    ::close(socket);
+  }
+  EXPECT_EQ(n_open, 200) << "it was answered before they had to end";
 }
 
 }  // namespace

@@ -151,6 +151,23 @@ TEST_F(ConversationTableTest, WithoutAUsersMessageItIsNew) {
   EXPECT_TRUE(take({.messages = {{"system", "s"}}}).is_new);
 }
 
+TEST_F(ConversationTableTest, WhatAnotherServerAnswersIsAsIfItWereClaimed) {
+  const auto one = take({.messages = history({"hello"})});
+  EXPECT_FALSE(table_.claim({.messages = history({"hello", "go on"})}, {one.key}));
+  const auto other = table_.claim({.messages = history({"hello"})}, {one.key}).value();
+  EXPECT_TRUE(other.is_new) << "it only begins with the same words";
+}
+
+TEST_F(ConversationTableTest, TellsWhatDiffersFromAStore) {
+  for (const char* id : {"same", "changed", "removed", "claimed", "never stored"})
+    table_.add_resting({.owner = "o", .id = id, .is_named = true, .revision = id});
+  table_.set_revision(*table_.find("o", "never stored"), "");
+  (void)table_.claim({.owner = "o", .conversation = "claimed"});
+  const std::vector<ConversationName> wanted = {{"o", "new"}, {"o", "changed"}, {"o", "removed"}};
+  EXPECT_EQ(table_.differing({{{"o", "new"}, "1"}, {{"o", "same"}, "same"}, {{"o", "changed"}, "other"}}),
+            wanted);
+}
+
 /// Any sequence: never more than the limit, never across owners, and a history that only grows is found as
 /// long as it is live.
 TEST_F(ConversationTableTest, HoldsForRandomSequences) {
