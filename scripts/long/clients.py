@@ -7,6 +7,7 @@ usage: clients.py
 
 import asyncio
 import contextlib
+import importlib.metadata
 import json
 import tempfile
 
@@ -256,7 +257,8 @@ def main():
         flags = [*STRATEGY, "--parallel", "8", "--queue", "64", "--store", store]
         url = running.enter_context(common.serving(*flags, key=KEY)) + "/v1"
         client = openai.OpenAI(base_url=url, api_key=KEY, max_retries=0)
-        print(f"openai {openai.__version__}", flush=True)
+        for package in ("openai", "langchain-openai"):
+            checks.figure(package, importlib.metadata.version(package))
         for part in (plain, streaming, tools, formats, logprobs, choices, completions, responses, errors):
             run(checks, part.__name__, part, client)
         run(checks, "at once", lambda all_checks: asyncio.run(at_once(url, all_checks)))

@@ -148,6 +148,8 @@ std::vector<TextPart> JinjaTemplate::render(std::span<const ChatMessage> message
   globals["add_generation_prompt"] = begins_answer;
   globals["tools"] = tools_of(messages);
   globals["documents"] = nullptr;
+  globals["enable_thinking"] =
+      true;  // unless `values` says no; llama.cpp reads the answer as one with thoughts
   jinja::global_from_json(context, globals, false);
   set_values(context, values);
   common_json said = common_json::object();

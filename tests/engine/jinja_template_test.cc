@@ -50,6 +50,12 @@ TEST_F(JinjaTemplateTest, RendersAsPython) {
   }
 }
 
+TEST_F(JinjaTemplateTest, ModelsThatThinkDoUnlessTheyAreToldNotTo) {
+  const JinjaTemplate source("{% if not enable_thinking %}</think>{% endif %}.", "", "");
+  EXPECT_EQ(text_of(source.render({}, "", true)), ".");
+  EXPECT_EQ(text_of(source.render({}, R"({"enable_thinking":false})", true)), "</think>.");
+}
+
 TEST_F(JinjaTemplateTest, OnlyWhatMessagesSayIsTheirs) {
   const auto parts =
       rendered("{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}{{ eos_token }}{% endfor %}",
