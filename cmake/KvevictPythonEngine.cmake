@@ -41,6 +41,7 @@ nanobind_add_stub(kvevict_python_engine_stub EXCLUDE_FROM_ALL MODULE _engine
   DEPENDS kvevict_python_engine)
 install(FILES ${PROJECT_BINARY_DIR}/python_llama/_engine.pyi DESTINATION ${engine_package} COMPONENT python_llama
   EXCLUDE_FROM_ALL)
+install(FILES LICENSE THIRD_PARTY_NOTICES DESTINATION ${engine_package}/licenses COMPONENT python_llama EXCLUDE_FROM_ALL)
 install(DIRECTORY python_llama/src/${engine_package}/ DESTINATION ${engine_package} COMPONENT python_llama EXCLUDE_FROM_ALL
   FILES_MATCHING PATTERN "*.py" PATTERN "py.typed")
 

@@ -93,6 +93,15 @@ users_llama_fits() {
   [ -s "$probe/found" ]
 }
 
+# unpack_llama FOLDER: llama.cpp's source, freshly there; sets `source`.
+unpack_llama() {
+  fetch_package "$LLAMA_PACKAGE" "llama_cpp_python-$LLAMA_PACKAGE_VERSION.tar.gz" --no-binary "$LLAMA_PACKAGE"
+  source="$1/llama_cpp_python-$LLAMA_PACKAGE_VERSION/vendor/llama.cpp"
+  rm -rf "$1"
+  mkdir -p "$1"
+  tar -xzf "$DEPS/download/llama_cpp_python-$LLAMA_PACKAGE_VERSION.tar.gz" -C "$1"
+}
+
 install_llama() {
   local backend options key source
   if [ -z "${KVEVICT_GPU:-}" ] && users_llama_fits; then
@@ -107,11 +116,8 @@ install_llama() {
     return 0
   fi
   [ "$backend" = vulkan ] && install_packages libvulkan-dev glslc
-  fetch_package "$LLAMA_PACKAGE" "llama_cpp_python-$LLAMA_PACKAGE_VERSION.tar.gz" --no-binary "$LLAMA_PACKAGE"
-  source="$DEPS/llama-source/llama_cpp_python-$LLAMA_PACKAGE_VERSION/vendor/llama.cpp"
-  rm -rf "$DEPS/llama-source" "$DEPS/llama-build" "$DEPS/llama"
-  mkdir -p "$DEPS/llama-source"
-  tar -xzf "$DEPS/download/llama_cpp_python-$LLAMA_PACKAGE_VERSION.tar.gz" -C "$DEPS/llama-source"
+  unpack_llama "$DEPS/llama-source"
+  rm -rf "$DEPS/llama-build" "$DEPS/llama"
   say "llama.cpp: building with $JOBS jobs (back end: $([ "$backend" = off ] && echo CPU || echo "$backend")); minutes, once"
   build_llama() {
     cmake -G Ninja -S "$source" -B "$DEPS/llama-build" -DCMAKE_INSTALL_PREFIX="$DEPS/llama" -DCMAKE_INSTALL_RPATH='$ORIGIN' \
@@ -126,6 +132,42 @@ install_llama() {
   cp "$source/LICENSE" "$DEPS/llama/share/licenses/llama.cpp"
   printf '%s' "$key" >"$DEPS/llama/built"
   rm -rf "$DEPS/llama-source" "$DEPS/llama-build"
+}
+
+# llama.cpp for wheels, in $DEPS/llama-portable: static libraries for processors of any maker, not for this one. On x86-64 they
+# need AVX2, FMA and F16C (2013); lib/avx512 has ggml's computations once more, for AVX-512 with VNNI, VBMI and BF16.
+install_portable_llama() {
+  local key source portable=$DEPS/llama-portable work=$DEPS/llama-portable-build log=$DEPS/llama-portable.log
+  key="$LLAMA_PACKAGE_VERSION $(${CXX:-c++} --version | head -n 1) $(uname -m)"
+  if [ -f "$portable/built" ] && [ "$(cat "$portable/built")" = "$key" ]; then
+    say "llama.cpp for wheels: built"
+    return 0
+  fi
+  rm -rf "$work" "$portable"
+  unpack_llama "$work/source"
+  configure_portable() { # FOLDER [cmake's options]
+    local folder=$1
+    shift
+    cmake -G Ninja -S "$source" -B "$folder" -DCMAKE_INSTALL_PREFIX="$portable" -DCMAKE_INSTALL_LIBDIR=lib \
+      -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DGGML_NATIVE=OFF -DGGML_RPC=ON \
+      -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
+      -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_ALL_WARNINGS=OFF -DLLAMA_BUILD_NUMBER=0 \
+      "-DLLAMA_BUILD_COMMIT=$LLAMA_PACKAGE-$LLAMA_PACKAGE_VERSION" \
+      "-DCMAKE_PROJECT_llama.cpp_INCLUDE=$ROOT/scripts/lib/llama_build.cmake" "$@"
+  }
+  build_portable() {
+    configure_portable "$work/build" && cmake --build "$work/build" -j "$JOBS" && cmake --install "$work/build" || return 1
+    [ "$(uname -m)" = x86_64 ] || return 0
+    configure_portable "$work/avx512" -DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON -DGGML_AVX512_VBMI=ON -DGGML_AVX512_BF16=ON &&
+      cmake --build "$work/avx512" -j "$JOBS" --target ggml-cpu && mkdir -p "$portable/lib/avx512" &&
+      cp "$(find "$work/avx512" -name libggml-cpu.a)" "$portable/lib/avx512/"
+  }
+  with_progress "llama.cpp for wheels" "$log" build_portable || {
+    tail -n 30 "$log" >&2
+    fail "llama.cpp could not be built for wheels; the whole log is $log"
+  }
+  printf '%s' "$key" >"$portable/built"
+  rm -rf "$work"
 }
 
 # Whether FILE is a default model, whole: it has the pinned checksum, or the one that was noted when it was made (a
