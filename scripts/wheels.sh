@@ -76,7 +76,8 @@ wheel_of() {
   else
     compgen -G "$OUT/kvevict-*$tag-*.whl" >/dev/null ||
       fail "there is no wheel of kvevict for $tag in build/wheels, which kvevict-llama needs: leave --engine out"
-    build_wheel "$work" ./python_llama -C "cmake.define.llama_DIR=$DEPS/llama-portable/lib/cmake/llama"
+    # in a folder of its own: one that was configured with another llama.cpp remembers its libraries
+    build_wheel "$work" ./python_llama -C "build-dir=$work/cmake" -C "cmake.define.llama_DIR=$DEPS/llama-portable/lib/cmake/llama"
     wheels=("$work"/repaired/*.whl "$OUT"/kvevict-*"$tag"-*.whl)
   fi
   say "$tag, $2: testing in an empty environment"
