@@ -149,7 +149,7 @@ case "$mode" in
     run_python --engine
     ;;
   --full)
-    n_steps=25
+    n_steps=27
     scripts/setup.sh || exit 1
     step "packages"
     install_packages clang clang-tidy clang-format
@@ -168,6 +168,8 @@ case "$mode" in
     stage sliding-window long_check scripts/long/sliding_window.sh
     stage evidence-gemma long_check scripts/long/evidence_gemma.sh
     stage page long_check scripts/long/page.sh
+    stage clients long_check scripts/long/clients.sh
+    stage llama-server-tests long_check scripts/long/llama_server_tests.sh
     install_packages haproxy nginx
     stage two-servers long_check scripts/long/two_servers.py
     stage serve-faults long_check scripts/long/serve_faults.py
