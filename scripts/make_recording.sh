@@ -31,7 +31,7 @@ console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True
 text = Text("$ kvevict demo\n" + output)
 text.highlight_regex(r"(?m)^(\$ |\d\. ).*", "bold bright_white")
 text.highlight_regex(r"(?m)^full +refused", "bold red")
-text.highlight_regex(r"(?m)\bright$|[\d.]+ times as fast", "bold green")
+text.highlight_regex(r"\[right\]|[\d.]+ times as fast", "bold green")
 console.print(text)
 svg = console.export_svg(title="kvevict demo")
 svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.S)  # fonts from elsewhere: the reader's own will do

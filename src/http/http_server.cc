@@ -69,7 +69,8 @@ void close_behind(const httplib::Request& request) {
 serving::SchedulerLimits limits_of(const HttpOptions& options, const Served& served) {
   return {.n_running = served.pool->n_live(),
           .n_waiting = options.n_waiting,
-          .n_waiting_each = options.keys.size() > 1 ? (options.n_waiting + 1) / 2 : 0};
+          .n_waiting_each = options.keys.size() > 1 ? (options.n_waiting + 1) / 2 : 0,
+          .n_chunk_tokens = served.pool->n_chunk()};
 }
 
 using Handled = httplib::Server::HandlerResponse;

@@ -88,6 +88,9 @@ class ConversationPool final : public AnswerBackend {
   [[nodiscard]] const ConversationPlaces& places() const noexcept { return places_; }
   [[nodiscard]] std::size_t n_live() const noexcept { return options_.n_live; }
 
+  /// Tokens of a prompt that go in at once.
+  [[nodiscard]] std::int64_t n_chunk() const noexcept { return options_.places.session.n_chunk; }
+
   /// Those of `owner`, or of all, live or at rest; the one that was used last comes first.
   [[nodiscard]] std::vector<ConversationFigures> list(const std::optional<std::string>& owner);
 

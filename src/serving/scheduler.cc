@@ -129,9 +129,7 @@ void Scheduler::call_end(const AnswerSink& sink, const Outcome& outcome) {
 void Scheduler::work() {
   while (wait_for_work()) {
     end_cancelled();
-    begin_next();
-    take_in_next();
-    begin_others();
+    take_in_prompts();
     step();
   }
 }
@@ -256,7 +254,21 @@ Scheduler::Running& Scheduler::running(Ticket ticket) {
   return *std::ranges::find(running_, ticket, &Running::ticket);
 }
 
-void Scheduler::take_in_next() {
+/// Short prompts share what a chunk of a long one takes: a step between each two of them would be one of few
+/// answers.
+void Scheduler::take_in_prompts() {
+  std::int64_t n_room = limits_.n_chunk_tokens;
+  for (bool is_first = true; is_first || n_room > 0; is_first = false) {
+    begin_next();
+    const std::int64_t n_taken = take_in_next(is_first ? std::nullopt : std::optional(n_room));
+    begin_others();
+    if (n_taken == 0) return;
+    n_room -= n_taken;
+  }
+}
+
+/// One chunk; returns its tokens. Nothing is taken in if the next prompt has more than `n_most` left.
+std::int64_t Scheduler::take_in_next(std::optional<std::int64_t> n_most) {
   Running* next = nullptr;
   for (Running& one : running_) {
     const std::int64_t n_left = one.answer->n_prompt_left();
@@ -264,12 +276,17 @@ void Scheduler::take_in_next() {
     if (next == nullptr || n_left < next->answer->n_prompt_left()) next = &one;
     if (counts_.n_chunks % kOldestEvery == kOldestEvery - 1) break;
   }
-  if (next == nullptr) return;
+  if (next == nullptr) return 0;
+  const std::int64_t n_before = next->answer->n_prompt_left();
+  if (n_most && n_before > *n_most) return 0;
   {
     const std::lock_guard lock(mutex_);
     counts_.n_chunks += 1;
   }
-  if (auto error = error_of([&] { next->answer->take_in(); })) end(next->ticket, std::move(error));
+  auto error = error_of([&] { next->answer->take_in(); });
+  const std::int64_t n_taken = n_before - next->answer->n_prompt_left();
+  if (error) end(next->ticket, std::move(error));
+  return n_taken;
 }
 
 void Scheduler::step() {

@@ -63,14 +63,16 @@ struct SchedulerLimits {
   std::size_t n_running = 1;       ///< Most answers under way; >= 1.
   std::size_t n_waiting = 32;      ///< Most requests beside as many as could be under way; 0 or more.
   std::size_t n_waiting_each = 0;  ///< Most of one owner; 0: as many as of all.
+  /// Tokens of prompts that may go in between two steps, if they are more than those of one chunk.
+  std::int64_t n_chunk_tokens = 0;
 };
 
 /// A bounded queue of requests in front of a backend. One thread answers up to `n_running` of them at once: a
-/// step is a token of each answer, in one batch, and before a step at most one request begins and at most one
-/// chunk of one prompt goes in. So an answer under way waits for no more than that. Prompts with the fewest
-/// tokens left go first, and every fourth chunk is that of the answer that waits longest. Owners take turns:
-/// the one whose last request began longest ago comes first, with its oldest request whose conversation is
-/// not being answered. Requests of one conversation keep their order.
+/// step is a token of each answer, in one batch, and before a step one chunk of one prompt goes in, or as
+/// many short prompts as have no more tokens together. So an answer under way waits for no more than that.
+/// Prompts with the fewest tokens left go first, and every fourth chunk is that of the answer that waits
+/// longest. Owners take turns: the one whose last request began longest ago comes first, with its oldest
+/// request whose conversation is not being answered. Requests of one conversation keep their order.
 ///
 /// Several answers to one prompt count as one request of the queue. The first one takes the prompt in, and as
 /// many of the others as there is room for go on from there, beside it; those that are left begin behind
@@ -138,7 +140,8 @@ class Scheduler {
   [[nodiscard]] bool begin(Ticket ticket, const Make& make);
   void begin_others();
   [[nodiscard]] bool begin_another(Ticket ticket);
-  void take_in_next();
+  void take_in_prompts();
+  std::int64_t take_in_next(std::optional<std::int64_t> n_most);
   void step();
   void append(std::span<const Ticket> tickets);
   void end(Ticket ticket, std::optional<Error> error);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <thread>
@@ -41,6 +42,34 @@ TEST(SchedulerTest, AnErrorEndsItsRequestAndNoOther) {
     EXPECT_TRUE(ends.is_whole("one"));
     EXPECT_TRUE(ends.is_whole("two"));
     EXPECT_TRUE(scheduler.wait_until_idle(kLong));
+  }
+}
+
+TEST(SchedulerTest, ShortPromptsGoInTogetherBeforeAStepUpToTheTokensOfAChunk) {
+  FakeBackend backend;
+  Ends ends;
+  Scheduler scheduler(backend, {.n_running = 4, .n_chunk_tokens = 3});
+  answer_all(scheduler, backend, ends,
+             {request_of("1", 1, 9), request_of("2", 1, 9), request_of("3", 1, 9), request_of("4", 1, 9)});
+  Names before_step;
+  for (const Event& event : backend.events()) {
+    if (event.kind == Event::kAppend) break;
+    if (event.kind == Event::kChunk) before_step.push_back(event.names.front());
+  }
+  EXPECT_EQ(before_step, (Names{"1", "2", "3"}));
+  const Event three{Event::kAppend, {"1", "2", "3"}};
+  EXPECT_EQ(std::ranges::count(backend.events(), three), 1) << "the fourth is there before the next step";
+}
+
+TEST(SchedulerTest, ALongPromptTakesItsChunkAlone) {
+  FakeBackend backend;
+  Ends ends;
+  Scheduler scheduler(backend, {.n_running = 2, .n_chunk_tokens = 1});
+  answer_all(scheduler, backend, ends, {request_of("1", 1, 9), request_of("2", 3, 9)});
+  std::size_t n_chunks = 0;
+  for (const Event& event : backend.events()) {
+    n_chunks = event.kind == Event::kChunk ? n_chunks + 1 : 0;
+    EXPECT_LE(n_chunks, 1U);
   }
 }
 
