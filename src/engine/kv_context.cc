@@ -157,7 +157,8 @@ void KvContext::share(llama_seq_id from, llama_seq_id to) {
   if (has_waiting_shifts()) {
     // Shifts wait for one sequence. Once two sequences have the cells, `copy` could not take them back for
     // one of them: they are carried out first, and only a decode does that. Any token will do; its cell goes
-    // again.
+    // again. A cache that was evicted to its last cell has none for it.
+    if (count_occupied(from) >= n_cells_) resize(n_cells_ + 1);
     const BatchToken any{.token = 0, .position = 0, .sequence = to, .wants_logits = false};
     decode({&any, 1});
     --n_decode_calls_;

@@ -136,6 +136,22 @@ TEST(Sequences, AForkOfASessionWhoseKeysWaitToBeTurned) {
   EXPECT_LE(max_difference(fork.logits(), reference.logits()), 1e-4);
 }
 
+TEST(Sequences, AForkOfASessionWhoseKeysWaitToBeTurnedInACacheWithoutAFreeCell) {
+  const auto model = test::load_model(test::shallow_f32_model_path());
+  const std::vector<Token> prompt = test::prose_tokens(*model, 401);
+  const auto head = std::span(prompt).first(400);
+  Session trunk(model, make_policy("streaming_llm:4:252"), exact(2, PositionMode::kPacked));
+  trunk.append(head);
+  trunk.evict();
+  ASSERT_EQ(trunk.stats().n_cells, 256);
+  ASSERT_EQ(trunk.count_occupied_cells(), 256);
+  Session fork = trunk.fork();
+  fork.append(std::span(prompt).subspan(400));
+  const Session reference =
+      alone(model, head, "streaming_llm:4:252", std::span(prompt).subspan(400), PositionMode::kPacked);
+  EXPECT_LE(max_difference(fork.logits(), reference.logits()), 1e-4);
+}
+
 TEST(Sequences, AContextThatGrowsKeepsItsForks) {
   const auto model = test::load_model(test::shallow_f32_model_path());
   const std::vector<Token> prompt = test::prose_tokens(*model, 300);
