@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/stopwatch.h"
 #include "engine/trained_context.h"
 #include "experiments/pass_key.h"
@@ -61,10 +63,11 @@ LongDocument make_long_document(const Model& model, std::span<const std::string>
                 fmt::format("a document of {} tokens has no room for facts and a text", n_tokens));
   }
   for (std::size_t i = 0; std::ssize(tokens) < n_tokens; ++i) {
-    const std::vector<Token> more = tokens_going_on(model, texts[i % texts.size()] + "\n\n");
-    tokens.insert(tokens.end(), more.begin(), more.end());
+    const std::vector<Token> more = tokens_going_on(model, (i == 0 ? "" : "\n\n") + texts[i % texts.size()]);
+    // The last text is cut at its beginning: the document ends as a text does.
+    const std::int64_t n_more = std::min(std::ssize(more), n_tokens - std::ssize(tokens));
+    tokens.insert(tokens.end(), more.end() - n_more, more.end());
   }
-  tokens.resize(static_cast<std::size_t>(n_tokens));
   return document;
 }
 
