@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the Python modules into the ignored environment .deps/python and runs their tests; the last line counts them.
 #   scripts/python_tests.sh           those that need numpy alone; with torch too, where .deps/python has it
-#   scripts/python_tests.sh --engine  those of the engine too (kvevict.llama), whose module is built within build/release and
-#                                     with the llama.cpp of set-up
+#   scripts/python_tests.sh --engine  those of the engine too (kvevict.llama), minutes more; its module is built within
+#                                     build/release and with the llama.cpp of set-up
 #   scripts/python_tests.sh --torch   installs torch and transformers first (7 GB), runs the slow tests, the engine's and mypy
 #                                     too, and the tests of the transformers cache with other versions of transformers
 # KVEVICT_PYTHON  the Python to take instead of python3; 3.11 or newer is needed

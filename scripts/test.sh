@@ -146,7 +146,7 @@ case "$mode" in
     fetch_texts
     run_tests asan memory_tests -L memory -j "$JOBS"
     run_tests release unsanitized -LE sanitized -j "$JOBS"
-    run_python --engine
+    run_python
     ;;
   --full)
     n_steps=27
