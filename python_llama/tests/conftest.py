@@ -58,7 +58,7 @@ def when_released() -> Iterator[Callable[[Callable[[], object]], None]]:
 
 @pytest.fixture
 def ctrl_c(when_released: Callable[[Callable[[], object]], None]) -> Iterator[Callable[[], None]]:
-    """Ctrl-C as soon as the main thread releases the GIL; also where a shell has put this program into the background."""
+    """Ctrl-C as soon as the main thread releases the GIL; also where a shell runs this in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield lambda: when_released(lambda: os.kill(os.getpid(), signal.SIGINT))
     signal.signal(signal.SIGINT, before)
