@@ -24,7 +24,6 @@ struct ServedRuns {
 
  private:
   [[nodiscard]] ModelRun run_of(const StrategySpec& spec) const;
-  void require_within(const ModelRun& run, const ModelRun& own) const;
 };
 
 }  // namespace kvevict::python

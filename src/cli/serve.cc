@@ -18,27 +18,12 @@
 #include "kvevict/error.h"
 #include "kvevict/registry.h"
 #include "serving/conversation_pool.h"
+#include "serving/strategy_limit.h"
 
 namespace kvevict::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAtSignal{50};
-
-/// Tokens that a stream by this policy holds a layer; nothing without a bound.
-std::optional<std::int64_t> budget_of(const ModelRun& run) {
-  return run.policy->budget_tokens(
-      PolicyState{.schedule = Schedule::kStreaming, .n_layers = run.model->info().n_cache_layers()});
-}
-
-/// A client's strategy holds no more than the server's own: memory is the server's to give.
-void require_within(const ModelRun& run, const ModelRun& own) {
-  const std::optional<std::int64_t> most = budget_of(own), budget = budget_of(run);
-  if (!most || (budget && *budget <= *most)) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              fmt::format("the strategy {} holds {} tokens, and a conversation of this server may hold {}",
-                          to_string(run.policy->spec()), budget ? std::to_string(*budget) : "all", *most),
-              "strategy");
-}
 
 /// How conversations begin.
 class Beginnings {
@@ -58,7 +43,7 @@ class Beginnings {
     named.strategy = strategy;
     named.has_auto_sink = flags_.strategy.has_auto_sink;
     ModelRun run = run_of(named, system);
-    require_within(run, own);
+    serving::require_within(run, own);
     require_storable(run);
     return run;
   }
@@ -68,7 +53,7 @@ class Beginnings {
     StrategyFlags named;
     named.strategy = strategy;
     ModelRun run = run_of(named, "");
-    require_within(run, run_of(flags_.strategy, ""));
+    serving::require_within(run, run_of(flags_.strategy, ""));
     return run;
   }
 

@@ -5,16 +5,12 @@
 #include "engine/trained_context.h"
 #include "kvevict/memory.h"
 #include "kvevict/registry.h"
+#include "serving/strategy_limit.h"
 
 namespace kvevict::serving {
 namespace {
 
 constexpr std::int64_t kLeastCells = 256;  // of a model that has none: its places are there for its states
-
-bool is_bounded(const ModelRun& run) {
-  const PolicyState state{.schedule = Schedule::kStreaming, .n_layers = run.model->info().n_cache_layers()};
-  return run.policy->budget_tokens(state).has_value();
-}
 
 /// Whether sessions of these options, both as a session has them, go the same way.
 bool are_alike(const SessionOptions& a, const SessionOptions& b) {
@@ -28,7 +24,7 @@ bool are_alike(const SessionOptions& a, const SessionOptions& b) {
 
 std::int64_t cells_of_place(const ModelRun& run) {
   if (run.model->info().cache_layers.empty()) return kLeastCells;
-  if (!is_bounded(run)) return context_limit(*run.model);
+  if (!stream_budget(run)) return context_limit(*run.model);
   return memory_needed(*run.model, *run.policy, run.options, {}).n_cells;
 }
 
@@ -50,7 +46,7 @@ bool ConversationPlaces::fits(const ModelRun& run) const {
   if (!pool_ || run.policy->score_request()) return false;
   const SessionOptions in_pool = Session(model_, run.policy, options_.session).options();
   if (!are_alike(in_pool, Session(model_, run.policy, run.options).options())) return false;
-  if (!is_bounded(run) && options_.is_limited) return true;
+  if (!stream_budget(run) && options_.is_limited) return true;
   const std::int64_t n_cells = cells_of_place(run);
   return n_cells > 0 && n_cells <= pool_->n_cells();
 }
