@@ -15,6 +15,7 @@
 #include "options.h"
 #include "runtime/answer_turn.h"
 #include "runtime/system_sink.h"
+#include "state_handle.h"
 
 namespace kvevict::python {
 namespace {
@@ -91,24 +92,9 @@ Conversation& ChatState::settled() {
 }
 
 /// What `kvevict.llama.Conversation` is.
-class ConversationHandle {
+class ConversationHandle : public StateHandle<ChatState> {
  public:
-  ConversationHandle(std::shared_ptr<const Model> model, std::shared_ptr<Worker> worker,
-                     std::shared_ptr<ChatState> state)
-      : model_(std::move(model)), worker_(std::move(worker)), state_(std::move(state)) {}
-  ~ConversationHandle() {
-    if (state_) worker_->post([state = std::move(state_)] {});
-  }
-  ConversationHandle(ConversationHandle&&) noexcept = default;
-  ConversationHandle& operator=(ConversationHandle&&) = delete;
-
-  [[nodiscard]] const Model& model() const { return *model_; }
-
-  /// `work(state)` on the conversation's thread, and what it returns.
-  template <typename Work>
-  auto on_worker(const Work& work) const {
-    return worker_->result_of([&] { return work(*state_); });
-  }
+  using StateHandle::StateHandle;
 
   template <typename Given>
   [[nodiscard]] Answer ask(const Given& given, const AnswerOptions& form) const {
@@ -121,11 +107,6 @@ class ConversationHandle {
     });
     return {worker_, steps};
   }
-
- private:
-  std::shared_ptr<const Model> model_;
-  std::shared_ptr<Worker> worker_;
-  std::shared_ptr<ChatState> state_;
 };
 
 struct ChatArguments {

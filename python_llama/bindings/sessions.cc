@@ -15,6 +15,7 @@
 #include "kvevict/session_file.h"
 #include "options.h"
 #include "session_state.h"
+#include "state_handle.h"
 
 namespace kvevict::python {
 namespace {
@@ -22,24 +23,9 @@ namespace {
 using TextOrTokens = std::variant<std::string, std::vector<Token>>;
 
 /// What `kvevict.llama.Session` is.
-class SessionHandle {
+class SessionHandle : public StateHandle<SessionState> {
  public:
-  SessionHandle(std::shared_ptr<const Model> model, std::shared_ptr<Worker> worker,
-                std::shared_ptr<SessionState> state)
-      : model_(std::move(model)), worker_(std::move(worker)), state_(std::move(state)) {}
-  ~SessionHandle() {
-    if (state_) worker_->post([state = std::move(state_)] {});
-  }
-  SessionHandle(SessionHandle&&) noexcept = default;
-  SessionHandle& operator=(SessionHandle&&) = delete;
-
-  [[nodiscard]] const Model& model() const { return *model_; }
-
-  /// `work(state)` on the session's thread, and what it returns.
-  template <typename Work>
-  auto on_worker(const Work& work) const {
-    return worker_->result_of([&] { return work(*state_); });
-  }
+  using StateHandle::StateHandle;
 
   /// The tokens of a text where the session is now, or tokens as they are.
   [[nodiscard]] std::vector<Token> tokens_of(const TextOrTokens& given, bool parse_special) const {
@@ -59,11 +45,6 @@ class SessionHandle {
   [[nodiscard]] SessionHandle fork(const std::shared_ptr<const Policy>& policy) const {
     return {model_, worker_, on_worker([&](SessionState& state) { return state.fork(policy); })};
   }
-
- private:
-  std::shared_ptr<const Model> model_;
-  std::shared_ptr<Worker> worker_;
-  std::shared_ptr<SessionState> state_;
 };
 
 SessionHandle open_session(const ModelHandle& self, const nb::object& strategy, const EngineArguments& engine,
