@@ -18,22 +18,6 @@ class ServeShared : public testing::Test {
     return words;
   }
 
-  /// Says `text` behind what was said, and takes in the answer.
-  static Served::Reply turn(const Served& server, Json& messages, const std::string& text,
-                            const std::string& conversation = "") {
-    say(messages, text);
-    Json body = {{"messages", messages}, {"max_tokens", 8}};
-    if (!conversation.empty()) body["kvevict"] = {{"conversation", conversation}};
-    Served::Reply reply = server.chat(body);
-    EXPECT_EQ(reply.status, 200) << reply.json;
-    take_answer(messages, reply);
-    return reply;
-  }
-
-  static int cached(const Served::Reply& reply) {
-    return reply.json["usage"]["prompt_tokens_details"]["cached_tokens"];
-  }
-
   std::string store_ = make_work_folder() + "/store";
 };
 

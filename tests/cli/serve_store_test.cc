@@ -23,19 +23,6 @@ class ServeStore : public testing::Test {
     return words;
   }
 
-  /// Says `text` behind what was said, and takes in the answer.
-  static Served::Reply turn(const Served& server, Json& messages, const std::string& text) {
-    say(messages, text);
-    Served::Reply reply = server.chat({{"messages", messages}, {"max_tokens", 8}});
-    EXPECT_EQ(reply.status, 200) << reply.json;
-    take_answer(messages, reply);
-    return reply;
-  }
-
-  static int cached(const Served::Reply& reply) {
-    return reply.json["usage"]["prompt_tokens_details"]["cached_tokens"];
-  }
-
   std::string store_ = make_work_folder() + "/store";
 };
 

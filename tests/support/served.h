@@ -109,4 +109,22 @@ inline std::string take_answer(Json& messages, const Served::Reply& reply) {
   return message["content"];
 }
 
+/// Says `text` behind what was said, to the conversation of that name if there is one, and takes in the
+/// answer.
+inline Served::Reply turn(const Served& server, Json& messages, const std::string& text,
+                          const std::string& conversation = "") {
+  say(messages, text);
+  Json body = {{"messages", messages}, {"max_tokens", 8}};
+  if (!conversation.empty()) body["kvevict"] = {{"conversation", conversation}};
+  Served::Reply reply = server.chat(body);
+  EXPECT_EQ(reply.status, 200) << reply.json;
+  take_answer(messages, reply);
+  return reply;
+}
+
+/// Tokens of the list that were not decoded for this answer.
+inline int cached(const Served::Reply& reply) {
+  return reply.json["usage"]["prompt_tokens_details"]["cached_tokens"];
+}
+
 }  // namespace kvevict::test
