@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <string_view>
 
 #include "kvevict/error.h"
@@ -37,6 +38,22 @@ void copy_planes(const ggml_tensor& from, std::int64_t first, ggml_tensor& to) {
     }
   }
   ggml_backend_tensor_set(&to, dense.data(), 0, dense.size());
+}
+
+bool is_in_host_memory(const ggml_tensor& tensor) {
+  const ggml_backend_buffer_t buffer = tensor.view_src != nullptr ? tensor.view_src->buffer : tensor.buffer;
+  return tensor.data != nullptr && buffer != nullptr && ggml_backend_buffer_is_host(buffer);
+}
+
+/// The keys where they lie, in a graph of the CPU; one to be copied into if that is another device's memory.
+/// A copy of each layer's keys for each token would cost more than the product.
+ggml_tensor* keys_for_cpu(ggml_context* g, const ggml_tensor& k) {
+  ggml_tensor* const keys = ggml_new_tensor_3d(g, k.type, k.ne[0], k.ne[1], k.ne[2]);
+  if (!is_in_host_memory(k)) return keys;
+  std::copy(std::begin(k.nb), std::end(k.nb), keys->nb);
+  keys->data = k.data;
+  keys->buffer = k.view_src != nullptr ? k.view_src->buffer : k.buffer;
+  return keys;
 }
 
 /// What ggml_flash_attn_ext was told beside its tensors.
@@ -86,7 +103,8 @@ FlashAttentionReader::Probabilities FlashAttentionReader::last_queries(const ggm
                  .no_alloc = true}));
   ggml_context* const g = context.get();
   ggml_tensor* const queries = ggml_new_tensor_3d(g, q.type, q.ne[0], n, q.ne[2]);
-  ggml_tensor* const keys = ggml_new_tensor_3d(g, k.type, k.ne[0], k.ne[1], k.ne[2]);
+  ggml_tensor* const keys = keys_for_cpu(g, k);
+  const bool is_copied = keys->data == nullptr;
   ggml_tensor* const seen = ggml_new_tensor_3d(g, mask->type, mask->ne[0], n, 1);
   ggml_tensor* const sink = sinks == nullptr ? nullptr : ggml_new_tensor_1d(g, sinks->type, sinks->ne[0]);
   ggml_tensor* products = ggml_mul_mat(g, keys, queries);
@@ -104,7 +122,7 @@ FlashAttentionReader::Probabilities FlashAttentionReader::last_queries(const ggm
   const GgmlBufferHandle buffer(ggml_backend_alloc_ctx_tensors(g, backend_.get()));
   if (!buffer) throw Error(ErrorCode::kOutOfMemory, "no memory for the attention of a layer");
   copy_planes(q, first, *queries);
-  copy_planes(k, 0, *keys);
+  if (is_copied) copy_planes(k, 0, *keys);
   copy_planes(*mask, first, *seen);
   if (sink != nullptr) copy_planes(*sinks, 0, *sink);
   if (ggml_backend_graph_compute(backend_.get(), graph) != GGML_STATUS_SUCCESS)
