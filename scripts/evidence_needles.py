@@ -43,7 +43,6 @@ def uniform(total, recent):
 class Row:
     label: str
     spec: object  # (tokens in all, recent tokens) -> strategy
-    is_ablation: bool = False  # not run in streams
 
 
 ROWS = [
@@ -53,9 +52,9 @@ ROWS = [
     Row("snapkv", ordinary("snapkv")),
     Row("snapkv:per_layer=0", ordinary("snapkv", ":per_layer=0")),
     Row("keydiff", ordinary("keydiff")),
-    Row("keydiff:smooth=1", ordinary("keydiff", ":smooth=1"), is_ablation=True),
-    Row("keydiff:per_layer=1", ordinary("keydiff", ":per_layer=1"), is_ablation=True),
-    Row("keydiff:rotated=1", ordinary("keydiff", ":rotated=1"), is_ablation=True),
+    Row("keydiff:smooth=1", ordinary("keydiff", ":smooth=1")),
+    Row("keydiff:per_layer=1", ordinary("keydiff", ":per_layer=1")),
+    Row("keydiff:rotated=1", ordinary("keydiff", ":rotated=1")),
 ]
 REFERENCE = ROWS[1]
 SUBJECT = "keydiff"  # the row that the others are held against
@@ -179,9 +178,6 @@ class Perplexity:
         total = ONE_SHOT["tokens"] // 4
         self.settings = {"one eviction": (total, total // 2), **{f"streamed, recent {r}": (STREAM["budget"], r) for r in (64, 224)}}
 
-    def rows(self, setting):
-        return [r for r in chosen_rows() if setting == "one eviction" or not r.is_ablation]
-
     def spec(self, setting, row):
         return row.spec(*self.settings[setting])
 
@@ -191,7 +187,7 @@ class Perplexity:
     def parts(self):
         begun = set()
         for setting in self.settings:
-            for row in self.rows(setting):
+            for row in chosen_rows():
                 for text in TEXTS:
                     out = self.path(setting, text, row)
                     if out in begun or is_complete(out):
@@ -220,7 +216,7 @@ class Perplexity:
         for row in chosen_rows():
             cells = []
             for setting in self.settings:
-                logs = self.logs(setting, row) if row in self.rows(setting) else None
+                logs = self.logs(setting, row)
                 reference = self.logs(setting, REFERENCE)
                 cells += [perplexity_text(logs) if logs else "–",
                           difference_text(logs, reference) if logs and reference and row is not REFERENCE else ""]
