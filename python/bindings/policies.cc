@@ -45,6 +45,19 @@ nb::dict values_of(const PolicyHandle& self) {
   return values;
 }
 
+/// As the program's LongBench runs write them: words as numbers, and a word that is the default not at all,
+/// so that runs from before there was the word compare with those of today.
+nb::dict result_values_of(const PolicyHandle& self) {
+  nb::dict values;
+  const StrategySpec& spec = self.policy->spec();
+  for (const StrategyKey& key : strategy_keys()) {
+    const std::int64_t value = key.value_of(spec);
+    if (!policy_info(spec.name).uses(key.name) || (!key.words.empty() && value == key.otherwise)) continue;
+    values[key.name == "budget" ? "middle_budget_tokens" : key.long_name.c_str()] = value;
+  }
+  return values;
+}
+
 nb::dict summaries() {
   nb::dict lines;
   for (const PolicyInfo& info : all_policies()) lines[info.name.c_str()] = info.summary;
@@ -64,6 +77,9 @@ void bind_policy_facts(nb::class_<PolicyHandle>& policy) {
           "Name and version of the rule, 'sink_recent/1': changes whenever plans would.")
       .def_prop_ro("values", &values_of, nb::sig("def values(self) -> dict[str, int | str]"),
                    "The values that it uses, by their keys in the grammar; counts of tokens are per layer.")
+      .def_prop_ro(
+          "result_values", &result_values_of, nb::sig("def result_values(self) -> dict[str, int]"),
+          "The values as files of results have them: by the names of the program's flags, words as numbers.")
       .def_prop_ro("required_positions", &required_positions,
                    "'packed' for a method that is defined by packed positions (StreamingLLM), else None.")
       .def_prop_ro(

@@ -144,7 +144,7 @@ def run_of(flags: argparse.Namespace, policy: kvevict.Policy, model: Any, second
     bytes_of_weights = sum(p.numel() * p.element_size() for p in model.parameters())
     return {
         "name": policy.strategy,
-        "strategy": {"name": policy.name, "policy": policy.versioned_name, "values": policy.values},
+        "strategy": {"name": policy.name, "policy": policy.versioned_name, "values": policy.result_values},
         "configuration": {
             "engine": "transformers", "prefill": "bounded", "chunk": str(flags.chunk), "positions": flags.positions,
             "dtype": str(model.dtype).removeprefix("torch."), "max_length": str(flags.max_length), "question": "before",

@@ -10,14 +10,16 @@
 
 #include "base/cancellation.h"
 #include "engine.h"
+#include "messages.h"
 
 namespace kvevict::python {
 
 /// Touched on the worker alone.
 struct Answer::State {
   std::shared_ptr<AnswerSteps> steps;
-  std::string text{};       // all so far
-  std::size_t n_given = 0;  // bytes of it that were handed out
+  std::string text{};                    // all so far
+  std::size_t n_given = 0;               // bytes of it that were handed out
+  std::optional<ChatMessage> message{};  // once it was asked for: its calls keep their ids
 
   [[nodiscard]] bool has_more() const { return n_given < text.size(); }
 
@@ -88,6 +90,19 @@ std::string Answer::text() {
   return all;
 }
 
+ChatMessage Answer::message() {
+  (void)text();
+  return worker_->result_of([&] {
+    if (!state_->message) {
+      AnswerReader reader(state_->steps->format());
+      (void)reader.add(state_->text);
+      (void)reader.finish();
+      state_->message = reader.message();
+    }
+    return *state_->message;
+  });
+}
+
 void Answer::stop() {
   worker_->run([&] { state_->text += state_->steps->stop(); });
 }
@@ -117,7 +132,7 @@ nb::str next_piece(Answer& self) {
 void bind_answers(nb::module_& module) {
   nb::class_<Answer>(module, "Answer", R"(An answer while it is made: an iterator over its pieces of text.
 
-A piece is what a token completes: one or more characters. It is made when it is asked for, with the GIL released. Several
+A piece is what a token completes: one or more characters, thoughts and calls of functions as the model writes them. It is made when it is asked for, with the GIL released. Several
 threads may take pieces of one answer; each piece comes once. Ctrl-C (KeyboardInterrupt) while one is made ends the answer; what came of it
 stays, in the cache and here. So does dropping it: leaving a loop by ``break`` is enough.)")
       .def(
@@ -126,6 +141,13 @@ stays, in the cache and here. So does dropping it: leaving a loop by ``break`` i
       .def(
           "text", [](Answer& self) { return to_str(self.text()); },
           "All of the answer as one text, pieces that were taken included; makes what is left of it first.")
+      .def(
+          "message", [](Answer& self) { return to_dict(self.message()); },
+          nb::sig("def message(self) -> dict[str, typing.Any]"),
+          R"(All of the answer as a message of OpenAI's interface, which a history takes as it is.
+
+``content`` is its text without thoughts and calls. ``reasoning_content`` has the thoughts of a model that thinks, and
+``tool_calls`` what it calls: each with an ``id``, and a ``function`` with ``name`` and ``arguments`` (JSON).)")
       .def("stop", &Answer::stop, "Ends the answer where it is.")
       .def_prop_ro("end", &Answer::end,
                    "Why it ended: 'model' (by itself, or a text of ``stop`` came), 'length' (``max_tokens``) "

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kvevict/answer_format.h"
 #include "kvevict/model.h"
 #include "worker.h"
 
@@ -32,6 +33,9 @@ class AnswerSteps {
 
   /// Without a token that ends it.
   [[nodiscard]] virtual std::vector<Token> tokens() const = 0;
+
+  /// How its text is read as a message; null: it is content alone.
+  [[nodiscard]] virtual std::shared_ptr<const AnswerFormat> format() const { return nullptr; }
 };
 
 /// What `kvevict.llama.Answer` is: an iterator over the pieces of an answer.
@@ -48,6 +52,9 @@ class Answer {
 
   /// All of it: makes what is left first.
   [[nodiscard]] std::string text();
+
+  /// All of it as a message: its content, thoughts and calls.
+  [[nodiscard]] ChatMessage message();
 
   void stop();
   [[nodiscard]] std::optional<std::string> end() const;

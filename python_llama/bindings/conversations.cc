@@ -12,6 +12,9 @@
 #include "base/scope_guard.h"
 #include "engine.h"
 #include "kvevict/conversation.h"
+#include "kvevict/error.h"
+#include "kvevict/prompt_template.h"
+#include "messages.h"
 #include "options.h"
 #include "runtime/answer_turn.h"
 #include "runtime/system_sink.h"
@@ -25,10 +28,21 @@ class TurnSteps;
 /// A conversation and its answer under way. Touched on the worker of its context alone.
 struct ChatState {
   Conversation chat;
+  PromptTemplate chat_template;  // the conversation's, which says how answers are written
+  std::string system;
   std::weak_ptr<TurnSteps> answer{};
 
   /// Once that answer has ended.
   [[nodiscard]] Conversation& settled();
+
+  [[nodiscard]] std::shared_ptr<const AnswerFormat> format_of(const AskedMessages& asked) const {
+    return chat_template.answer_format(asked.messages, asked.format);
+  }
+  [[nodiscard]] std::shared_ptr<const AnswerFormat> format_of(const std::string& message) const {
+    AskedMessages asked{.messages = {{"user", message}}};
+    if (!system.empty()) asked.messages.insert(asked.messages.begin(), {"system", system});
+    return format_of(asked);
+  }
 };
 
 const char* end_of_turn(AnswerEnd end) {
@@ -46,11 +60,14 @@ const char* end_of_turn(AnswerEnd end) {
 /// An answer of a conversation.
 class TurnSteps final : public AnswerSteps {
  public:
-  /// `Given`: a message, or a list of them.
-  template <typename Given>
-  TurnSteps(std::shared_ptr<ChatState> state, const Given& given, const AnswerOptions& form)
+  TurnSteps(std::shared_ptr<ChatState> state, const std::string& message, const AnswerOptions& form)
       : state_(std::move(state)),
-        turn_(state_->settled(), given, form, [this](std::string_view text) { text_ += text; }) {}
+        format_(form.format),
+        turn_(state_->settled(), message, form, [this](std::string_view text) { text_ += text; }) {}
+  TurnSteps(std::shared_ptr<ChatState> state, const AskedMessages& asked, const AnswerOptions& form)
+      : state_(std::move(state)),
+        format_(form.format),
+        turn_(state_->settled(), asked.messages, form, [this](std::string_view text) { text_ += text; }) {}
 
   void take_in() {
     while (turn_.n_to_take_in() > 0) turn_.take_in();
@@ -72,6 +89,7 @@ class TurnSteps final : public AnswerSteps {
   [[nodiscard]] std::vector<Token> tokens() const override {
     return {turn_.made().begin(), turn_.made().end()};
   }
+  [[nodiscard]] std::shared_ptr<const AnswerFormat> format() const override { return format_; }
 
   /// `stop`, whose text is asked for later.
   void close() {
@@ -80,6 +98,7 @@ class TurnSteps final : public AnswerSteps {
 
  private:
   std::shared_ptr<ChatState> state_;
+  std::shared_ptr<const AnswerFormat> format_;
   std::string text_{};
   AnswerTurn turn_;
   std::optional<SessionTokens> waiting_{};
@@ -96,11 +115,13 @@ class ConversationHandle : public StateHandle<ChatState> {
  public:
   using StateHandle::StateHandle;
 
+  /// `Given`: a message, or a list of them.
   template <typename Given>
-  [[nodiscard]] Answer ask(const Given& given, const AnswerOptions& form) const {
+  [[nodiscard]] Answer ask(const Given& given, AnswerOptions form) const {
     std::shared_ptr<TurnSteps> steps;
     const OnFailure end([&] { worker_->post([steps = std::move(steps)] {}); });
     worker_->run([&] {
+      form.format = state_->format_of(given);
       steps = std::make_shared<TurnSteps>(state_, given, form);
       state_->answer = steps;
       steps->take_in();
@@ -127,16 +148,40 @@ ConversationHandle open_conversation(const ModelHandle& self, const nb::object& 
     const std::shared_ptr<const Policy> policy = make_policy(
         with_system_sink(parse_strategy(text), text, *self.model, chat.system, options.prompt_template));
     options.session = session_options(engine, *self.model, *policy, worker->cancel());
-    state = std::make_shared<ChatState>(ChatState{.chat = Conversation(self.model, policy, options)});
+    state = std::make_shared<ChatState>(
+        ChatState{.chat = Conversation(self.model, policy, options),
+                  .chat_template = PromptTemplate(*self.model, options.prompt_template),
+                  .system = chat.system});
   });
   return {self.model, worker, state};
 }
 
 using MessageOrList = std::variant<std::string, nb::list>;
 
-Answer ask(const ConversationHandle& self, const MessageOrList& message, const AnswerOptions& form) {
-  if (const auto* text = std::get_if<std::string>(&message)) return self.ask(std::string_view(*text), form);
-  return self.ask(messages_from(std::get<nb::list>(message)), form);
+[[noreturn]] void refuse_argument(const char* name, const char* sentence) {
+  throw Error(ErrorCode::kInvalidArgument, sentence, name);
+}
+
+Answer ask(const ConversationHandle& self, const MessageOrList& message, const nb::object& tools,
+           const nb::object& tool_choice, const AnswerOptions& form) {
+  if (const auto* text = std::get_if<std::string>(&message)) {
+    if (!tools.is_none() || !tool_choice.is_none()) {
+      refuse_argument("tools",
+                      "tools and tool_choice are given with a text: they belong to a list of messages, "
+                      "whose functions they are");
+    }
+    return self.ask(*text, form);
+  }
+  const AskedMessages asked = asked_from(std::get<nb::list>(message), tools, tool_choice);
+  const bool may_call =
+      !asked.messages.front().tools.empty() && asked.format.tool_choice != ToolChoice::kNone;
+  if (may_call && !form.grammar.empty()) {
+    refuse_argument(
+        "grammar",
+        "tools give the answer a form, and grammar another: leave one of them out, or set tool_choice "
+        "to \"none\"");
+  }
+  return self.ask(asked, form);
 }
 
 void bind_talking(nb::class_<ConversationHandle>& conversation) {
@@ -145,8 +190,9 @@ void bind_talking(nb::class_<ConversationHandle>& conversation) {
           "ask",
           [](const ConversationHandle& self, const MessageOrList& message, std::int64_t max_tokens,
              double temperature, std::uint32_t seed, const std::vector<std::string>& stop, int top_k,
-             double top_p, double min_p, double repeat_penalty, const std::string& grammar) {
-            return ask(self, message,
+             double top_p, double min_p, double repeat_penalty, const std::string& grammar,
+             const nb::object& tools, const nb::object& tool_choice) {
+            return ask(self, message, tools, tool_choice,
                        answer_options({.max_tokens = max_tokens,
                                        .temperature = temperature,
                                        .top_k = top_k,
@@ -161,20 +207,27 @@ void bind_talking(nb::class_<ConversationHandle>& conversation) {
           nb::arg("message"), nb::kw_only(), nb::arg("max_tokens") = 512, nb::arg("temperature") = 0.0,
           nb::arg("seed") = 1, nb::arg("stop") = std::vector<std::string>{}, nb::arg("top_k") = 40,
           nb::arg("top_p") = 0.95, nb::arg("min_p") = 0.05, nb::arg("repeat_penalty") = 1.0,
-          nb::arg("grammar") = "",
-          nb::sig("def ask(self, message: str | list[dict[str, str]], *, max_tokens: int = 512, "
+          nb::arg("grammar") = "", nb::arg("tools") = nb::none(), nb::arg("tool_choice") = nb::none(),
+          nb::sig("def ask(self, message: str | list[dict[str, typing.Any]], *, max_tokens: int = 512, "
                   "temperature: float = 0.0, seed: int = 1, stop: collections.abc.Sequence[str] = ..., "
                   "top_k: int = 40, top_p: float = 0.95, min_p: float = 0.05, repeat_penalty: float = 1.0, "
-                  "grammar: str = \"\") -> Answer"),
+                  "grammar: str = \"\", tools: list[dict[str, typing.Any]] | None = None, "
+                  "tool_choice: str | dict[str, typing.Any] | None = None) -> Answer"),
           R"(Says something, and returns the answer, which is made while it is read.
 
 Parameters
 ----------
 message
-    What the user says. Or a whole list of messages (dicts with ``role`` and ``content``), as a program has it that keeps
-    its own history: what was seen of it is not decoded again, and where it departs from that the cache goes back.
+    What the user says. Or a whole list of messages (dicts with ``role`` and ``content``, as OpenAI's interface has them),
+    as a program has it that keeps its own history: what was seen of it is not decoded again, and where it departs from
+    that the cache goes back.
 max_tokens, temperature, seed, stop, top_k, top_p, min_p, repeat_penalty, grammar
     As in `Session.generate`.
+tools
+    With a list of messages: the functions that the answer may call, as OpenAI's interface has them. `Answer.message` has
+    the calls; their results are messages of the role ``tool``.
+tool_choice
+    "auto" (None, too), "none", "required", or ``{"type": "function", "function": {"name": ...}}``.
 
 Notes
 -----

@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "kvevict/chat_message.h"
 #include "kvevict/keep_set.h"
 #include "kvevict/model.h"
 
@@ -38,10 +37,6 @@ void bind_servers(nb::module_& module);
 
 /// Tokens of the model's vocabulary. Throws `Error(kInvalidArgument)` for numbers that are none.
 [[nodiscard]] std::vector<Token> require_tokens(const Model& model, std::vector<Token> tokens);
-
-/// A list of dicts with "role" and "content". Throws nb::type_error or `Error(kInvalidArgument)` for what is
-/// not one.
-[[nodiscard]] std::vector<ChatMessage> messages_from(const nb::list& list);
 
 /// A list of (begin, end).
 [[nodiscard]] nb::list to_pairs(const KeepSet& kept);

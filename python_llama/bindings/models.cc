@@ -10,6 +10,7 @@
 #include "engine.h"
 #include "kvevict/engine_info.h"
 #include "kvevict/prompt_template.h"
+#include "messages.h"
 #include "options.h"
 #include "worker.h"
 

@@ -16,6 +16,17 @@ void require_bound(const ModelRun& run) {
               "strategy");
 }
 
+/// Attention that was recorded cannot be stored.
+void require_storable(const ModelRun& run) {
+  if (!run.policy->score_request()) return;
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      "the strategy " + to_string(run.policy->spec()) +
+          " chooses by attention, which cannot be stored: one that goes by position or keys is needed, "
+          "or a server without store",
+      "strategy");
+}
+
 }  // namespace
 
 ModelRun ServedRuns::run_of(const StrategySpec& spec) const {
@@ -27,7 +38,9 @@ ModelRun ServedRuns::run_of(const StrategySpec& spec) const {
 
 ModelRun ServedRuns::run_for(const std::string& named, const std::string& system) const {
   const auto with_sink = [&](const std::string& text) {
-    return run_of(with_system_sink(parse_strategy(text), text, *model, system, {}));
+    ModelRun run = run_of(with_system_sink(parse_strategy(text), text, *model, system, {}));
+    if (is_stored) require_storable(run);
+    return run;
   };
   ModelRun own = with_sink(strategy);
   if (named.empty()) return own;

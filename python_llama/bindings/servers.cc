@@ -1,8 +1,10 @@
+#include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -10,8 +12,10 @@
 #include "engine.h"
 #include "http/http_server.h"
 #include "kvevict/error.h"
+#include "kvevict/memory.h"
 #include "served_run.h"
 #include "serving/conversation_pool.h"
+#include "serving/conversation_store.h"
 #include "worker.h"
 
 namespace kvevict::python {
@@ -27,6 +31,16 @@ void require_range(const char* name, int value, int least, int most) {
               name);
 }
 
+std::int64_t store_limit_of(const std::string& text) {
+  try {
+    return parse_bytes(text);
+  } catch (const Error&) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "store_limit is \"" + text + "\": a size such as 20GiB, 512MiB or 200MB is needed",
+                "store_limit");
+  }
+}
+
 struct ServerArguments {
   std::string system;
   std::string host;
@@ -35,7 +49,22 @@ struct ServerArguments {
   int queue = 0;
   std::vector<std::string> api_keys;
   std::string cors;
+  std::optional<std::filesystem::path> store;
+  std::string store_limit;
+  bool store_shared = false;
 };
+
+/// From the server's threads: to whoever listens to the logger, which is stderr by default.
+void log_store_error(const Error& error) {
+  const nb::gil_scoped_acquire held;
+  try {
+    nb::module_::import_("logging")
+        .attr("getLogger")("kvevict.llama")
+        .attr("warning")("the store: %s", error.what());
+  } catch (nb::python_error& failed) {
+    failed.discard_as_unraisable("kvevict.llama.Server");
+  }
+}
 
 /// What `kvevict.llama.Server` is.
 class ServerHandle {
@@ -48,6 +77,10 @@ class ServerHandle {
     require_range("port", arguments_.port, 0, kHighestPort);
     require_range("parallel", arguments_.parallel, 1, kMostParallel);
     require_range("queue", arguments_.queue, 0, kMostQueue);
+    (void)store_limit_of(arguments_.store_limit);
+    if (arguments_.store_shared && !arguments_.store)
+      throw Error(ErrorCode::kInvalidArgument, "store_shared is True without a folder: store names one",
+                  "store_shared");
     (void)runs_.run_for("", arguments_.system);
   }
   ~ServerHandle() {
@@ -103,6 +136,15 @@ class ServerHandle {
     return to_string(runs_.run_for("", arguments_.system).policy->spec());
   }
 
+  [[nodiscard]] std::shared_ptr<serving::ConversationStore> open_store() const {
+    if (!arguments_.store) return nullptr;
+    return std::make_shared<serving::ConversationStore>(
+        serving::StoreOptions{.folder = *arguments_.store,
+                              .n_most_bytes = store_limit_of(arguments_.store_limit),
+                              .model_sha256 = runs_.model->sha256(),
+                              .is_shared = arguments_.store_shared});
+  }
+
   [[nodiscard]] serving::PoolOptions pool_options() const {
     const ModelRun own = runs_.run_for("", arguments_.system);
     serving::PlaceOptions places{.session =
@@ -115,7 +157,9 @@ class ServerHandle {
         .text_run_for = [runs = runs_](const std::string& strategy) { return runs.text_run_for(strategy); },
         .system = arguments_.system,
         .n_live = static_cast<std::size_t>(arguments_.parallel),
-        .places = places};
+        .places = places,
+        .store = open_store(),
+        .on_store_error = log_store_error};
   }
 
   ServedRuns runs_;
@@ -132,7 +176,9 @@ void make_server(ServerHandle* self, const ModelHandle& model, const nb::object&
                  const std::vector<std::string>& api_keys, const std::string& cors, std::int64_t max_tokens,
                  double temperature, std::optional<std::uint32_t> seed,
                  const std::optional<std::string>& positions, const std::string& kv_type, int threads,
-                 std::optional<int> chunk, const std::string& flash_attention) {
+                 std::optional<int> chunk, const std::string& flash_attention,
+                 const std::optional<std::filesystem::path>& store, const std::string& store_limit,
+                 bool store_shared) {
   const SamplingOptions usual;
   AnswerOptions answer = answer_options({.max_tokens = max_tokens,
                                          .temperature = temperature,
@@ -146,14 +192,18 @@ void make_server(ServerHandle* self, const ModelHandle& model, const nb::object&
                                         *model.model);
   new (self) ServerHandle({.model = model.model,
                            .strategy = strategy_text(strategy),
-                           .engine = {"bounded", positions, kv_type, threads, chunk, flash_attention}},
+                           .engine = {"bounded", positions, kv_type, threads, chunk, flash_attention},
+                           .is_stored = store.has_value()},
                           {.system = system,
                            .host = host,
                            .port = port,
                            .parallel = parallel,
                            .queue = queue,
                            .api_keys = api_keys,
-                           .cors = cors},
+                           .cors = cors,
+                           .store = store,
+                           .store_limit = store_limit,
+                           .store_shared = store_shared},
                           std::move(answer), seed.has_value());
 }
 
@@ -189,24 +239,35 @@ seed
     None: each answer has a random one.
 positions, kv_type, threads, chunk, flash_attention
     As in `Model.session`.
+store
+    Folder in which conversations rest behind every answer: they go on in another server, after this one. None: memory
+    alone. Errors of the folder while the server runs go to the logger ``kvevict.llama``, and answers come all the same.
+store_limit
+    Most bytes of that folder, ``"20GiB"``; conversations that were used longest ago go.
+store_shared
+    Other servers use the folder, too: each must say so.
 
 Raises
 ------
 ValueError
-    A value that cannot be. From `start`, OSError if it cannot listen there.)")
+    A value that cannot be. From `start`, too: a store of another model.
+OSError
+    From `start`: it cannot listen there, or another server has the store.)")
       .def("__init__", &make_server, nb::arg("model"), nb::kw_only(), nb::arg("strategy") = "sink_recent",
            nb::arg("system") = "", nb::arg("host") = "127.0.0.1", nb::arg("port") = 8080,
            nb::arg("parallel") = 4, nb::arg("queue") = 32, nb::arg("api_keys") = std::vector<std::string>{},
            nb::arg("cors") = "", nb::arg("max_tokens") = 512, nb::arg("temperature") = 0.0,
            nb::arg("seed") = nb::none(), nb::arg("positions") = nb::none(), nb::arg("kv_type") = "f16",
            nb::arg("threads") = 0, nb::arg("chunk") = nb::none(), nb::arg("flash_attention") = "auto",
+           nb::arg("store") = nb::none(), nb::arg("store_limit") = "20GiB", nb::arg("store_shared") = false,
            nb::sig("def __init__(self, model: Model, *, strategy: str | kvevict.Policy = \"sink_recent\", "
                    "system: str = \"\", host: str = \"127.0.0.1\", port: int = 8080, parallel: int = 4, "
                    "queue: int = 32, "
                    "api_keys: collections.abc.Sequence[str] = ..., cors: str = \"\", max_tokens: int = 512, "
                    "temperature: float = 0.0, seed: int | None = None, positions: str | None = None, "
                    "kv_type: str = \"f16\", threads: int = 0, chunk: int | None = None, flash_attention: str "
-                   "= \"auto\") "
+                   "= \"auto\", store: str | os.PathLike[str] | None = None, store_limit: str = \"20GiB\", "
+                   "store_shared: bool = False) "
                    "-> None"))
       .def("start", &ServerHandle::start, "Listens, and takes requests from now on.")
       .def("stop", &ServerHandle::stop, nb::kw_only(), nb::arg("drain_seconds") = 0,

@@ -25,38 +25,6 @@ std::vector<Token> require_tokens(const Model& model, std::vector<Token> tokens)
   return tokens;
 }
 
-namespace {
-
-std::string field_of(const nb::dict& message, const char* key, std::size_t index) {
-  const std::string name = "messages[" + std::to_string(index) + "]";
-  if (!message.contains(key)) {
-    throw Error(ErrorCode::kInvalidArgument,
-                name + " has no \"" + key + "\": \"role\" and \"content\" are needed", "messages");
-  }
-  std::string text;
-  if (!nb::try_cast(nb::object(message[key]), text))
-    throw nb::type_error((name + "[\"" + key + "\"] is no str: a text is needed").c_str());
-  return text;
-}
-
-}  // namespace
-
-std::vector<ChatMessage> messages_from(const nb::list& list) {
-  std::vector<ChatMessage> messages;
-  for (const nb::handle item : list) {
-    const std::size_t index = messages.size();
-    if (!nb::isinstance<nb::dict>(item)) {
-      throw nb::type_error(
-          ("messages[" + std::to_string(index) + "] is no dict: {\"role\": ..., \"content\": ...} is needed")
-              .c_str());
-    }
-    const auto message = nb::borrow<nb::dict>(item);
-    messages.push_back(
-        {.role = field_of(message, "role", index), .content = field_of(message, "content", index)});
-  }
-  return messages;
-}
-
 nb::list to_pairs(const KeepSet& kept) {
   nb::list pairs;
   for (const TokenRange& range : kept.ranges()) pairs.append(nb::make_tuple(range.begin, range.end));

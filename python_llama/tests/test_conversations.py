@@ -1,5 +1,7 @@
 """Conversations: turns, histories, files."""
 
+import json
+
 import pytest
 
 QUESTION = "What is the capital of France?"
@@ -66,7 +68,7 @@ def test_a_saved_conversation_goes_on(model, tmp_path):
 
 def test_what_cannot_be_asked_is_refused(model):
     chat = model.conversation(threads=1)
-    with pytest.raises(ValueError, match="list of messages is empty"):
+    with pytest.raises(ValueError, match="messages: the list is empty"):
         chat.ask([])
     with pytest.raises(ValueError, match="max_tokens is -1"):
         chat.ask("Hello", max_tokens=-1)
@@ -75,3 +77,57 @@ def test_what_cannot_be_asked_is_refused(model):
     with pytest.raises(ValueError, match="strategy"):
         model.conversation("sink_recent_uniform:stride=x")
     assert (chat.n_turns, chat.seen) == (0, 0)
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 12}}, "required": ["city"]}
+TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Of a city.", "parameters": CITY}}]
+
+
+def test_an_answer_is_a_message(model):
+    answer = model.conversation(threads=1).ask(QUESTION, max_tokens=16)
+    assert answer.message() == {"role": "assistant", "content": answer.text()}
+    assert answer.end in ("model", "length")
+    assert model.session().generate("One, two,", max_tokens=2).message()["role"] == "assistant"
+
+
+def test_a_function_is_called_and_its_result_taken(model):
+    chat = model.conversation("sink_recent:4:500", threads=1)
+    history = [{"role": "user", "content": "What is the weather in Paris?"}]
+    answer = chat.ask(history, tools=TOOLS, tool_choice="required", max_tokens=64)
+    message = answer.message()
+    call = message["tool_calls"][0]
+    assert message["content"] is None
+    assert call["function"]["name"] == "weather"
+    assert list(json.loads(call["function"]["arguments"])) == ["city"]
+    assert answer.message() == message
+    history += [message, {"role": "tool", "tool_call_id": call["id"], "content": "Rain."}]
+    second = chat.ask(history, tools=TOOLS, tool_choice="none", max_tokens=8)
+    assert second.message() == {"role": "assistant", "content": second.text()}
+
+
+def test_thoughts_are_apart(model):
+    opened = (
+        "{%- for m in messages %}{{- '<|im_start|>' + m.role + '\\n' }}{%- if m.reasoning_content %}"
+        "{{- '<think>\\n' + m.reasoning_content + '\\n</think>\\n\\n' }}{%- endif %}"
+        "{{- m.content + '<|im_end|>\\n' }}{%- endfor %}"
+        "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{%- endif %}"
+    )
+    answer = model.conversation(chat_template=opened, threads=1).ask(QUESTION, max_tokens=12)
+    message = answer.message()  # this model does not end them
+    assert message["content"] == ""
+    assert message["reasoning_content"] == answer.text().strip()
+
+
+def test_calls_that_cannot_be_are_refused(model):
+    chat = model.conversation(threads=1)
+    history = [{"role": "user", "content": QUESTION}]
+    for options, sentence in [
+        ({"tools": [{"type": "retrieval"}]}, "retrieval"),
+        ({"tool_choice": "required"}, "there are no tools"),
+        ({"tools": TOOLS, "grammar": 'root ::= "yes"'}, "leave one of them out"),
+    ]:
+        with pytest.raises(ValueError, match=sentence):
+            chat.ask(history, **options)
+    with pytest.raises(ValueError, match="they belong to a list of messages"):
+        chat.ask(QUESTION, tools=TOOLS)
+    assert chat.seen == 0

@@ -44,7 +44,7 @@ def test_what_is_no_model_is_refused(tmp_path):
 def test_what_is_no_token_or_message_is_refused(model):
     with pytest.raises(ValueError, match=f"tokens has {model.n_vocab}: "):
         model.detokenize([model.n_vocab])
-    with pytest.raises(ValueError, match=r'messages\[0\] has no "content"'):
+    with pytest.raises(ValueError, match=r'messages\[0\]: the field "content" is missing'):
         model.tokenize_chat([{"role": "user"}])
     with pytest.raises(TypeError, match=r"messages\[0\] is no dict"):
         model.tokenize_chat(["hello"])

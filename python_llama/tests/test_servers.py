@@ -57,11 +57,28 @@ def test_a_client_may_not_hold_more_than_the_server_gives(model):
         assert "may hold" in json.load(refused.value)["error"]["message"]
 
 
+def test_a_stored_conversation_goes_on_in_another_server(model, tmp_path):
+    options = {"strategy": "sink_recent:4:300", "port": 0, "threads": 1, "store": tmp_path / "store"}
+    body = {"messages": MESSAGES, "max_tokens": 8, "kvevict": {"conversation": "anna"}}
+    with Server(model, **options) as server:
+        first = ask(server.url, "/v1/chat/completions", body)
+        with pytest.raises(OSError, match="store"):
+            Server(model, **options).start()
+    said = [*MESSAGES, first["choices"][0]["message"], {"role": "user", "content": "And of Italy?"}]
+    with Server(model, **options) as server:
+        assert [c["id"] for c in ask(server.url, "/conversations")["data"]] == ["anna"]
+        second = ask(server.url, "/v1/chat/completions", body | {"messages": said})
+    assert second["usage"]["prompt_tokens_details"]["cached_tokens"] >= first["usage"]["prompt_tokens"]
+
+
 def test_impossible_values_are_refused(model):
     for options, sentence in [
         ({"port": 65536}, "port is 65536: a number from 0 to 65535 is needed"),
         ({"parallel": 0}, "parallel is 0"),
         ({"strategy": "full"}, "the strategy full has no bound"),
+        ({"strategy": "h2o:4:60:64", "store": "x"}, "chooses by attention, which cannot be stored"),
+        ({"store_limit": "much"}, 'store_limit is "much": a size'),
+        ({"store_shared": True}, "store_shared is True without a folder"),
     ]:
         with pytest.raises(ValueError, match=sentence):
             Server(model, **options)

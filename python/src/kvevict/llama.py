@@ -4,7 +4,15 @@ A `Model` is a GGUF file; `Model.session` and `Model.conversation` give it a KV 
 """
 
 try:
-    from kvevict_llama import Answer, Conversation, Model, Server, Session, Stats, engine_info
+    from kvevict_llama import (  # pyright: ignore[reportMissingImports]
+        Answer,
+        Conversation,
+        Model,
+        Server,
+        Session,
+        Stats,
+        engine_info,
+    )
 except ModuleNotFoundError as error:
     if error.name != "kvevict_llama":
         raise

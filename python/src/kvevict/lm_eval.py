@@ -15,16 +15,17 @@ from typing import Any
 
 import torch
 from lm_eval.api.registry import register_model  # type: ignore[import-untyped]
-from lm_eval.models.huggingface import HFLM  # type: ignore[import-untyped]
+from lm_eval.models import huggingface  # type: ignore[import-untyped]
 
 from kvevict.transformers import EvictingCache
 from kvevict.transformers._model import cache_argument, logits_of
 
 __all__ = ["EvictingLM"]
+_HFLM: Any = huggingface.HFLM  # without types
 
 
 @register_model("kvevict")
-class EvictingLM(HFLM):  # type: ignore[misc, unused-ignore]
+class EvictingLM(_HFLM):  # type: ignore[misc]
     """The harness's model for transformers, whose every text goes through an `EvictingCache`."""
 
     def __init__(

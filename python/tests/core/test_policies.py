@@ -66,6 +66,9 @@ def test_a_policy_says_what_it_is():
     assert policy.strategy == str(policy) == "sink_recent_uniform:4:5:6:spacing=ends"
     assert repr(policy) == 'Policy("sink_recent_uniform:4:5:6:spacing=ends")'
     assert policy.values == {"sink": 4, "recent": 5, "budget": 6, "stride": 0, "block": 128, "spacing": "ends"}
+    in_files = {"sink_tokens": 4, "recent_tokens": 5, "middle_budget_tokens": 6, "uniform_stride": 0, "block_n": 128}
+    assert policy.result_values == in_files | {"spacing": 1}
+    assert kvevict.Policy("sink_recent_uniform:4:5:6").result_values == in_files
     assert policy.n_newest_kept == 5
     assert policy.required_positions is None
     assert kvevict.Policy("streaming_llm").required_positions == "packed"

@@ -72,7 +72,7 @@ class EvictedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
     def __init__(self, layer: DynamicLayer) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.__dict__.update(layer.__dict__)
+        vars(self).update(vars(layer))
         self.n_seen: int = layer.get_seq_length()
         self.abs_pos: Indices = np.arange(_tensors(layer)[0].shape[-2], dtype=np.int64)
 

@@ -8,6 +8,7 @@ import torch
 from transformers.cache_utils import DynamicLayer
 
 from kvevict.transformers import _ranges
+from kvevict.transformers._model import uncompiled
 from kvevict.transformers._moves import gather_rows, keep_rows
 from kvevict.transformers._ranges import Ranges
 from kvevict.transformers._rotation import Rotation
@@ -69,7 +70,7 @@ class EvictingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         """Bytes that are allocated for the layer's rows."""
         return sum(b.numel() * b.element_size() for b in self._buffers or ())
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @uncompiled
     def n_held_before(self, n_new: int) -> int:
         """Rows that are left when ``n_new`` tokens come: what `update` is about to evict down to."""
         keep = self.stream.keep_before(self.n_seen, self.n_held, n_new, self.number)
@@ -117,7 +118,7 @@ class EvictingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
             return _WithoutBackward.apply(keys, key_states), _WithoutBackward.apply(values, value_states)
         return keys, values
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @uncompiled
     def _update(self, key_states: torch.Tensor, value_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if self._buffers is None:
             self.lazy_initialization(key_states, value_states)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def uncompiled(function: Callable[P, R]) -> Callable[P, R]:
+    """``function`` as it is, within a compiled model too (torch's own decorator has no types)."""
+    return cast("Callable[P, R]", torch.compiler.disable(function))  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def cache_argument(module: torch.nn.Module) -> str:
