@@ -18,6 +18,8 @@ peer=$(llama_server_program)
 model=${KVEVICT_MODEL:-$DEPS/models/$MODEL_FILE}
 say "measuring: bench/serving/endless.py"
 python3 bench/serving/endless.py --program build/release/bin/kvevict --peer "$peer" --model "$model" --output build/serving/endless.json
+say "measuring: bench/serving/lasting.py"
+python3 bench/serving/lasting.py --program build/release/bin/kvevict --model "$model" --folder build/serving --output build/serving/lasting.json
 say "measuring: bench/serving/run.py"
 python3 bench/serving/run.py --program build/release/bin/kvevict --peer "$peer" --model "$model" \
   --text "$DEPS/texts/debian-reference.txt" --output build/serving/serving.json "$@"

@@ -159,7 +159,7 @@ case "$mode" in
     long_check check_format
     stage release run_tests release all -j "$JOBS"
     stage asan run_tests asan all -j "$JOBS"
-    stage tsan run_tests tsan rooms_tests -L rooms -R '^(base|policy|tensors|c|hub)_tests|^engine_tests.Threads|^serving_tests.Scheduler' -j 1
+    stage tsan run_tests tsan rooms_tests -L rooms -R '^(base|policy|tensors|c|hub|http|serving)_tests|^engine_tests.Threads' -j 1
     stage python run_python --torch
     stage shared run_tests shared all -R '^(install|examples|architecture)|_tests.(CInterface|CLlamaCache)'
     stage fuzz run_fuzzers

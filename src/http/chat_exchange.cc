@@ -74,7 +74,7 @@ std::vector<AnswerDelta> ChatExchange::take(const AnswerPipe::Piece& piece) {
     if (!call_.is_streamed) (void)running.reader.add(choice.result.answer.text);
     for (AnswerDelta& delta : running.reader.finish()) deltas.push_back(std::move(delta));
     choice.message = running.reader.message();
-    service_.metrics.count_answer(choice.result.answer, running.seconds_first, running.watch.seconds());
+    service_.metrics.count_answer(choice.result, running.seconds_first, running.watch.seconds());
   }
   running_.erase(piece.index);
   return deltas;

@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kOtherThreads = 1024;    // beside those that wait for answers
 constexpr std::chrono::seconds kLastBytes{2};  // for clients to take the end of their answers
 constexpr const char* kMethods = "GET, POST, DELETE, OPTIONS";
+constexpr const char* kPreflightSeconds = "600";  // that a browser need not ask again
 
 struct Path {
   const char* pattern;
@@ -75,13 +76,23 @@ serving::SchedulerLimits limits_of(const HttpOptions& options, const Served& ser
 
 using Handled = httplib::Server::HandlerResponse;
 
+/// For pages of the origin that may ask. A page names the headers that it will send beforehand, and OpenAI's
+/// package for browsers sends many of its own: none of them does anything here, so all are allowed.
+void allow_origin(const std::string& origin, const httplib::Request& request, httplib::Response& response) {
+  response.set_header("Access-Control-Allow-Origin", origin);
+  response.set_header("Access-Control-Expose-Headers", "Retry-After");
+  response.set_header("Vary", "Origin");
+  if (request.method != "OPTIONS") return;
+  const std::string asked = request.get_header_value("Access-Control-Request-Headers");
+  response.set_header("Access-Control-Allow-Methods", kMethods);
+  response.set_header("Access-Control-Allow-Headers", asked.empty() ? "Authorization, Content-Type" : asked);
+  response.set_header("Access-Control-Max-Age", kPreflightSeconds);
+}
+
 Handled look_before(const Service& service, const httplib::Request& request, httplib::Response& response) {
   if (!service.options.cors.empty()) {
-    response.set_header("Access-Control-Allow-Origin", service.options.cors);
-    response.set_header("Vary", "Origin");
+    allow_origin(service.options.cors, request, response);
     if (request.method == "OPTIONS") {
-      response.set_header("Access-Control-Allow-Methods", kMethods);
-      response.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type");
       response.status = 204;
       return Handled::Handled;
     }

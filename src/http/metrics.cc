@@ -40,6 +40,8 @@ struct Metrics::Impl {
                                     .Help("Tokens of answers")
                                     .Register(registry)
                                     .Add({});
+  prometheus::Counter& n_dropped =
+      counter("kvevict_evictions_total", "Tokens that were evicted while answers were made");
   prometheus::Histogram& seconds_first = prometheus::BuildHistogram()
                                              .Name("kvevict_first_text_seconds")
                                              .Help("From a request to the first text of its answer")
@@ -66,6 +68,7 @@ struct Metrics::Impl {
   prometheus::Gauge& resting = gauge("kvevict_conversations_resting", "Conversations in the store alone");
   prometheus::Gauge& kept = gauge("kvevict_tokens_kept", "Tokens in the caches of live conversations");
   prometheus::Gauge& evicted = gauge("kvevict_tokens_evicted", "Tokens that live conversations dropped");
+  prometheus::Gauge& cells = gauge("kvevict_kv_cells", "Cells of the caches of live conversations, a layer");
   prometheus::Gauge& bytes = gauge("kvevict_kv_bytes", "Bytes of K and V of live conversations");
 
   prometheus::Counter& counter(const char* name, const char* help) {
@@ -83,10 +86,12 @@ void Metrics::count_request(int status) {
   impl_->requests.Add({{"status", std::to_string(status)}}).Increment();
 }
 
-void Metrics::count_answer(const MessagesAnswer& answer, double seconds_first, double seconds) {
+void Metrics::count_answer(const serving::ChatResult& result, double seconds_first, double seconds) {
+  const MessagesAnswer& answer = result.answer;
   impl_->n_cached.Increment(static_cast<double>(answer.n_cached));
   impl_->n_decoded.Increment(static_cast<double>(answer.n_new));
   impl_->n_made.Increment(static_cast<double>(answer.n_made));
+  impl_->n_dropped.Increment(static_cast<double>(result.n_evicted));
   impl_->seconds_first.Observe(seconds_first);
   impl_->seconds.Observe(seconds);
   if (answer.n_made > 1)
@@ -95,11 +100,12 @@ void Metrics::count_answer(const MessagesAnswer& answer, double seconds_first, d
 
 std::string Metrics::text(const serving::SchedulerFigures& queue,
                           const std::vector<serving::ConversationFigures>& conversations) {
-  double n_live = 0, n_kept = 0, n_evicted = 0, n_bytes = 0;
+  double n_live = 0, n_kept = 0, n_evicted = 0, n_cells = 0, n_bytes = 0;
   for (const serving::ConversationFigures& one : conversations) {
     n_live += one.is_live ? 1 : 0;
     n_kept += static_cast<double>(one.n_kept);
     n_evicted += static_cast<double>(one.n_evicted);
+    n_cells += static_cast<double>(one.n_cells);
     n_bytes += static_cast<double>(one.kv_bytes);
   }
   const std::lock_guard lock(impl_->mutex);
@@ -112,6 +118,7 @@ std::string Metrics::text(const serving::SchedulerFigures& queue,
   impl_->resting.Set(static_cast<double>(conversations.size()) - n_live);
   impl_->kept.Set(n_kept);
   impl_->evicted.Set(n_evicted);
+  impl_->cells.Set(n_cells);
   impl_->bytes.Set(n_bytes);
   return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
 }

@@ -19,7 +19,7 @@ class Metrics {
   void count_request(int status);
 
   /// An answer that ended; `seconds_first` from its request to its first text, `seconds` to its end.
-  void count_answer(const MessagesAnswer& answer, double seconds_first, double seconds);
+  void count_answer(const serving::ChatResult& result, double seconds_first, double seconds);
 
   [[nodiscard]] std::string text(const serving::SchedulerFigures& queue,
                                  const std::vector<serving::ConversationFigures>& conversations);

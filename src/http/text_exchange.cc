@@ -78,7 +78,7 @@ std::optional<AnswerPipe::Piece> TextExchange::next() {
   if (!piece->outcome) return piece;
   if (piece->outcome->result) {
     choice.result = *piece->outcome->result;
-    service_.metrics.count_answer(choice.result.answer, running.seconds_first, running.watch.seconds());
+    service_.metrics.count_answer(choice.result, running.seconds_first, running.watch.seconds());
   }
   running_.erase(piece->index);
   if (running_.empty() && !failure_of(*piece->outcome)) share_echo();

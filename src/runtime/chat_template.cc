@@ -69,7 +69,7 @@ std::vector<Token> ChatTemplate::next_turn(std::string_view message) const {
 }
 
 std::vector<Token> ChatTemplate::whole(std::span<const ChatMessage> messages) const {
-  if (document_.empty()) return template_.tokens(template_.render(messages));
+  if (document_.empty()) return history_.tokens(*model_, template_.render(messages));
   const std::string mark = unused_mark(std::string(kDocument), messages);
   std::vector<ChatMessage> marked(messages.begin(), messages.end());
   const auto first = std::ranges::find(marked, "user", &ChatMessage::role);
@@ -95,8 +95,8 @@ std::optional<std::vector<Token>> ChatTemplate::behind_answer(std::span<const Ch
   return template_.tokens(split->second, false);
 }
 
-std::size_t ChatTemplate::count_unsettled(std::span<const ChatMessage> messages) const {
-  const std::vector<Token> prompt = whole(messages);
+std::size_t ChatTemplate::count_unsettled(std::span<const ChatMessage> messages,
+                                          std::span<const Token> prompt) const {
   std::vector<Token> later;
   try {
     const std::vector<ChatMessage> all(messages.begin(), messages.end());

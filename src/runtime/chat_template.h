@@ -8,11 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "engine/growing_text.h"
 #include "kvevict/prompt_template.h"
 
 namespace kvevict {
 
 /// The model's chat template turn by turn: what a new message adds behind an answer, without the history.
+/// Thread safety: one thread at a time, for the members that are const, too.
 class ChatTemplate {
  public:
   /// Errors: those of PromptTemplate; kUnsupported for a template that leaves messages or answers out.
@@ -37,9 +39,10 @@ class ChatTemplate {
   [[nodiscard]] std::optional<std::vector<Token>> behind_answer(std::span<const ChatMessage> messages,
                                                                 std::size_t n_before) const;
 
-  /// How many tokens at the end of `whole(messages)`, which open the answer, the template writes in another
-  /// way once the answer is a part of the history.
-  [[nodiscard]] std::size_t count_unsettled(std::span<const ChatMessage> messages) const;
+  /// How many tokens at the end of `prompt`, which is `whole(messages)`, open the answer and are written in
+  /// another way by the template once the answer is a part of the history.
+  [[nodiscard]] std::size_t count_unsettled(std::span<const ChatMessage> messages,
+                                            std::span<const Token> prompt) const;
 
   /// Whether the history has answers in other words than the model gave them: without their thoughts, or
   /// without white space at their ends.
@@ -57,6 +60,8 @@ class ChatTemplate {
 
   PromptTemplate template_;
   const Model* model_;
+  mutable GrowingText
+      history_{};  // that `whole` was asked for last: a list is mostly the one before and more
   std::vector<Token> document_{};
   std::vector<ChatMessage> opening_;
   std::int64_t n_system_tokens_ = 0;

@@ -51,6 +51,7 @@ struct ConversationFigures {
 
 struct ChatResult {
   MessagesAnswer answer{};
+  std::int64_t n_evicted = 0;          ///< Tokens that were evicted while it was made.
   ConversationFigures conversation{};  ///< As the answer left it.
 };
 

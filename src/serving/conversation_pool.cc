@@ -12,13 +12,17 @@
 namespace kvevict::serving {
 namespace {
 
+std::int64_t n_evicted_of(const SessionStats& stats) {
+  return stats.n_tokens_seen - stats.n_tokens_held;
+}
+
 ConversationFigures figures_of(const Conversation& chat, std::string id) {
   const SessionStats stats = chat.stats();
   return {.id = std::move(id),
           .strategy = to_string(chat.session().policy().spec()),
           .n_turns = chat.n_turns(),
           .n_kept = stats.n_tokens_held,
-          .n_evicted = stats.n_tokens_seen - stats.n_tokens_held,
+          .n_evicted = n_evicted_of(stats),
           .n_cells = stats.n_cells,
           .kv_bytes = stats.kv_bytes};
 }
@@ -51,7 +55,8 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
       : pool_(pool),
         claim_(claim),
         request_(std::move(request)),
-        turn_(chat, request_.messages, request_.form, std::move(on_text)) {}
+        turn_(chat, request_.messages, request_.form, std::move(on_text)),
+        n_evicted_before_(n_evicted_of(chat.stats())) {}
   ~Answer() override {
     if (is_finished_) return;
     turn_.close();
@@ -69,6 +74,7 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
   [[nodiscard]] ChatResult finish() override {
     ChatResult result;
     noting_errors([&] { result = pool_.finish(claim_, turn_.finish(), request_); });
+    result.n_evicted = result.conversation.n_evicted - n_evicted_before_;
     is_finished_ = true;
     return result;
   }
@@ -96,6 +102,7 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
   Claim claim_;
   ChatRequest request_;
   AnswerTurn turn_;
+  std::int64_t n_evicted_before_;  // once the conversation was set back to what the messages have of it
   std::optional<SessionTokens> token_{};
   bool is_finished_ = false;
   bool is_spoiled_ = false;  // whether the conversation may not be as it was

@@ -28,6 +28,7 @@ TextAnswer::TextAnswer(std::shared_ptr<const Model> model, PlacedSession session
       n_done_(static_cast<std::size_t>(session_.stats().n_tokens_seen)) {
   result_.answer.n_cached = static_cast<std::int64_t>(n_done_);
   result_.answer.end = AnswerEnd::kStopped;
+  n_evicted_before_ = result_.answer.n_cached - session_.stats().n_tokens_held;
 }
 
 std::int64_t TextAnswer::n_prompt_left() const {
@@ -90,6 +91,7 @@ ChatResult TextAnswer::finish() {
                           .n_evicted = stats.n_tokens_seen - stats.n_tokens_held,
                           .n_cells = stats.n_cells,
                           .kv_bytes = stats.kv_bytes};
+  result_.n_evicted = result_.conversation.n_evicted - n_evicted_before_;
   return std::move(result_);
 }
 

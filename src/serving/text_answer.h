@@ -43,7 +43,8 @@ class TextAnswer final : public SessionAnswer {
   OnText on_text_;
   Session session_;
   bool is_in_pool_;
-  std::size_t n_done_;  // of the prompt
+  std::size_t n_done_;                 // of the prompt
+  std::int64_t n_evicted_before_ = 0;  // of a session that is a copy of another
   std::optional<AnswerDraw> drawing_{};
   Token token_ = 0;
   SessionTokens drawn_{};

@@ -220,9 +220,22 @@ TEST(ServeCommand, KeysKeepConversationsApart) {
   EXPECT_EQ(server.get(path, "two").status, 404);
   EXPECT_EQ(server.get(path, "one").status, 200);
   EXPECT_EQ(server.get("/conversations", "two").json["data"].size(), 1U);
-  const auto preflight = server.client().Options("/v1/chat/completions");
+}
+
+TEST(ServeCommand, AnotherOriginsPagesMayAskWithTheHeadersThatOpenAIsPackageSends) {
+  const Served server({"--cors", "http://localhost:3000"}, {.environment = {"KVEVICT_API_KEY=secret"}});
+  const std::string wanted = "authorization,content-type,x-stainless-lang,x-stainless-retry-count";
+  const auto preflight =
+      server.client().Options("/v1/chat/completions", {{"Origin", "http://localhost:3000"},
+                                                       {"Access-Control-Request-Method", "POST"},
+                                                       {"Access-Control-Request-Headers", wanted}});
   EXPECT_EQ(preflight->status, 204);
   EXPECT_EQ(preflight->get_header_value("Access-Control-Allow-Origin"), "http://localhost:3000");
+  EXPECT_EQ(preflight->get_header_value("Access-Control-Allow-Headers"), wanted);
+  const auto refused = server.get("/v1/models");
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.headers.find("Access-Control-Allow-Origin")->second, "http://localhost:3000");
+  EXPECT_EQ(refused.headers.find("Access-Control-Expose-Headers")->second, "Retry-After");
 }
 
 TEST(ServeCommand, AFullQueueAndAClientThatLeaves) {

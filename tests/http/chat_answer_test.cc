@@ -167,14 +167,19 @@ TEST(MetricsTest, CountsAnswersAndShowsWhatIsLive) {
   Metrics metrics;
   metrics.count_request(200);
   metrics.count_request(400);
-  metrics.count_answer(result_of(AnswerEnd::kByModel).result.answer, 0.05, 0.5);
+  serving::ChatResult result = result_of(AnswerEnd::kByModel).result;
+  result.n_evicted = 2;
+  metrics.count_answer(result, 0.05, 0.5);
+  metrics.count_answer(result, 0.05, 0.5);
   const std::string text =
-      metrics.text({.n_waiting = 3, .n_running = 1}, {{.n_kept = 9, .kv_bytes = 64}, {.n_kept = 1}});
+      metrics.text({.n_waiting = 3, .n_running = 1},
+                   {{.n_kept = 9, .n_cells = 256, .kv_bytes = 64}, {.n_kept = 1, .n_cells = 512}});
   for (const char* line :
-       {"kvevict_requests_total{status=\"400\"} 1\n", "kvevict_prompt_tokens_total{from=\"cache\"} 7\n",
-        "kvevict_prompt_tokens_total{from=\"decoding\"} 3\n", "kvevict_answer_tokens_total 4\n",
-        "kvevict_requests_waiting 3\n", "kvevict_conversations_live 2\n", "kvevict_tokens_kept 10\n",
-        "kvevict_kv_bytes 64\n", "kvevict_first_text_seconds_bucket{le=\"0.1\"} 1\n"})
+       {"kvevict_requests_total{status=\"400\"} 1\n", "kvevict_prompt_tokens_total{from=\"cache\"} 14\n",
+        "kvevict_prompt_tokens_total{from=\"decoding\"} 6\n", "kvevict_answer_tokens_total 8\n",
+        "kvevict_evictions_total 4\n", "kvevict_requests_waiting 3\n", "kvevict_conversations_live 2\n",
+        "kvevict_tokens_kept 10\n", "kvevict_kv_cells 768\n", "kvevict_kv_bytes 64\n",
+        "kvevict_first_text_seconds_bucket{le=\"0.1\"} 2\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
 }
 

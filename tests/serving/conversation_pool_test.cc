@@ -50,6 +50,30 @@ TEST(ConversationPoolTest, DecodesWhatIsNewAndTakesInAgainWhatWasForgotten) {
   EXPECT_EQ(again.answer.n_new, second.answer.n_cached + second.answer.n_new);
 }
 
+TEST(ConversationPoolTest, EachAnswerTellsWhatWasEvictedForIt) {
+  ConversationPool pool(options_for(1));
+  ChatRequest request;
+  std::int64_t n_evicted = 0;
+  for (int turn = 0; turn < 8; ++turn) {
+    request.messages.push_back({"user", "Tell me about storm " + std::to_string(turn) + " of that winter."});
+    const ChatResult result = ask(pool, request);
+    EXPECT_GE(result.n_evicted, 0) << turn;
+    n_evicted += result.n_evicted;
+    EXPECT_EQ(n_evicted, result.conversation.n_evicted) << turn;
+    request.messages.push_back({"assistant", result.answer.text});
+  }
+  EXPECT_GT(n_evicted, 0);
+  request.messages.resize(1);  // set back, which is no eviction
+  const ChatResult again = ask(pool, request);
+  EXPECT_EQ(again.n_evicted, 0);
+  EXPECT_LT(again.conversation.n_evicted, n_evicted);
+
+  const std::vector<Token> text(300, 5);
+  const ChatResult of_text = ask(pool, {.text = TextPrompt{.tokens = text}});
+  EXPECT_EQ(of_text.n_evicted, of_text.conversation.n_evicted);
+  EXPECT_GT(of_text.n_evicted, 0);
+}
+
 TEST(ConversationPoolTest, ShowsWhatIsKeptToItsOwnerAlone) {
   ConversationPool pool(options_for(2));
   std::string long_text;
