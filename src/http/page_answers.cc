@@ -37,7 +37,7 @@ async function answer() {
   at("talk").append(made);
   const shown = made.querySelector(".text");
   const start = performance.now();
-  let text = "", failed = "", last = start;
+  let text = "", thoughts = "", failed = "", last = start;
   try {
     const response = await fetch("v1/chat/completions", {method: "POST", headers: headers(), signal: running.signal,
         body: JSON.stringify({messages: asked.messages, stream: true, stream_options: {include_usage: true},
@@ -45,15 +45,16 @@ async function answer() {
     if (!response.ok) throw new Error(await refusal(response));
     await readStream(response, chunk => {
       if (chunk.error) throw new Error(chunk.error.message);
-      const piece = chunk.choices.length ? chunk.choices[0].delta.content : "";
-      if (piece) {
+      const {content, reasoning_content: thought} = chunk.choices.length ? chunk.choices[0].delta : {};
+      if (content || thought) {
         last = performance.now();
         if (figures.first === undefined) {
           figures.first = (last - start) / 1000;
           tell("");
         }
-        text += piece;
-        shown.textContent = text;
+        if (thought) thoughtsOf(made).lastChild.textContent = thoughts += thought;
+        if (content) shown.textContent = text += content;
+        if (thoughts) thoughtsOf(made).open = !text;
         made.scrollIntoView({block: "end"});
       }
       noteChunk(chunk);
@@ -65,12 +66,13 @@ async function answer() {
   const seconds = (last - start) / 1000 - (figures.first || 0);
   if (seconds > 0 && figures.made > 1) figures.rate = (figures.made - 1) / seconds;
   running = null;
-  end(asked, text, failed);
+  end(asked, text, thoughts, failed);
 }
 
 // An answer that was stopped stays as far as it came; a message that got none goes back to where it was written.
-function end(asked, text, failed) {
-  if (text) asked.messages.push({role: "assistant", content: text});
+// Thoughts go back with it: what a template leaves out of a history is the server's to know.
+function end(asked, text, thoughts, failed) {
+  if (text) asked.messages.push({role: "assistant", content: text, ...(thoughts && {reasoning_content: thoughts})});
   else at("message").value = asked.messages.pop().content + at("message").value;
   if (asked.messages.length) asked.title = asked.messages[0].content.slice(0, 60);
   keepChats();

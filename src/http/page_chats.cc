@@ -103,8 +103,20 @@ function draw() {
   if (last) last.scrollIntoView({block: "end"});
 }
 
+// What a model thought before it answered: closed, once there is an answer.
+function thoughtsOf(made) {
+  let thoughts = made.querySelector(".thoughts");
+  if (!thoughts) {
+    thoughts = element("details", "thoughts");
+    thoughts.append(element("summary", "", "Thoughts"), element("div"));
+    made.prepend(thoughts);
+  }
+  return thoughts;
+}
+
 function box(message, i) {
   const made = element("article", "said " + message.role);
+  if (message.reasoning_content) thoughtsOf(made).lastChild.textContent = message.reasoning_content;
   made.append(element("div", "text", message.content));
   const doing = element("div", "doing");
   if (message.role === "user") doing.append(button("Edit", () => edit(made, i)));

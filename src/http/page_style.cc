@@ -28,6 +28,8 @@ main { flex: 1; overflow-y: auto; }
 .said { margin: .6rem 0; padding: .5rem .75rem; border-radius: .5rem; background: var(--card); }
 .said .text { white-space: pre-wrap; overflow-wrap: anywhere; }
 .said textarea { width: 100%; }
+.thoughts { color: var(--quiet); font-size: .9rem; white-space: pre-wrap; overflow-wrap: anywhere; margin-bottom: .3rem; }
+.thoughts summary { cursor: pointer; }
 .user { background: var(--mine); margin-left: 3rem; }
 .error { color: var(--bad); }
 .doing { display: flex; gap: .4rem; margin-top: .3rem; }

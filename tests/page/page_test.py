@@ -5,6 +5,7 @@ a second tab, the panel, a phone's width. Any error of the console fails it.
 usage: page_test.py PROGRAM MODEL.gguf [FOLDER]     FOLDER gets pictures
 """
 
+import json
 import os
 import pathlib
 import re
@@ -69,6 +70,21 @@ def see_the_cache(page: Page) -> None:
     assert "sink_recent" in page.locator("#figures").inner_text()
 
 
+def see_thoughts(page: Page) -> None:
+    """Those of a model that thinks, which the default one does not: the server's part is a stream as it sends one."""
+    deltas = [{"reasoning_content": "A river "}, {"reasoning_content": "of France."}, {"content": "The Loire."}]
+    chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    stream = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    page.route("**/v1/chat/completions", lambda route: route.fulfill(body=stream, content_type="text/event-stream"))
+    send(page, "And one of France?")
+    assert texts(page, "assistant")[-1] == "The Loire."
+    thoughts = page.locator(".said.assistant").last.locator(".thoughts")
+    expect(thoughts.locator("div")).to_be_hidden()
+    thoughts.locator("summary").click()
+    expect(thoughts.locator("div")).to_have_text("A river of France.")
+    page.unroute("**/v1/chat/completions")
+
+
 def change_a_message(page: Page) -> None:
     page.locator(".said.user").nth(1).get_by_role("button", name="Edit").click()
     page.get_by_label("Changed message").fill("Name a mountain.")
@@ -120,6 +136,7 @@ def click_through(page: Page, url: str, pictures: pathlib.Path | None) -> None:
     talk(page)
     stop_by_key(page)
     see_the_cache(page)
+    see_thoughts(page)
     if pictures:
         page.screenshot(path=pictures / "light.png")
         page.click("#theme")
