@@ -16,6 +16,11 @@ if(NOT nanobind_FOUND)  # a build folder that scripts/python_tests.sh used, and 
   return()
 endif()
 set(engine_package kvevict_llama)
+# Where a shared llama.cpp lies. INSTALL_RPATH_USE_LINK_PATH would leave it out, for it may lie within the checkout (.deps).
+get_filename_component(engine_llama ${llama_DIR}/../.. ABSOLUTE)
+if(NOT EXISTS ${engine_llama}/libllama${CMAKE_SHARED_LIBRARY_SUFFIX})
+  set(engine_llama "")
+endif()
 file(GLOB engine_binding_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/python_llama/bindings/*.cc)
 
 # kvevict_add_engine(<target> <folder> [<options of the linker>]): the module of <folder> within the package.
@@ -24,7 +29,7 @@ function(kvevict_add_engine target folder)
   nanobind_add_module(${target} EXCLUDE_FROM_ALL STABLE_ABI NB_STATIC NB_DOMAIN kvevict_llama
     ${engine_binding_files} ${PROJECT_SOURCE_DIR}/python/bindings/errors.cc)
   set_target_properties(${target} PROPERTIES OUTPUT_NAME _engine CXX_VISIBILITY_PRESET hidden
-    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python_llama/${folder} INSTALL_RPATH_USE_LINK_PATH ON)
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python_llama/${folder} INSTALL_RPATH "${engine_llama}")
   if(KVEVICT_UNITY_BUILD)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 4)
   endif()
