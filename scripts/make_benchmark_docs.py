@@ -149,7 +149,9 @@ def what_prefill_costs(measured):
     costs = "; ".join(f"those {kind} {' to '.join(span)} times" for kind, span in spans.items())
     return (f"A prefill with a strategy takes, of llama.cpp's own: {costs}. llama.cpp's own rounds scatter from {min(plain):.2f} to "
             f"{max(plain):.2f} s, so differences of that size say nothing. snapkv and tova go on reading the attention of the newest queries "
-            "while tokens are decoded, for the next eviction: that costs what the smaller cache saves.")
+            "while tokens are decoded, for the next eviction: that costs most of what the smaller cache saves. keydiff copies the keys into "
+            "memory that is new to the process each time; where the host of a virtual machine has to find it first, that takes longer than "
+            "the rest of the decision, which the best round shows.")
 
 
 def overhead_section(measured, policies):
