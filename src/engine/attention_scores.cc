@@ -63,7 +63,7 @@ bool AttentionScores::look_at(ggml_tensor* tensor, bool is_question) {
   if (tensor->type != GGML_TYPE_F32 || !ggml_is_contiguous(tensor) || tensor->ne[3] != 1) return true;
   const auto n = static_cast<std::size_t>(ggml_nelements(tensor));
   std::span<const float> probabilities(static_cast<const float*>(tensor->data), n);
-  if (tensor->buffer == nullptr || !ggml_backend_buffer_is_host(tensor->buffer)) {
+  if (!is_in_host_memory(*tensor)) {
     copied_.resize(n);
     ggml_backend_tensor_get(tensor, copied_.data(), 0, n * sizeof(float));
     probabilities = copied_;

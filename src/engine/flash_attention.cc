@@ -40,9 +40,8 @@ void copy_planes(const ggml_tensor& from, std::int64_t first, ggml_tensor& to) {
   ggml_backend_tensor_set(&to, dense.data(), 0, dense.size());
 }
 
-bool is_in_host_memory(const ggml_tensor& tensor) {
-  const ggml_backend_buffer_t buffer = tensor.view_src != nullptr ? tensor.view_src->buffer : tensor.buffer;
-  return tensor.data != nullptr && buffer != nullptr && ggml_backend_buffer_is_host(buffer);
+ggml_backend_buffer_t buffer_of(const ggml_tensor& tensor) {
+  return tensor.view_src != nullptr ? tensor.view_src->buffer : tensor.buffer;
 }
 
 /// The keys where they lie, in a graph of the CPU; one to be copied into if that is another device's memory.
@@ -52,7 +51,7 @@ ggml_tensor* keys_for_cpu(ggml_context* g, const ggml_tensor& k) {
   if (!is_in_host_memory(k)) return keys;
   std::copy(std::begin(k.nb), std::end(k.nb), keys->nb);
   keys->data = k.data;
-  keys->buffer = k.view_src != nullptr ? k.view_src->buffer : k.buffer;
+  keys->buffer = buffer_of(k);
   return keys;
 }
 
@@ -67,6 +66,11 @@ struct Numbers {
 };
 
 }  // namespace
+
+bool is_in_host_memory(const ggml_tensor& tensor) {
+  const ggml_backend_buffer_t buffer = buffer_of(tensor);
+  return tensor.data != nullptr && buffer != nullptr && ggml_backend_buffer_is_host(buffer);
+}
 
 std::optional<int> flash_attention_layer(const ggml_tensor& tensor) {
   if (tensor.op != GGML_OP_FLASH_ATTN_EXT) return std::nullopt;

@@ -9,6 +9,9 @@
 
 namespace kvevict {
 
+/// Whether the processor can read a tensor where it lies.
+[[nodiscard]] bool is_in_host_memory(const ggml_tensor& tensor);
+
 /// The layer whose flash attention `tensor` computes, as llama.cpp counts layers; nothing for any other
 /// tensor.
 [[nodiscard]] std::optional<int> flash_attention_layer(const ggml_tensor& tensor);
