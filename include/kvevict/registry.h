@@ -48,6 +48,10 @@ struct PolicyInfo {
 /// The row named `name`. Throws `Error(kInvalidArgument)` that lists the known names. Thread safe.
 [[nodiscard]] const PolicyInfo& policy_info(std::string_view name);
 
+/// The values that `spec`'s strategy uses, by the names that files of results have for them. A value that is
+/// a word is the word's number, and left out where it is the usual one. Errors: those of `policy_info`.
+[[nodiscard]] std::map<std::string, std::int64_t> result_values(const StrategySpec& spec);
+
 /// Makes a policy of your own known to everything that takes a strategy by its name, in this process. Thread
 /// safe. Throws `Error(kInvalidArgument)` for a name that is taken or is not of the letters, digits and "_"
 /// that the grammar reads, a row without `make`, a key that is not known, and an own key whose name is taken.

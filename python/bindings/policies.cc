@@ -49,12 +49,7 @@ nb::dict values_of(const PolicyHandle& self) {
 /// so that runs from before there was the word compare with those of today.
 nb::dict result_values_of(const PolicyHandle& self) {
   nb::dict values;
-  const StrategySpec& spec = self.policy->spec();
-  for (const StrategyKey& key : strategy_keys()) {
-    const std::int64_t value = key.value_of(spec);
-    if (!policy_info(spec.name).uses(key.name) || (!key.words.empty() && value == key.otherwise)) continue;
-    values[key.name == "budget" ? "middle_budget_tokens" : key.long_name.c_str()] = value;
-  }
+  for (const auto& [name, value] : result_values(self.policy->spec())) values[name.c_str()] = value;
   return values;
 }
 

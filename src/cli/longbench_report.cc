@@ -23,17 +23,6 @@ double mib(std::int64_t bytes) {
   return static_cast<double>(bytes) / (1 << 20);
 }
 
-std::map<std::string, std::int64_t> values_of(const StrategySpec& spec) {
-  std::map<std::string, std::int64_t> values;
-  for (const StrategyKey& key : strategy_keys()) {
-    if (!policy_info(spec.name).uses(key.name)) continue;
-    if (!key.words.empty() && key.value_of(spec) == key.otherwise)
-      continue;  // files from before there were words
-    values[key.name == "budget" ? "middle_budget_tokens" : key.long_name] = key.value_of(spec);
-  }
-  return values;
-}
-
 /// What a row of the table says of a run: means over its examples.
 struct Means {
   std::size_t n = 0;
@@ -144,7 +133,7 @@ eval::RunInfo describe_run(const Model& model, const Policy& policy) {
   info.name = to_string(policy.spec());
   info.strategy = policy.spec().name;
   info.policy = policy.versioned_name();
-  info.strategy_values = values_of(policy.spec());
+  info.strategy_values = result_values(policy.spec());
   info.model_name = model.info().name;
   info.model_file = model.path().filename().string();
   info.model_bytes = model.info().file_bytes;

@@ -95,6 +95,18 @@ const PolicyInfo& policy_info(std::string_view name) {
               "there is no strategy \"" + std::string(name) + "\": known are " + known, "strategy");
 }
 
+std::map<std::string, std::int64_t> result_values(const StrategySpec& spec) {
+  const PolicyInfo& info = policy_info(spec.name);
+  std::map<std::string, std::int64_t> values;
+  for (const StrategyKey& key : strategy_keys()) {
+    const std::int64_t value = key.value_of(spec);
+    const bool is_usual_word = !key.words.empty() && value == key.otherwise;  // older files have no words
+    if (!info.uses(key.name) || is_usual_word) continue;
+    values[key.name == "budget" ? "middle_budget_tokens" : key.long_name] = value;
+  }
+  return values;
+}
+
 void register_policy(PolicyInfo info) {
   const std::unique_lock lock(registry().mutex);
   require_sound(info, registry().rows);
