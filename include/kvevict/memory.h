@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "kvevict/export.h"
@@ -53,9 +54,10 @@ struct MemoryNeeded {
                                                              const SessionOptions& options);
 
 /// "512MiB", "1.5 GiB", "200MB", "1048576" -> bytes; units B, KB, kB, MB, GB of 1000 and KiB, MiB, GiB of
-/// 1024. Errors: kInvalidArgument (field "kv_memory") for another text, and for less than one byte or more
-/// than 10^15.
-[[nodiscard]] std::int64_t parse_bytes(std::string_view text);
+/// 1024. `what`: the value's name in the sentence of an error. Errors: kInvalidArgument (of `field`) for
+/// another text, and for less than one byte or more than 10^15.
+[[nodiscard]] std::int64_t parse_bytes(std::string_view text, std::string_view what = "the limit for K and V",
+                                       const std::string& field = "kv_memory");
 
 /// The bytes of `needed` that a limit is for: the peak; if a full prefill of a prompt of unknown length comes
 /// first, what is held after it.

@@ -31,16 +31,6 @@ void require_range(const char* name, int value, int least, int most) {
               name);
 }
 
-std::int64_t store_limit_of(const std::string& text) {
-  try {
-    return parse_bytes(text);
-  } catch (const Error&) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "store_limit is \"" + text + "\": a size such as 20GiB, 512MiB or 200MB is needed",
-                "store_limit");
-  }
-}
-
 struct ServerArguments {
   std::string system;
   std::string host;
@@ -77,7 +67,7 @@ class ServerHandle {
     require_range("port", arguments_.port, 0, kHighestPort);
     require_range("parallel", arguments_.parallel, 1, kMostParallel);
     require_range("queue", arguments_.queue, 0, kMostQueue);
-    (void)store_limit_of(arguments_.store_limit);
+    (void)parse_bytes(arguments_.store_limit, "store_limit", "store_limit");
     if (arguments_.store_shared && !arguments_.store)
       throw Error(ErrorCode::kInvalidArgument, "store_shared is True without a folder: store names one",
                   "store_shared");
@@ -138,11 +128,11 @@ class ServerHandle {
 
   [[nodiscard]] std::shared_ptr<serving::ConversationStore> open_store() const {
     if (!arguments_.store) return nullptr;
-    return std::make_shared<serving::ConversationStore>(
-        serving::StoreOptions{.folder = *arguments_.store,
-                              .n_most_bytes = store_limit_of(arguments_.store_limit),
-                              .model_sha256 = runs_.model->sha256(),
-                              .is_shared = arguments_.store_shared});
+    return std::make_shared<serving::ConversationStore>(serving::StoreOptions{
+        .folder = *arguments_.store,
+        .n_most_bytes = parse_bytes(arguments_.store_limit, "store_limit", "store_limit"),
+        .model_sha256 = runs_.model->sha256(),
+        .is_shared = arguments_.store_shared});
   }
 
   [[nodiscard]] serving::PoolOptions pool_options() const {

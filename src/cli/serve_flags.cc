@@ -73,7 +73,7 @@ void ServeFlags::validate() const {
   if (!store_limit.empty()) {
     if (store.empty())
       throw Error(ErrorCode::kInvalidArgument, "--store_limit is given without a folder: --store names one");
-    (void)parse_bytes(store_limit);
+    (void)store_bytes();
   }
   if (is_store_shared && store.empty())
     throw Error(ErrorCode::kInvalidArgument, "--store_shared is given without a folder: --store names one");
@@ -85,13 +85,16 @@ void ServeFlags::validate() const {
         "--prefill is full: a server's conversations are longer than any window, so bounded is needed");
 }
 
+std::int64_t ServeFlags::store_bytes() const {
+  return parse_bytes(store_limit.empty() ? "20GiB" : store_limit, "the limit of the store", "store_limit");
+}
+
 std::shared_ptr<serving::ConversationStore> ServeFlags::open_store(const Model& model) const {
   if (store.empty()) return nullptr;
-  return std::make_shared<serving::ConversationStore>(
-      serving::StoreOptions{.folder = store,
-                            .n_most_bytes = parse_bytes(store_limit.empty() ? "20GiB" : store_limit),
-                            .model_sha256 = model.sha256(),
-                            .is_shared = is_store_shared});
+  return std::make_shared<serving::ConversationStore>(serving::StoreOptions{.folder = store,
+                                                                            .n_most_bytes = store_bytes(),
+                                                                            .model_sha256 = model.sha256(),
+                                                                            .is_shared = is_store_shared});
 }
 
 std::vector<std::string> ServeFlags::keys() const {

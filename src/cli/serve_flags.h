@@ -38,6 +38,9 @@ struct ServeFlags {
   /// for a file without a key.
   [[nodiscard]] std::vector<std::string> keys() const;
 
+  /// The most that the store may hold. Errors: kInvalidArgument.
+  [[nodiscard]] std::int64_t store_bytes() const;
+
   /// The store that was asked for; null if none was. Errors: those of ConversationStore.
   [[nodiscard]] std::shared_ptr<serving::ConversationStore> open_store(const Model& model) const;
 

@@ -182,7 +182,7 @@ std::optional<std::int64_t> least_bytes_if_bounded(const StrategySpec& spec, con
 
 }  // namespace
 
-std::int64_t parse_bytes(std::string_view text) {
+std::int64_t parse_bytes(std::string_view text, std::string_view what, const std::string& field) {
   const std::string copy(text);
   char* end = nullptr;
   const double number = std::strtod(copy.c_str(), &end);
@@ -193,10 +193,9 @@ std::int64_t parse_bytes(std::string_view text) {
     if (end == copy.c_str() || known.name != unit || !(bytes >= 1) || bytes > 1e15) continue;
     return static_cast<std::int64_t>(bytes);
   }
-  throw Error(
-      ErrorCode::kInvalidArgument,
-      fmt::format("the limit for K and V is \"{}\": a size such as 512MiB, 1.5GiB or 200MB is needed", text),
-      kField);
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("{} is \"{}\": a size such as 512MiB, 1.5GiB or 200MB is needed", what, text),
+              field);
 }
 
 std::int64_t limited_bytes(const MemoryNeeded& needed, const SessionOptions& options, const RunSize& size) {

@@ -316,6 +316,10 @@ TEST(ServeCommand, BadFlagsAreOneSentence) {
     const ProgramResult result = run(words);
     EXPECT_EQ(result.exit_code, 2) << words[0] << ": " << result.err;
   }
+  const ProgramResult store = run({"--store", make_work_folder() + "/store", "--store_limit", "much"});
+  EXPECT_EQ(store.exit_code, 2);
+  EXPECT_NE(store.err.find("the limit of the store is \"much\""), std::string::npos) << store.err;
+  EXPECT_EQ(store.err.find("kv_memory"), std::string::npos) << store.err;
   EXPECT_EQ(run({"--api_key_file", "/no/such/file"}).exit_code, 1);
   const std::string empty = make_work_folder() + "/keys";
   std::ofstream(empty) << "\n";

@@ -234,6 +234,13 @@ TEST(MemoryLimit, IsReadFromText) {
       EXPECT_NE(std::string(error.what()).find(fmt::format("\"{}\"", text)), std::string::npos);
     }
   }
+  try {
+    static_cast<void>(parse_bytes("much", "the limit of the store", "store_limit"));
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.field(), "store_limit");
+    EXPECT_TRUE(std::string(error.what()).starts_with("the limit of the store is \"much\"")) << error.what();
+  }
 }
 
 /// The least that a refusal names, in bytes; nothing where nothing is refused.
