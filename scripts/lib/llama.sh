@@ -57,20 +57,14 @@ gpu_backend() {
   esac
 }
 
-# llama.cpp's own options. GCC before 13 loses the stores that set up the AMX tiles (the intrinsic that loads the
-# tile configuration does not tell the compiler that it reads all of it), so that a program built on a processor with
-# AMX dies of an illegal instruction: there AMX stays off.
+# llama.cpp's own options.
 # With AVX512-FP16, ggml takes 128 elements of 16 bits at a time and the rest one by one: every row of a head of 64 or 96. A
 # step of decode with flash attention behind 2,000 tokens then takes three times as long, and sums are rounded to 16 bits. The
 # instructions of AVX-512 for 32 bits, which it has instead, do neither.
 llama_options() {
-  local flags="" compiler=${CXX:-c++} version
-  version=$("$compiler" -dumpversion | cut -d. -f1)
-  if "$compiler" --version | grep -qiE 'gcc|g\+\+|free software foundation' && [ "$version" -lt 13 ] && [ "$(uname -m)" = x86_64 ]; then
-    flags="-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
-  fi
+  local flags="" compiler=${CXX:-c++}
   if "$compiler" -mno-avx512fp16 -E -x c++ /dev/null >/dev/null 2>&1; then
-    flags="${flags:+$flags }-mno-avx512fp16"
+    flags="-mno-avx512fp16"
   fi
   printf '%s\n' -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON -DGGML_RPC=ON -DCMAKE_INSTALL_LIBDIR=lib \
     -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
@@ -110,7 +104,7 @@ install_llama() {
   fi
   backend=$(gpu_backend)
   mapfile -t options < <(llama_options "$backend")
-  key="$LLAMA_PACKAGE_VERSION+jinja+schema+chat $(${CXX:-c++} --version | head -n 1) $(grep -m1 '^model name' /proc/cpuinfo) ${options[*]}"
+  key="$LLAMA_PACKAGE_VERSION+jinja+schema+chat+tiles $(${CXX:-c++} --version | head -n 1) $(grep -m1 '^model name' /proc/cpuinfo) ${options[*]}"
   if [ -f "$DEPS/llama/built" ] && [ "$(cat "$DEPS/llama/built")" = "$key" ]; then
     say "llama.cpp: built (back end: $([ "$backend" = off ] && echo CPU || echo "$backend"))"
     return 0

@@ -12,7 +12,8 @@ llama_server_program() {
     tar -xzf "$DEPS/download/llama_cpp_python-$LLAMA_PACKAGE_VERSION.tar.gz" -C "$build/source"
     build_llama_server() {
       cmake -G Ninja -S "$source" -B "$build" "${options[@]}" -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_TOOLS=ON \
-        -DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_ALL_WARNINGS=OFF &&
+        -DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_ALL_WARNINGS=OFF \
+        "-DCMAKE_PROJECT_llama.cpp_INCLUDE=$ROOT/scripts/lib/llama_tiles.cmake" &&
         cmake --build "$build" --target llama-server -j "$(nproc)"
     }
     with_progress "llama-server" "$build/log" build_llama_server >&2 || {
