@@ -14,6 +14,15 @@ PEER_GOALS = (
 )
 
 
+def has_bfloat16(measured):
+    return not {"avx512_bf16", "amx_tile"}.isdisjoint(measured["machine"]["vectors"])
+
+
+def slower_type(measured):
+    """transformers in the type that the processor computes more slowly: measured once, and no goal is held against it."""
+    return f"transformers {'float32' if has_bfloat16(measured) else 'bfloat16'}"
+
+
 def peer_cells(measured):
     """The rows of each cell, rounds in order, by length, engine and variant."""
     cells = {}
@@ -62,7 +71,7 @@ def peer_goals(measured):
     cells = peer_cells(measured)
     for variants, phase, meant, engine, goal in PEER_GOALS:
         lengths = [length for length, _, _ in cells if 0.9 * meant <= length <= meant]
-        peers = sorted({key[1] for key in cells if key[1].startswith(engine)})  # also those without a row of this length
+        peers = sorted({key[1] for key in cells if key[1].startswith(engine) and key[1] != slower_type(measured)})  # also those without a row of this length
         for variant in variants if lengths else ():
             for peer in peers:
                 ratio = peer_ratio(cells.get((lengths[0], "kvevict", variant), []),
@@ -146,14 +155,11 @@ def peers_section(measured):
     yield ""
     yield (f"transformers {versions['transformers']} on PyTorch {versions['torch']} has the weights of the GGUF file, dequantised "
            "(SDPA, the whole prompt in one call). "
-           "This processor has no instructions for bfloat16, so float32 is the faster of the two, and the one to be held against. "
+           f"This processor {'computes in' if has_bfloat16(measured) else 'has no instructions for'} bfloat16, so "
+           f"{'bfloat16' if has_bfloat16(measured) else 'float32'} is taken to be the faster of the two, and the one that goals are held against. "
            f"kvpress {versions['kvpress']} evicts once after a full prefill. "
            f"OpenVINO GenAI {versions['openvino-genai']} reads the GGUF file itself and needs no conversion; its cache eviction "
-           "(by scores) works on blocks."
-           if "avx512_bf16" not in machine["vectors"] and "amx_tile" not in machine["vectors"] else
-           f"transformers {versions['transformers']} on PyTorch {versions['torch']} has the weights of the GGUF file, dequantised "
-           f"(SDPA, the whole prompt in one call). kvpress {versions['kvpress']} evicts once after a full prefill. "
-           f"OpenVINO GenAI {versions['openvino-genai']} reads the GGUF file itself; its cache eviction (by scores) works on blocks.")
+           "(by scores) works on blocks.")
     yield ""
     yield (f"The model was trained on {measured['n_trained']:,} tokens. Beyond that a full cache is a timing and nothing else: the text "
            "that comes out is of no use, and kvevict refuses to run it. Prompts beyond it are measured once.")

@@ -49,12 +49,18 @@ def cells_of(options: argparse.Namespace, length: int, ids: pathlib.Path) -> Ite
     yield Cell("kvevict", "bounded", (program, "bounded", *native, STRATEGY))
     torch = (python, str(HERE / "transformers_cell.py"), str(options.folder), str(ids), n_new, threads)
     keep = (str(BUDGET), str(SINK))
-    yield Cell("transformers float32", "full", (*torch, "full", "float32", *keep))
-    yield Cell("transformers float32", "kvpress StreamingLLM", (*torch, "streaming_llm", "float32", *keep), N_TRAINED)
-    yield Cell("transformers bfloat16", "full", (*torch, "full", "bfloat16", *keep), N_TRAINED, once=True)
+    native, other = ("bfloat16", "float32") if has_bfloat16() else ("float32", "bfloat16")
+    yield Cell(f"transformers {native}", "full", (*torch, "full", native, *keep))
+    yield Cell(f"transformers {native}", "kvpress StreamingLLM", (*torch, "streaming_llm", native, *keep), N_TRAINED)
+    yield Cell(f"transformers {other}", "full", (*torch, "full", other, *keep), N_TRAINED, once=True)
     for mode, variant in (("full", "full"), ("evict", "cache eviction")):
         cell = (python, str(HERE / "openvino_cell.py"), str(options.model), str(ids), n_new, threads, mode)
         yield Cell("OpenVINO GenAI", variant, (*cell, str(BUDGET), str(SINK), str(RECENT - EVICTABLE)))
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16: which of the two types is the faster one in transformers follows from it."""
+    return not {"avx512_bf16", "amx_tile"}.isdisjoint(vector_extensions())
 
 
 def quiet_environment() -> dict[str, str]:
