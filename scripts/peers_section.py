@@ -126,6 +126,9 @@ def peer_words(measured):
                     faster.append(f"{key[1]}, {key[2]} ({1 / ratio[0]:.2f} times as fast)")
             if faster:
                 yield f"- At {length:,} tokens faster in {phase} than kvevict bounded: {'; '.join(faster)}."
+    if "amx_tile" in measured["machine"]["vectors"]:
+        yield ("- This processor has AMX. PyTorch and OpenVINO multiply the matrices of attention by it, too; ggml's flash attention for CPUs computes "
+               "in float32 without it, and takes about half of kvevict's time in a bounded prefill here, all matrices of weights together (by AMX) a quarter.")
     yield from peer_estimates(measured)
     peaks = {key: max(row["peak_bytes"] for row in rows if "prefill" in row) / 2**20 for key, rows in cells.items()
              if any("prefill" in row for row in rows)}
