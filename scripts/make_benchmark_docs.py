@@ -8,6 +8,7 @@ usage: make_benchmark_docs.py --cache-evict FILE --plain-tensors FILE   bench/ca
        make_benchmark_docs.py --cpu-attention FILE                      bench/cpu_attention.py
        make_benchmark_docs.py --peers FILE                              bench/side_by_side/run.py
        make_benchmark_docs.py --serving FILE --endless FILE             bench/serving/run.py and bench/serving/endless.py
+       make_benchmark_docs.py --python FILE                             bench/python/run.py
 """
 
 import argparse
@@ -18,6 +19,7 @@ import statistics
 
 from cpu_sections import ATTENTION_MARKS, BUSY_MARKS, attention_section, busy_section
 from peers_section import PEERS_BEGIN, PEERS_END, peers_section
+from python_section import PYTHON_MARKS, python_section
 from serving_section import SERVING_MARKS, serving_section
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -220,10 +222,11 @@ def main():
     parser.add_argument("--peers", type=pathlib.Path)
     parser.add_argument("--serving", type=pathlib.Path)
     parser.add_argument("--endless", type=pathlib.Path)
+    parser.add_argument("--python", type=pathlib.Path)
     arguments = parser.parse_args()
     if bool(arguments.overhead) != bool(arguments.policies):
         parser.error("--overhead needs --policies beside it, and the other way round")
-    if not (arguments.cache_evict or arguments.overhead or arguments.busy or arguments.cpu_attention or arguments.peers or arguments.serving):
+    if not any(value for name, value in vars(arguments).items() if name not in ("plain_tensors", "endless")):
         parser.error("nothing to write: name what was measured")
     if arguments.cache_evict:
         measured = read_rows(arguments.cache_evict)
@@ -251,6 +254,10 @@ def main():
         peers = json.loads(arguments.peers.read_text())
         put_section(peers_section(peers), PEERS_BEGIN, PEERS_END)
         keep_rows("side_by_side.json", peers)
+    if arguments.python:
+        python = json.loads(arguments.python.read_text())
+        put_section(python_section(python), *PYTHON_MARKS)
+        keep_rows("python.json", python)
 
 
 if __name__ == "__main__":

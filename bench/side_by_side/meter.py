@@ -8,7 +8,8 @@ import time
 from typing import Any
 
 
-def _status(field: str) -> int:
+def status_bytes(field: str) -> int:
+    """What the system counts of this process: VmRSS is resident now, VmHWM at the peak."""
     for line in pathlib.Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024
@@ -21,7 +22,7 @@ class Meter:
     def __init__(self) -> None:
         signal.alarm(int(os.environ.get("SIDE_BY_SIDE_LIMIT", "0")))  # ends the process
         pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        self.cell: dict[str, Any] = {"loaded_bytes": _status("VmRSS")}
+        self.cell: dict[str, Any] = {"loaded_bytes": status_bytes("VmRSS")}
         self._start()
 
     def _start(self) -> None:
@@ -35,4 +36,5 @@ class Meter:
 
     def report(self, held: int | None) -> None:
         """`held`: tokens in the cache when decoding begins, where the engine says."""
-        print(json.dumps(self.cell | {"held": held, "peak_bytes": _status("VmHWM")}))
+        now = {"resident_bytes": status_bytes("VmRSS"), "peak_bytes": status_bytes("VmHWM")}
+        print(json.dumps(self.cell | {"held": held} | now))

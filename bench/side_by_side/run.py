@@ -14,7 +14,6 @@ import datetime
 import json
 import os
 import pathlib
-import platform
 import signal
 import subprocess
 import sys
@@ -22,11 +21,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from machine import machine, vector_extensions, versions
+
 HERE = pathlib.Path(__file__).resolve().parent
 N_TRAINED = 8192  # of SmolLM2; the middle length leaves room below it for what is decoded
 ONCE_BEYOND = N_TRAINED  # longer prompts are measured once
 BUDGET, SINK, RECENT = 1024, 256, 768
 STRATEGY = f"sink_recent:{SINK}:{RECENT}"
+PACKAGES = ("torch", "transformers", "kvpress", "openvino", "openvino-genai")
 EVICTABLE = 256  # OpenVINO chooses among tokens between the first and the last ones: they need a place of their own
 
 
@@ -79,29 +81,6 @@ def measure(cell: Cell, limit: int) -> dict[str, Any]:
     return values
 
 
-def versions(venv: pathlib.Path) -> dict[str, str]:
-    names = ("torch", "transformers", "kvpress", "openvino", "openvino-genai")
-    code = f"from importlib.metadata import version; import json; print(json.dumps({{n: version(n) for n in {names}}}))"
-    python = venv / "bin" / "python"
-    found: dict[str, str] = json.loads(subprocess.run([python, "-c", code], check=True, capture_output=True).stdout)
-    return found
-
-
-def processor() -> str:
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
-
-
-def vector_extensions() -> list[str]:
-    known = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("flags"):
-            return [name for name in known if name in line.split()]
-    return []
-
-
 def make_venv(venv: pathlib.Path) -> None:
     if not (venv / "made").exists():
         print(f"==> installing the peers into {venv} (several GB)", file=sys.stderr)
@@ -134,8 +113,8 @@ def read_result(options: argparse.Namespace) -> dict[str, Any]:
         return result
     return {
         "created": datetime.date.today().isoformat(),
-        "machine": {"processors": len(os.sched_getaffinity(0)), "cpu": processor(), "vectors": vector_extensions()},
-        "versions": versions(options.venv),
+        "machine": machine(),
+        "versions": versions(options.venv / "bin" / "python", PACKAGES),
         "model": options.model.name,
         "text": options.text.name,
         "threads": options.threads,
