@@ -38,7 +38,7 @@ build_wheel() {
   }
   cp "$work"/source/*.tar.gz "$OUT"
   "$work/build/bin/pip" wheel --quiet --no-deps -w "$work/built" "$@" "$work"/source/*.tar.gz
-  PATH=$work/build/bin:$PATH "$work/build/bin/auditwheel" repair -w "$work/repaired" "$work"/built/*.whl
+  PATH=$work/build/bin:$PATH scripts/lib/repair_wheel.sh "$work/repaired" "$work"/built/*.whl
   cp "$work"/repaired/*.whl "$OUT"
 }
 
