@@ -1,6 +1,6 @@
 """Packed positions: what the model gives for tokens whose positions are 0, 1, 2, ... anew after each eviction."""
 
-import families
+import _families as families
 import pytest
 import reference
 import torch
@@ -19,6 +19,17 @@ def test_logits_are_those_of_unrotated_keys(llama, ids, strategy, slack):
     absolute = reference.under_mask(llama, ids, reference.sees(parts, strategy, slack))
     assert (want - absolute).abs().max() > 0.1, "packing must change what the model says"
     assert (got - want).abs().max() < 5e-5
+
+
+def test_positions_are_the_caches_own_however_arguments_are_given(llama, ids):
+    caches = [EvictingCache(llama, "sink_recent:4:28", positions="packed") for _ in range(2)]
+    elsewhere = torch.arange(500, 660)[None]
+    with torch.no_grad():
+        for begin, end in reference.parts_of(160, 16):
+            given = (ids[:, begin:end], torch.ones(1, end, dtype=torch.long), elsewhere[:, begin:end])
+            by_place = llama.model(*given, caches[0]).last_hidden_state
+            by_name = llama.model(ids[:, begin:end], past_key_values=caches[1]).last_hidden_state
+            assert torch.equal(by_place, by_name)
 
 
 def test_a_whole_prompt_then_generate(llama, ids):

@@ -1,6 +1,6 @@
 """What an EvictingCache would be wrong for is refused, by a sentence."""
 
-import families
+import _families as families
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, MptConfig, cache_utils
@@ -18,6 +18,8 @@ def test_left_padding(llama, ids):
         llama(ids.repeat(2, 1), attention_mask=mask, past_key_values=cache)
     with pytest.raises(ValueError, match="takes no padding"):
         llama.generate(ids.repeat(2, 1), attention_mask=mask, past_key_values=cache, max_new_tokens=2)
+    with pytest.raises(ValueError, match="takes no padding"):
+        llama.model(ids.repeat(2, 1), mask, None, cache)  # by their places
 
 
 @pytest.mark.parametrize("family", ["bloom", "mpt", "falcon"])

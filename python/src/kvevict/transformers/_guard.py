@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,15 @@ from kvevict.transformers._model import uncompiled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+def _by_name(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a forward, also those that were given by their places."""
+    if not args:
+        return kwargs
+    parameters = inspect.signature(module.forward).parameters.values()
+    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return dict(zip(names, args, strict=False)) | kwargs
 
 
 def _n_new(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, torch.device]:
@@ -37,15 +47,18 @@ class Guard:
     def __call__(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        cache = next((v for v in kwargs.values() if isinstance(v, _cache.EvictingCache)), None)
+        cache = next((v for v in (*args, *kwargs.values()) if isinstance(v, _cache.EvictingCache)), None)
         if cache is None:
             return None
-        _require_no_padding(kwargs.get("attention_mask"))
+        given = _by_name(module, args, kwargs)
+        _require_no_padding(given.get("attention_mask"))
         if cache.positions == "absolute":
             return None
         n_new, device = _n_new(args, kwargs)
         first = cache.expect(n_new)
-        return args, {**kwargs, "position_ids": torch.arange(first, first + n_new, device=device)[None]}
+        ours = {"position_ids": torch.arange(first, first + n_new, device=device)[None]}
+        is_by_place = "position_ids" in given and "position_ids" not in kwargs
+        return ((), given | ours) if is_by_place else (args, kwargs | ours)
 
 
 def attach(model: PreTrainedModel) -> None:
