@@ -58,14 +58,16 @@ def default_model() -> str:
 
 
 def examples_of(folder: Path, dataset: str, n: int | None) -> list[dict[str, Any]]:
-    """The first ``n`` examples of a data set: ``<dataset>.jsonl``, or parquet files of that name."""
+    """The first ``n`` examples of a data set: ``<dataset>.jsonl``, or parquet files, also in a folder of that name."""
     lines = folder / f"{dataset}.jsonl"
     if lines.exists():
         rows = [json.loads(line) for line in lines.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     else:
-        files = sorted([*folder.glob(f"{dataset}*.parquet"), *folder.glob(f"{dataset}/*.parquet")])
+        names = (f"{dataset}.parquet", f"{dataset}-*.parquet", f"{dataset}/*.parquet")  # and not those of hotpotqa_e
+        files = sorted(file for name in names for file in folder.glob(name))
         if not files:
-            raise SystemExit(f"{folder} has no {dataset}.jsonl and no {dataset}*.parquet: LongBench's data is needed")
+            wanted = ", ".join((lines.name, *names))
+            raise SystemExit(f"{folder} has none of {wanted}: LongBench's data is needed")
         import datasets
 
         rows = list(datasets.load_dataset("parquet", data_files=[str(f) for f in files], split="train"))
@@ -164,6 +166,14 @@ def run_of(flags: argparse.Namespace, policy: kvevict.Policy, model: Any, second
     }  # fmt: skip
 
 
+def cache_of(model: Any, policy: kvevict.Policy, positions: str) -> EvictingCache:
+    """A cache for one answer; ends the program with the library's sentence if there can be none."""
+    try:
+        return EvictingCache(model, policy, positions=positions)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+
+
 def ranges_of(plan: kvevict.Plan) -> Any:
     """The kept ranges as a results file has them."""
     return {"layers": [plan.layer(i) for i in range(plan.n_layers)]} if plan.is_per_layer else plan.ranges
@@ -174,6 +184,7 @@ def main() -> None:
     flags = parsed()
     torch.manual_seed(1)
     policy = _strategy.policy_of(flags)
+    flags.positions = flags.positions or policy.required_positions or "absolute"
     begun_at, begun = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.perf_counter()
     model, tokenizer = load_model(flags.model)
     n_new = flags.max_new_tokens or json.loads((DATA / "longbench" / "dataset2maxlen.json").read_text())[flags.dataset]
@@ -181,7 +192,7 @@ def main() -> None:
     rows = examples_of(Path(flags.data_dir), flags.dataset, flags.num_examples)
     for number, row in enumerate(rows):
         ids, text, n_before, uses_template = prompt_of(tokenizer, flags.dataset, row, flags.max_length)
-        cache = EvictingCache(model, policy, positions=flags.positions)
+        cache = cache_of(model, policy, flags.positions)
         found = answer(model, tokenizer, cache, ids.to(model.device), n_new, flags.chunk)
         kept = policy.plan(ids.shape[1], schedule="streaming", n_layers=len(cache.layers))
         digest = hashlib.sha256(text.encode()).hexdigest()
@@ -224,7 +235,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--max_length", type=int, default=7500, help="longest prompt in tokens; longer ones lose their middle"
     )
-    parser.add_argument("--positions", default="absolute", choices=["absolute", "packed"])
+    parser.add_argument("--positions", choices=["absolute", "packed"], help="what the strategy is defined by")
     parser.add_argument("--chunk", type=int, default=512, help="tokens of the prompt that go in at once")
     parser.add_argument("--output", default="results/longbench_example.json", help="results file")
     demo, _ = parser.parse_known_args()

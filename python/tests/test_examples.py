@@ -55,6 +55,23 @@ def test_pictures_are_drawn(tmp_path, arguments, said):
     assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_results_are_compared_and_drawn(tmp_path):
+    if not (ROOT / "build" / "release" / "bin" / "kvevict").exists():
+        pytest.skip("the program is not built")
+    file = str(REPOSITORY / "results" / "demo" / "qasper.json")
+    assert "qasper" in run(tmp_path, "compare_strategies.py", file, "--plot")
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_stride_has_no_bound_in_a_stream(tmp_path):
+    pytest.importorskip("gguf")
+    stride = ("--strategy", "sink_recent_uniform", "--uniform_stride", "2")
+    said = run(tmp_path, "run_longbench_example.py", "--demo_mode", *stride, fails=True)
+    assert "bound" in said
+    assert "Traceback" not in said
+
+
 def test_a_strategy_that_there_is_not_is_refused(tmp_path):
     pytest.importorskip("matplotlib")
     assert "sink_recant" in run(tmp_path, "visualize_eviction.py", "--strategy", "sink_recant", fails=True)
@@ -77,16 +94,19 @@ def test_longbench_in_demo_mode_and_a_comparison(tmp_path):
 
 
 @pytest.mark.slow
-def test_parquet_files_are_read_as_users_have_them(tmp_path):
+@pytest.mark.parametrize("layout", ["multifieldqa_en.parquet", "multifieldqa_en/test-00000-of-00001.parquet"])
+def test_parquet_files_are_read_as_users_have_them(tmp_path, layout):
     pytest.importorskip("gguf")
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("datasets")
-    lines = (REPOSITORY / "data" / "demo" / "multifieldqa_en.jsonl").read_text(encoding="utf-8").splitlines()
-    (tmp_path / "data").mkdir()
-    pandas.DataFrame([json.loads(line) for line in lines]).to_parquet(tmp_path / "data" / "multifieldqa_en.parquet")
+    text = (REPOSITORY / "data" / "demo" / "multifieldqa_en.jsonl").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    for file, row in ((layout, rows[0]), ("multifieldqa_en_e.parquet", rows[1])):
+        (tmp_path / "data" / file).parent.mkdir(parents=True, exist_ok=True)
+        pandas.DataFrame([row]).to_parquet(tmp_path / "data" / file)
     run(
-        tmp_path, "run_longbench_example.py", "--demo_mode", "--data_dir", "data", "--num_examples", "1",
+        tmp_path, "run_longbench_example.py", "--demo_mode", "--data_dir", "data", "--num_examples", "2",
         "--max_new_tokens", "4", "--output", "x.json",
     )  # fmt: skip
-    found = json.loads((tmp_path / "x.json").read_text())["runs"][0]["datasets"][0]["examples"][0]
-    assert found["answers"] == json.loads(lines[0])["answers"]
+    found = json.loads((tmp_path / "x.json").read_text())["runs"][0]["datasets"][0]["examples"]
+    assert [example["answers"] for example in found] == [rows[0]["answers"]], "and none of multifieldqa_en_e"

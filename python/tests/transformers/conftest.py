@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[2] / "examples")]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,7 +28,7 @@ else:
     @pytest.fixture(scope="session")
     def llama() -> transformers.PreTrainedModel:
         """A tiny Llama with random weights."""
-        import families
+        import _families as families
 
         return families.tiny("llama")
 

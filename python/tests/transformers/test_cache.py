@@ -100,7 +100,7 @@ def test_a_second_turn_goes_on_with_the_full_ids(llama, ids):
 
 
 def test_attention_in_eager_code_gives_the_same(ids):
-    import families
+    import _families as families
 
     model = families.tiny("llama", attn_implementation="eager")
     parts = reference.parts_of(160, 16, n_single=20)
@@ -179,7 +179,7 @@ def test_the_report_says_what_was_held(llama, ids):
 
 
 def test_layers_that_are_transformers_own_are_named_so(ids):
-    import families
+    import _families as families
 
     cache = EvictingCache(families.tiny("gemma3_text"), STRATEGY)
     assert cache.evicting_layers == [1, 3]

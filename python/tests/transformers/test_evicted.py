@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import families  # noqa: E402
-from transformers import StaticCache  # noqa: E402
+import _families as families  # noqa: E402
+from transformers import StaticCache, cache_utils  # noqa: E402
 from transformers.cache_utils import DynamicCache  # noqa: E402
 
 import kvevict  # noqa: E402
@@ -147,6 +147,13 @@ def test_memory_that_others_look_into_is_left_to_them(llama, ids):
     assert (go_on(llama, ids, cache, 8) - expected(llama, ids)).abs().max() < CLOSE
 
 
+def test_memory_that_other_processes_look_into_is_left_to_them(llama, ids):
+    cache = prefilled(llama, ids)
+    cache.layers[1].keys.share_memory_()
+    assert not evict_dynamic_cache_inplace(cache, KEEP).in_place
+    assert (go_on(llama, ids, cache, 8) - expected(llama, ids)).abs().max() < CLOSE
+
+
 def test_an_alias_of_the_cache_keeps_its_rows(llama, ids):
     cache = prefilled(llama, ids)
     alias = cache.layers[1].keys.detach()
@@ -251,6 +258,29 @@ def test_caches_that_cannot_be_evicted_are_refused(llama, ids):
         llama(ids, use_cache=True, **{cache_argument(llama): evicting})
     with pytest.raises(ValueError, match="is a EvictingLayer"):
         evict_dynamic_cache_inplace(evicting, [0])
+
+
+class Rounded(cache_utils.QuantizedLayer):
+    """A quantised layer without a library that does it."""
+
+    def _quantize(self, tensor, axis):
+        return tensor
+
+    def _dequantize(self, tensor):
+        return tensor
+
+
+@pytest.mark.parametrize("kind", [Rounded, getattr(cache_utils, "DynamicIndexedLayer", None)])
+def test_layers_that_keep_other_things_than_rows_are_refused(llama, ids, kind):
+    if kind is None:
+        pytest.skip("this transformers has no such layers")
+    cache = prefilled(llama, ids)
+    layer = kind()
+    layer.update(cache.layers[2].keys, cache.layers[2].values)
+    cache.layers[2] = layer
+    with pytest.raises(ValueError, match=f"layer 2 of the cache is a {kind.__name__}: a DynamicLayer is needed"):
+        evict_dynamic_cache_inplace(cache, KEEP)
+    assert type(cache.layers[0]).__name__ == "DynamicLayer", "the cache is as it was"
 
 
 def test_a_cache_with_gradients_is_refused(llama, ids):

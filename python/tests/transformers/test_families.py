@@ -1,9 +1,10 @@
 """The cache is right in every family of models: chunks, then single tokens, against one pass under an explicit mask."""
 
-import families
+import _families as families
 import pytest
 import reference
 import torch
+import verify_families
 
 from kvevict.transformers import EvictingCache, verify
 
@@ -31,6 +32,34 @@ def test_verify_says_that_a_model_is_right(family):
     assert found
     assert found.n_held < found.n_tokens
     assert "is right over 48 tokens" in str(found)
+
+
+def test_the_example_has_a_line_for_each_family(capsys):
+    assert verify_families.main(["gpt_neox", "gemma3_text"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["gpt_neox", "gemma3_text"]
+    assert all("is right over 48 tokens" in line for line in lines)
+    with pytest.raises(SystemExit):
+        verify_families.main(["gpt_nox"])
+    assert 'there is no family "gpt_nox"' in capsys.readouterr().err
+
+
+def test_verify_says_that_nothing_was_evicted(llama):
+    assert "is right over 10 tokens, none of which was evicted" in str(verify(llama, n_tokens=10))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"strategy": "ladder:2:4:8"}, "ladder.* keeps other tokens in each layer: verify has one mask"),
+        ({"n_tokens": 1}, "n_tokens is 1: a number of tokens from 2 on is needed"),
+        ({"chunk": 0}, "chunk is 0: a number of tokens from 1 on is needed"),
+        ({"strategy": "snapkv"}, "chooses by attention"),
+    ],
+)
+def test_verify_refuses_what_it_cannot_judge(llama, arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        verify(llama, **arguments)
 
 
 def test_verify_says_where_a_model_is_off():

@@ -18,7 +18,23 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What `verify` found. True as a condition if nothing was off."""
+    """What `verify` found. True as a condition if nothing was off.
+
+    Attributes
+    ----------
+    ok
+        Whether no logit was off by more than the tolerance.
+    largest_difference, largest_logit
+        Of all tokens; both in the units of a logit.
+    first_token_off
+        Its index, from 0 on; None: none is.
+    n_tokens
+        Tokens that went in.
+    n_held
+        Tokens that a layer held in the end: as many as went in if nothing was evicted.
+    sentence
+        All of it in words; what ``print`` shows.
+    """
 
     ok: bool
     largest_difference: float
@@ -50,8 +66,14 @@ def verify(
 
     Parameters
     ----------
+    model
+        A model with a language head; it is not changed.
     strategy
-        One that evicts within ``n_tokens``.
+        One that evicts within ``n_tokens``, and the same tokens in every layer.
+    n_tokens
+        Tokens of the text, 2 or more.
+    chunk
+        Tokens that go in at once in its first half, 1 or more.
     tolerance
         Largest difference of a logit, as a share of the largest logit, that still counts as rounding; None: 1e-5 for
         f32, 3e-2 for the shorter types.
@@ -60,17 +82,32 @@ def verify(
     -------
     Verification
         ``ok``, the largest difference and the first token that is off, with a sentence that says so.
+
+    Raises
+    ------
+    ValueError
+        As `EvictingCache` does, for a strategy that differs by layer, and for a number that cannot be.
     """
+    policy = strategy if isinstance(strategy, kvevict.Policy) else kvevict.Policy(strategy)
+    _require_arguments(policy, n_tokens, chunk)
     device = _model.device_of(model)
     vocabulary = int(model.config.get_text_config(decoder=True).vocab_size)
     generator = torch.Generator().manual_seed(20)
     ids = torch.randint(1, vocabulary, (1, n_tokens), generator=generator).to(device)
     with _model.evaluating(model), torch.no_grad():
-        cache = EvictingCache(model, strategy, positions="absolute", decode_slack=0)
+        cache = EvictingCache(model, policy, positions="absolute", decode_slack=0)
         steps = _steps(n_tokens, chunk)
         rows = [_model.logits_of(model, ids[:, b:e], cache) for b, e in steps]
         expected = _under_mask(model, ids, _sees(cache, steps).to(device))
     return _judged(torch.cat(rows, 1)[0].float(), expected[0].float(), cache, tolerance, model)
+
+
+def _require_arguments(policy: kvevict.Policy, n_tokens: int, chunk: int) -> None:
+    if policy.is_per_layer:
+        raise ValueError(f"{policy.strategy} keeps other tokens in each layer: verify has one mask for all of them")
+    for name, value, least in (("n_tokens", n_tokens, 2), ("chunk", chunk, 1)):
+        if value < least:
+            raise ValueError(f"{name} is {value}: a number of tokens from {least} on is needed")
 
 
 def _steps(n_tokens: int, chunk: int) -> list[tuple[int, int]]:
@@ -136,7 +173,8 @@ def _judged(
     difference = float(by_token.max())
     what = f"the largest difference of a logit is {difference:.1e} where logits reach {largest:.1f}"
     if first is None:
-        sentence = f"{name} with {cache.policy.strategy} is right over {n_tokens} tokens: {what}"
+        evicted = "" if cache.held() < n_tokens else ", none of which was evicted"
+        sentence = f"{name} with {cache.policy.strategy} is right over {n_tokens} tokens{evicted}: {what}"
     else:
         begun = "before the first eviction" if first <= cache.held() else "after tokens were evicted"
         sentence = (

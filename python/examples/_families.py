@@ -85,6 +85,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "shared_expert_intermediate_size": 32,
     },
 }
+# Six of different kinds: full attention, a sliding window, learned positions, layers without positions, a latent.
 ORDINARY = ["llama", "qwen3", "gemma3_text", "gpt2", "smollm3", "deepseek_v3"]
 
 
