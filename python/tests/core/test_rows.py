@@ -1,5 +1,6 @@
 """`evict_rows` against numpy's indexing, and what it refuses."""
 
+import ctypes
 import threading
 
 import ml_dtypes
@@ -205,6 +206,32 @@ def test_arrays_that_are_immutable_by_their_library_are_refused():
     k = ArrayImpl()
     with pytest.raises(ValueError, match=r"jaxlib._jax.*ArrayImpl that may only be read"):
         kvevict.evict_rows(k, None, 8, [5])
+    np.testing.assert_array_equal(k.array, layer())
+
+
+def test_memory_of_another_device_is_refused():
+    class OnCuda:
+        """A tensor that says so in its DLPack: CUDA is device type 2, behind the pointer to the data."""
+
+        device = "cuda:0"
+
+        def __init__(self):
+            self.array = layer()
+
+        def __dlpack__(self, **options):
+            capsule = self.array.__dlpack__()
+            pointer = ctypes.pythonapi.PyCapsule_GetPointer
+            pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+            ctypes.c_int32.from_address(pointer(capsule, b"dltensor") + ctypes.sizeof(ctypes.c_void_p)).value = 2
+            return capsule
+
+        def __dlpack_device__(self):
+            return (2, 0)
+
+    k = OnCuda()
+    for k_and_v in ((k, None), (layer(), k)):
+        with pytest.raises(NotImplementedError, match="is on cuda:0: rows are moved in place in host memory alone"):
+            kvevict.evict_rows(*k_and_v, 8, [5])
     np.testing.assert_array_equal(k.array, layer())
 
 
