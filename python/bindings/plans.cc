@@ -85,7 +85,7 @@ they have. It cannot be changed.)")
       .def(
           "layer", [](const Plan& plan, std::int64_t index) { return to_pairs(plan.set_of(index).ranges()); },
           nb::arg("index"), nb::sig("def layer(self, index: int) -> list[tuple[int, int]]"),
-          "The ranges of one layer; IndexError if there is no such layer.")
+          "The ranges of the layer number ``index``, from 0 on; IndexError if there is no such layer.")
       .def("to_indices", &indices_of, nb::arg("layer") = nb::none(),
            nb::sig("def to_indices(self, layer: int | None = None) -> "
                    "numpy.typing.NDArray[numpy.int64]"),

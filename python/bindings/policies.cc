@@ -178,7 +178,17 @@ Notes
 The sets are defined in docs/strategies.md. `Sequence` plans again and again for one text and remembers what a policy
 froze.)")
       .def("budget", &budget_of, nb::kw_only(), nb::arg("schedule") = "one_shot", nb::arg("n_layers") = 1,
-           "Tokens per layer that plans never go beyond; None for a policy without such a bound.");
+           R"(Tokens per layer that plans never go beyond.
+
+Parameters
+----------
+schedule, n_layers
+    As in `Policy.plan`.
+
+Returns
+-------
+int or None
+    None for a policy without such a bound.)");
   bind_policy_facts(policy);
   bind_policy_protocol(policy);
   module.def("policies", &summaries, nb::sig("def policies() -> dict[str, str]"),

@@ -91,8 +91,24 @@ change are not touched, to the bit. The GIL is released meanwhile.)");
   module.def("llama3_freq_factors", &llama3_freq_factors, nb::kw_only(), nb::arg("n_rot"), nb::arg("base"),
              nb::arg("factor"), nb::arg("low_freq_factor"), nb::arg("high_freq_factor"),
              nb::arg("n_ctx_orig"),
-             "The ``freq_factors`` of a `RopeConfig` by Llama 3's rule (rope_scaling \"llama3\"), one for "
-             "each pair.");
+             R"(The ``freq_factors`` of a `RopeConfig` by Llama 3's rule (rope_scaling "llama3").
+
+Parameters
+----------
+n_rot, base
+    As in `RopeConfig`.
+factor
+    By which slow pairs are slowed down.
+low_freq_factor, high_freq_factor
+    Pairs that turn fewer than ``low_freq_factor`` times within ``n_ctx_orig`` are slow, those that turn more than
+    ``high_freq_factor`` times stay as they are; between the two it is a mix.
+n_ctx_orig
+    Tokens that the model was first trained on.
+
+Returns
+-------
+list of float
+    One for each pair.)");
 }
 
 }  // namespace kvevict::python

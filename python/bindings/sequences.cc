@@ -70,17 +70,37 @@ n_layers
             new (self) Sequence{policy, fresh_state(schedule, n_layers)};
           },
           nb::arg("policy"), nb::kw_only(), nb::arg("schedule") = "streaming", nb::arg("n_layers") = 1)
-      .def(
-          "plan", &plan_next, nb::arg("n_tokens_seen"),
-          "The tokens to keep once ``n_tokens_seen`` have been seen: at least as many as in the plan before.")
+      .def("plan", &plan_next, nb::arg("n_tokens_seen"),
+           R"(The tokens to keep once ``n_tokens_seen`` have been seen.
+
+Parameters
+----------
+n_tokens_seen
+    At least as many as in the plan before.
+
+Raises
+------
+ValueError
+    As `Policy.plan` does.)")
       .def(
           "budget", [](const Sequence& self) { return self.policy.policy->budget_tokens(self.state); },
           "Tokens per layer that the next plans never go beyond; None without such a bound.")
       .def("trim", &trim, nb::arg("n_tokens"), nb::arg("held"),
-           "Takes note that the text was cut to its first ``n_tokens``, of which the cache holds ``held``.")
-      .def_prop_ro("policy", [](const Sequence& self) { return self.policy; })
-      .def_prop_ro("schedule", [](const Sequence& self) { return to_string(self.state.schedule); })
-      .def_prop_ro("n_layers", [](const Sequence& self) { return self.state.n_layers; })
+           R"(Takes note that the text was cut.
+
+Parameters
+----------
+n_tokens
+    Tokens that are left of the text: its first ones.
+held
+    A plan of those tokens that the cache held before the cut.)")
+      .def_prop_ro(
+          "policy", [](const Sequence& self) { return self.policy; }, "What plans.")
+      .def_prop_ro(
+          "schedule", [](const Sequence& self) { return to_string(self.state.schedule); },
+          "'one_shot' or 'streaming'.")
+      .def_prop_ro(
+          "n_layers", [](const Sequence& self) { return self.state.n_layers; }, "Layers of the model.")
       .def("__getstate__", &state_of)
       .def("__setstate__", &set_state);
 }

@@ -244,14 +244,15 @@ An answer that is left half way stays as far as it was made. The next question e
             self.on_worker([&](ChatState& state) { state.settled().save(path); });
           },
           nb::arg("path"), nb::sig("def save(self, path: str | os.PathLike[str]) -> None"),
-          "Writes everything to a file in one step; ``kvevict chat --load`` reads it, too.")
+          "Writes everything to the file ``path`` in one step; ``kvevict chat --load`` reads it, too.")
       .def(
           "load",
           [](const ConversationHandle& self, const std::filesystem::path& path) {
             self.on_worker([&](ChatState& state) { state.settled().load(path); });
           },
           nb::arg("path"), nb::sig("def load(self, path: str | os.PathLike[str]) -> None"),
-          "Goes on with a saved conversation: its system prompt, strategy and positions are taken up. The "
+          "Goes on with the conversation that was saved at ``path``: its system prompt, strategy and "
+          "positions are taken up. The "
           "running one stays as it is if that fails.");
 }
 

@@ -31,28 +31,39 @@ ModelHandle load_model(const std::filesystem::path& path, std::optional<int> gpu
   return loaded;
 }
 
+/// What `work` returns. It takes no GIL.
+template <typename Work>
+auto without_gil(const Work& work) {
+  const nb::gil_scoped_release released;
+  return work();
+}
+
 std::vector<Token> tokenize(const ModelHandle& self, const std::string& text, bool add_special,
                             bool parse_special) {
-  const nb::gil_scoped_release released;
-  return self.model->tokenize(text, add_special, parse_special);
+  return without_gil([&] { return self.model->tokenize(text, add_special, parse_special); });
 }
 
 nb::str detokenize(const ModelHandle& self, std::vector<Token> tokens, bool with_special) {
-  return to_str(self.model->detokenize(require_tokens(*self.model, std::move(tokens)), with_special));
+  return to_str(without_gil(
+      [&] { return self.model->detokenize(require_tokens(*self.model, std::move(tokens)), with_special); }));
 }
 
 nb::str apply_chat_template(const ModelHandle& self, const nb::list& messages, bool begins_answer) {
-  return to_str(text_of(PromptTemplate(*self.model).render(messages_from(messages), begins_answer)));
+  const std::vector<ChatMessage> given = messages_from(messages);
+  return to_str(
+      without_gil([&] { return text_of(PromptTemplate(*self.model).render(given, begins_answer)); }));
 }
 
 std::vector<Token> tokenize_chat(const ModelHandle& self, const nb::list& messages, bool begins_answer) {
-  const PromptTemplate prompt_template(*self.model);
-  return prompt_template.tokens(prompt_template.render(messages_from(messages), begins_answer));
+  const std::vector<ChatMessage> given = messages_from(messages);
+  return without_gil([&] {
+    const PromptTemplate prompt_template(*self.model);
+    return prompt_template.tokens(prompt_template.render(given, begins_answer));
+  });
 }
 
 std::string sha256(const ModelHandle& self) {
-  const nb::gil_scoped_release released;
-  return self.model->sha256();
+  return without_gil([&] { return self.model->sha256(); });
 }
 
 std::string repr_of(const ModelHandle& self) {
@@ -96,9 +107,12 @@ NotImplementedError
            nb::arg("begins_answer") = true,
            nb::sig("def tokenize_chat(self, messages: list[dict[str, str]], *, begins_answer: bool = True) "
                    "-> list[int]"),
-           "The same as tokens. Control tokens of the template are read as such, those that a message writes "
-           "out are "
-           "not.")
+           R"(The same as tokens.
+
+Parameters
+----------
+messages, begins_answer
+    As in `apply_chat_template`. Control tokens of the template are read as such, those that a message writes out are not.)")
       .def(
           "is_end_of_generation",
           [](const ModelHandle& self, Token token) {
@@ -146,7 +160,8 @@ void bind_model_facts(ModelClass& model) {
             const KvType type = kv_type_of(kv_type);
             return self.model->kv_bytes_per_token(type, type);
           },
-          nb::arg("kv_type") = "f16", "Bytes of K and V that one token takes over all layers.")
+          nb::arg("kv_type") = "f16",
+          "Bytes of K and V that one token takes over all layers; ``kv_type``: as in `Model.session`.")
       .def("sha256", &sha256,
            "SHA-256 of the file, 64 hexadecimal digits. Reads all of it the first time, and is remembered in "
            "the user's "

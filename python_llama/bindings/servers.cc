@@ -261,7 +261,7 @@ OSError
                    "-> None"))
       .def("start", &ServerHandle::start, "Listens, and takes requests from now on.")
       .def("stop", &ServerHandle::stop, nb::kw_only(), nb::arg("drain_seconds") = 0,
-           "Takes no more requests, lets answers end for at most so many seconds, stops them, and ends.")
+           "Takes no more requests, lets answers end for at most ``drain_seconds``, stops them, and ends.")
       .def_prop_ro("port", &ServerHandle::port, "The port that it listens on; None while it does not run.")
       .def_prop_ro("url", &ServerHandle::url,
                    "Where it is found, 'http://127.0.0.1:8080'; None while it does not run.")

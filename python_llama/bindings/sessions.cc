@@ -214,7 +214,7 @@ parse_special
             self.on_worker([&](SessionState& state) { save_session(state.settled(), path); });
           },
           nb::arg("path"), nb::sig("def save(self, path: str | os.PathLike[str]) -> None"),
-          "Writes the session to a file in one step; `Model.load_session` reads it.");
+          "Writes the session to the file ``path`` in one step; `Model.load_session` reads it.");
 }
 
 void bind_reading(nb::class_<SessionHandle>& session) {
@@ -317,6 +317,13 @@ n_sequences
                   "kv_type: str = \"f16\", threads: int = 0, chunk: int | None = None, "
                   "flash_attention: str = \"auto\") -> Session"),
           R"(The session that `Session.save` wrote: with its strategy, what that remembered, and its positions.
+
+Parameters
+----------
+path
+    The file.
+prefill, kv_type, threads, chunk, flash_attention
+    As in `Model.session`.
 
 Raises
 ------

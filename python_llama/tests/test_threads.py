@@ -26,6 +26,16 @@ def test_long_calls_release_the_gil(model, when_released):
     assert n_counted == 2000
 
 
+@pytest.mark.parametrize("call", ["tokenize", "detokenize", "tokenize_chat", "apply_chat_template"])
+def test_long_texts_release_the_gil(model, when_released, call):
+    text = LONG * 40
+    given = {"tokenize": text, "detokenize": model.tokenize(text)}.get(call, [{"role": "user", "content": text * 20}])
+    came = []
+    when_released(lambda: came.append(call))
+    getattr(model, call)(given)
+    assert came == [call]
+
+
 def test_ctrl_c_ends_a_prefill(model, ctrl_c):
     session = model.session("sink_recent:4:60", threads=1, chunk=64)
     tokens = model.tokenize(LONG)

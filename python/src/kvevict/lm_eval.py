@@ -26,7 +26,22 @@ _HFLM: Any = huggingface.HFLM  # without types
 
 @register_model("kvevict")
 class EvictingLM(_HFLM):  # type: ignore[misc]
-    """The harness's model for transformers, whose every text goes through an `EvictingCache`."""
+    """The harness's model for transformers, whose every text goes through an `EvictingCache`.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Of the harness's model ``hf``.
+    strategy, positions, decode_slack
+        As in `EvictingCache`.
+    chunk
+        Tokens of a text that go in at once, 1 or more.
+
+    Raises
+    ------
+    ValueError
+        As `EvictingCache` does, before anything runs.
+    """
 
     def __init__(
         self,

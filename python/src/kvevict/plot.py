@@ -32,7 +32,18 @@ _OTHERS = ("#b8a900", "#5e3c99", "#1b1b1b")
 
 
 def strategy_colour(strategy: str) -> str:
-    """The colour of a strategy (``"sink_recent"``, or with values behind it): the same as in the program's pictures."""
+    """The colour of a strategy: the same as in the program's pictures.
+
+    Parameters
+    ----------
+    strategy
+        Its name, ``"sink_recent"``, or with values behind it.
+
+    Returns
+    -------
+    str
+        ``"#rrggbb"``.
+    """
     name = strategy.partition(":")[0]
     if name in STRATEGY_COLOURS:
         return STRATEGY_COLOURS[name]

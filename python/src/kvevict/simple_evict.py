@@ -118,8 +118,27 @@ def build_simple_keep_token_idx(
 def evict_dynamic_cache_inplace(past_key_values: Any, keep_token_idx: Any, release: bool = True) -> EvictionReport:
     """Evicts rows from a transformers `DynamicCache` after a prefill.
 
-    As `kvevict.transformers.evict_dynamic_cache_inplace`, which it calls. Needs transformers 5.4 or newer. (The demo's
-    own function returns at once with every transformers since 4.57.)
+    `kvevict.transformers.evict_dynamic_cache_inplace`, which it calls, says all of it. Needs transformers 5.4 or newer.
+    (The demo's own function returns at once with every transformers since 4.57.)
+
+    Parameters
+    ----------
+    past_key_values
+        The cache, changed in place.
+    keep_token_idx
+        The rows that stay, ascending: what `build_simple_keep_token_idx` gives, or a `kvevict.Plan`.
+    release
+        Give the memory behind the kept rows back to the system at once.
+
+    Returns
+    -------
+    EvictionReport
+        What was done. (The demo's returns nothing.)
+
+    Raises
+    ------
+    ValueError
+        For rows that are not there and caches that rows cannot be evicted from; the cache is then as it was.
     """
     from kvevict.transformers._evicted import evict_dynamic_cache_inplace as evict
 

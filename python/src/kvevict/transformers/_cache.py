@@ -25,7 +25,25 @@ Positions = Literal["absolute", "packed"]
 
 @dataclasses.dataclass(frozen=True)
 class CacheReport:
-    """What a cache has done and holds. Counts are tokens per layer, bytes are over all layers that evict."""
+    """What a cache has done and holds. Counts are tokens per layer, bytes are over all layers that evict.
+
+    Attributes
+    ----------
+    strategy, positions
+        As the cache was made with.
+    n_layers
+        Layers that evict; all of the model's if the strategy keeps everything.
+    n_seen, n_held
+        Tokens that went in, and that a layer holds.
+    n_most
+        Most rows that a layer's attention has seen at once.
+    n_evictions
+        Times that a layer dropped tokens.
+    bytes_allocated
+        Memory of K and V.
+    bytes_unbounded
+        What K and V of all tokens seen would take.
+    """
 
     strategy: str
     positions: str
@@ -99,7 +117,13 @@ class EvictingCache(DynamicCache):
         self.attach(model)
 
     def attach(self, model: PreTrainedModel) -> None:
-        """Makes another copy of the model ready for this cache: one that was loaded beside a cache that was saved."""
+        """Makes another copy of the model ready for this cache: one that was loaded beside a cache that was saved.
+
+        Parameters
+        ----------
+        model
+            Of the same weights as the model that the cache was made for.
+        """
         _guard.attach(model)
 
     def _evicting(self) -> list[EvictingLayer]:
@@ -120,7 +144,25 @@ class EvictingCache(DynamicCache):
         return max((layer.n_held for layer in self._evicting()), default=self.seen)
 
     def kept(self, layer: int) -> npt.NDArray[np.int64]:
-        """The tokens that a layer of the model holds, numbered from the first that went in, ascending."""
+        """The tokens that a layer holds.
+
+        Parameters
+        ----------
+        layer
+            Its number in the model, from 0 on.
+
+        Returns
+        -------
+        numpy.ndarray
+            Numbered from the first token that went in, ascending, int64, shape ``[held]``.
+
+        Raises
+        ------
+        IndexError
+            There is no such layer.
+        ValueError
+            A layer that this cache leaves to transformers.
+        """
         if not 0 <= layer < len(self.layers):
             raise IndexError(f"there is no layer {layer}: the model has {len(self.layers)}, counted from 0")
         chosen = self.layers[layer]
@@ -168,7 +210,7 @@ class EvictingCache(DynamicCache):
         if self.positions == "packed" and not is_told:
             raise RuntimeError(
                 "this cache packs positions, and the model was not told of them: call cache.attach(model) once for a "
-                "model that the cache was not made for, and pass the cache by its name"
+                "model that the cache was not made for, and pass the cache to its forward"
             )
         return super().update(key_states, value_states, layer_idx, *args, **kwargs)
 
