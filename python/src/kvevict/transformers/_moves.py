@@ -29,8 +29,13 @@ def keep_rows(keys: torch.Tensor, values: torch.Tensor, n_rows: int, rows: Range
     if keys.device.type == "cpu":
         kvevict.evict_rows(keys, values, n_rows, rows)
         return
-    for tensor in (keys, values):  # rows that stay in front need no move
-        moved = rows[1:] if rows and rows[0][0] == 0 else rows
-        n_still = rows[0][1] if len(moved) < len(rows) else 0
-        chosen = tensor.index_select(-2, _index(moved, tensor.device))
-        tensor[..., n_still : n_still + chosen.shape[-2], :] = chosen
+    for tensor in (keys, values):
+        keep_by_torch(tensor, rows)
+
+
+def keep_by_torch(tensor: torch.Tensor, rows: Ranges) -> None:
+    """The same for one tensor on any device, through a copy of the rows that move."""
+    moved = rows[1:] if rows and rows[0][0] == 0 else rows  # rows that stay in front need no move
+    n_still = rows[0][1] if len(moved) < len(rows) else 0
+    chosen = tensor.index_select(-2, _index(moved, tensor.device))
+    tensor[..., n_still : n_still + chosen.shape[-2], :] = chosen

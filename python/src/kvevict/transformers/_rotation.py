@@ -73,13 +73,17 @@ class Rotation:
         moved = held[..., n_still:, :]
         if held.device.type == "cpu":
             kvevict.rotate_keys(moved, before[n_still:], np.arange(n_still, len(before)), self.rope)
-            return
-        shift = torch.from_numpy(np.arange(n_still, len(before)) - before[n_still:]).to(held.device, torch.float32)
-        angles = shift[:, None] * torch.tensor(self.frequencies, device=held.device, dtype=torch.float32)
-        a, b = (torch.from_numpy(e).to(held.device) for e in self.pairs())
-        x, y = moved[..., a].float(), moved[..., b].float()
-        moved[..., a] = (x * angles.cos() - y * angles.sin()).to(held.dtype)
-        moved[..., b] = (x * angles.sin() + y * angles.cos()).to(held.dtype)
+        else:
+            self.turn_by_torch(moved, np.arange(n_still, len(before)) - before[n_still:])
+
+    def turn_by_torch(self, keys: torch.Tensor, shift: npt.NDArray[np.int64]) -> None:
+        """Rotates keys ``[batch, kv_heads, n, head_dim]`` on any device, each row by ``shift`` positions, in place."""
+        positions = torch.from_numpy(shift).to(keys.device, torch.float32)
+        angles = positions[:, None] * torch.tensor(self.frequencies, device=keys.device, dtype=torch.float32)
+        a, b = (torch.from_numpy(e).to(keys.device) for e in self.pairs())
+        x, y = keys[..., a].float(), keys[..., b].float()
+        keys[..., a] = (x * angles.cos() - y * angles.sin()).to(keys.dtype)
+        keys[..., b] = (x * angles.sin() + y * angles.cos()).to(keys.dtype)
 
 
 def _pairs(pairing: str, first_dim: int, n_rot: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
