@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, MptConfig, cache_utils
 
-from kvevict.transformers import EvictingCache, prefill
+from kvevict.transformers import EvictingCache, evict_dynamic_cache_inplace, prefill
 
 STRATEGY = "sink_recent:4:28"
 
@@ -20,6 +20,17 @@ def test_left_padding(llama, ids):
         llama.generate(ids.repeat(2, 1), attention_mask=mask, past_key_values=cache, max_new_tokens=2)
     with pytest.raises(ValueError, match="takes no padding"):
         llama.model(ids.repeat(2, 1), mask, None, cache)  # by their places
+
+
+def test_a_transformers_whose_caches_count_otherwise(llama, monkeypatch):
+    def get_mask_sizes(self, cache_position):
+        raise AssertionError
+
+    monkeypatch.setattr(cache_utils.DynamicLayer, "get_mask_sizes", get_mask_sizes)
+    with pytest.raises(ValueError, match=r"5\.4 or newer is needed"):
+        EvictingCache(llama, STRATEGY)
+    with pytest.raises(ValueError, match=r"5\.4 or newer is needed"):
+        evict_dynamic_cache_inplace(cache_utils.DynamicCache(), [0])
 
 
 @pytest.mark.parametrize("family", ["bloom", "mpt", "falcon"])

@@ -11,7 +11,7 @@ import torch
 from transformers.cache_utils import CacheLayerMixin, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 import kvevict
-from kvevict.transformers import _guard
+from kvevict.transformers import _guard, _model
 from kvevict.transformers._layer import EvictingLayer
 from kvevict.transformers._ranges import to_indices
 from kvevict.transformers._rotation import learn_rotations
@@ -100,6 +100,7 @@ class EvictingCache(DynamicCache):
         policy = strategy if isinstance(strategy, kvevict.Policy) else kvevict.Policy(strategy)
         if decode_slack < 0:
             raise ValueError(f"decode_slack is {decode_slack}: a number of tokens from 0 on is needed")
+        _model.require_transformers()
         super().__init__(config=model.config)
         _require_no_alibi(model.config, type(model).__name__)
         self.positions = _positions(policy, positions)

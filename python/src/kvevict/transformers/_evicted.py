@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 
 import kvevict
 from kvevict import _core
+from kvevict.transformers import _model
 
 _IN_PLACE = {
     torch.float32,
@@ -183,8 +183,7 @@ def _n_rows(cache: Any, numbers: list[int]) -> int:
 
 
 def _evictable_layers(cache: Any) -> list[int]:
-    if "query_length" not in inspect.signature(DynamicLayer.get_mask_sizes).parameters:
-        raise ValueError("transformers 5.4 or newer is needed: caches of older ones count their rows as tokens seen")
+    _model.require_transformers()
     if not isinstance(cache, DynamicCache):
         raise ValueError(f"the cache is a {type(cache).__name__}: a transformers DynamicCache is needed")
     found = []

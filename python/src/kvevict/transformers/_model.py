@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
+import transformers
+from transformers.cache_utils import DynamicLayer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,6 +18,15 @@ R = TypeVar("R")
 def uncompiled(function: Callable[P, R]) -> Callable[P, R]:
     """``function`` as it is, within a compiled model too (torch's own decorator has no types)."""
     return cast("Callable[P, R]", torch.compiler.disable(function))  # type: ignore[no-untyped-call, unused-ignore]
+
+
+def require_transformers() -> None:
+    """Refuses a transformers whose caches tell the mask of positions instead of tokens seen."""
+    if "query_length" not in inspect.signature(DynamicLayer.get_mask_sizes).parameters:
+        raise ValueError(
+            f"transformers 5.4 or newer is needed, and this is {transformers.__version__}: "
+            "caches of older ones count their rows as tokens seen"
+        )
 
 
 def cache_argument(module: torch.nn.Module) -> str:
