@@ -60,7 +60,7 @@ def said(object_: Any) -> tuple[str, list[str]]:
         made = vars(object_).get("__init__")
         if inspect.isfunction(made):
             return doc, list(inspect.signature(made).parameters)
-        return doc, compiled_parameters(made.__doc__) if made is not None else []
+        return doc, compiled_parameters(made.__doc__) if type(made).__name__ == "nb_method" else []
     if inspect.isfunction(object_):
         return doc, list(inspect.signature(object_).parameters)
     if type(object_).__name__ in ("nb_func", "nb_method"):
