@@ -29,7 +29,7 @@ def test_long_calls_release_the_gil(model, when_released):
 @pytest.mark.parametrize("call", ["tokenize", "detokenize", "tokenize_chat", "apply_chat_template"])
 def test_long_texts_release_the_gil(model, when_released, call):
     text = LONG * 40
-    given = {"tokenize": text, "detokenize": model.tokenize(text)}.get(call, [{"role": "user", "content": text}])
+    given = {"tokenize": text, "detokenize": model.tokenize(text) * 10}.get(call, [{"role": "user", "content": text}])
     came = []
     when_released(lambda: came.append(call))
     getattr(model, call)(given)
