@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
+#include <iterator>
+#include <string>
 #include <vector>
 
 #include "kvevict/error.h"
@@ -11,20 +14,30 @@ namespace {
 
 using Json = JsonReader::Json;
 
-/// Counts while the parser reads: what comes of it is copied, compared and written by recursion, and fields
-/// are looked for one by one.
-class Limits {
+/// Counts before anything is made: what comes of a body is copied, compared and written by recursion, and
+/// fields are looked for one by one. A reader of its own, since the library's parser with a callback looks at
+/// all items of a list again behind each that is an object.
+class Limits final : public nlohmann::json_sax<Json> {
  public:
-  bool operator()(int depth, Json::parse_event_t event, const Json& /*value*/) {
-    using Event = Json::parse_event_t;
-    if (depth > kDeepestJson) refuse(fmt::format("is nested deeper than {} levels", kDeepestJson));
-    if (event == Event::object_start) n_fields_.push_back(0);
-    if (event == Event::object_end) n_fields_.pop_back();
-    if (event == Event::key && ++n_fields_.back() > kMostFields)
+  bool null() override { return add(); }
+  bool boolean(bool /*value*/) override { return add(); }
+  bool number_integer(number_integer_t /*value*/) override { return add(); }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return add(); }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return add(); }
+  bool string(string_t& /*value*/) override { return add(); }
+  bool binary(binary_t& /*value*/) override { return add(); }
+  bool start_object(std::size_t /*size*/) override { return open(); }
+  bool end_object() override { return close(); }
+  bool start_array(std::size_t /*size*/) override { return open(); }
+  bool end_array() override { return close(); }
+  bool key(string_t& /*name*/) override {
+    if (++n_fields_.back() > kMostFields)
       refuse(fmt::format("has an object of more than {} fields", kMostFields));
-    if (event != Event::key && ++n_values_ > kMostValues)
-      refuse(fmt::format("has more than {} values", kMostValues));
     return true;
+  }
+  bool parse_error(std::size_t /*at*/, const std::string& /*token*/,
+                   const nlohmann::detail::exception& /*error*/) override {
+    return false;  // said by the parser
   }
 
  private:
@@ -32,7 +45,23 @@ class Limits {
     throw Error(ErrorCode::kBadData, "the body " + what);
   }
 
-  std::vector<int> n_fields_{};
+  bool add() {
+    if (std::ssize(n_fields_) > kDeepestJson)
+      refuse(fmt::format("is nested deeper than {} levels", kDeepestJson));
+    if (++n_values_ > kMostValues) refuse(fmt::format("has more than {} values", kMostValues));
+    return true;
+  }
+  bool open() {
+    add();
+    n_fields_.push_back(0);
+    return true;
+  }
+  bool close() {
+    n_fields_.pop_back();
+    return add();
+  }
+
+  std::vector<int> n_fields_{};  // of the objects and lists that are open
   int n_values_ = 0;
 };
 
@@ -42,9 +71,8 @@ Json parse_body(std::string_view body) {
   if (body.empty()) throw Error(ErrorCode::kBadData, "the body is empty: a JSON object is needed");
   try {
     Limits limits;
-    Json json = Json::parse(body, [&](int depth, Json::parse_event_t event, const Json& value) {
-      return limits(depth, event, value);
-    });
+    (void)Json::sax_parse(body, &limits);
+    Json json = Json::parse(body);
     if (json.is_object()) return json;
   } catch (const Json::parse_error& error) {
     throw Error(ErrorCode::kBadData, fmt::format("the body is not valid JSON at byte {}", error.byte));

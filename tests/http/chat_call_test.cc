@@ -297,6 +297,9 @@ TEST(ChatCallTest, HostileBodiesAreRefusedAtOnce) {
 }
 
 /// Whatever bytes come: a call, or an error of ours with a sentence.
+  std::string objects = R"({"messages":[)";  // each of which must not look at all others
+  for (int i = 0; i < 300'000; ++i) objects += "{},";
+  EXPECT_NE(refusal_of(objects + "{}]}").sentence.find("300001 messages"), std::string::npos);
 TEST(ChatCallTest, AnyBytesAreACallOrAnError) {
   const std::string good = body_with(
       R"("stream":true,"temperature":0.5,"stop":["a"],"kvevict":{"conversation":"c"},"seed":5,"n":1,"logit_bias":{"5":1},"tools":[{"type":"function","function":{"name":"f"}}])");
