@@ -33,8 +33,12 @@ ChatExchange::~ChatExchange() {
   for (const auto& [index, one] : running_) service_.scheduler.cancel(one.ticket);
 }
 
-serving::AnswerJob ChatExchange::job_of(std::size_t index) const {
-  serving::AnswerJob job{.request = call_.request, .sink = AnswerPipe::sink(pipe_, index)};
+/// The last answer takes the messages: a history may be long.
+serving::AnswerJob ChatExchange::job_of(std::size_t index) {
+  const bool is_last = index + 1 == choices_.size();
+  serving::AnswerJob job{.request = is_last ? std::move(call_.request) : call_.request,
+                         .sink = AnswerPipe::sink(pipe_, index)};
+  job.sink.on_gap = [&metrics = service_.metrics](double seconds) { metrics.count_gap(seconds); };
   job.request.form.sampling.seed += static_cast<std::uint32_t>(index);
   if (call_.has_logprobs)
     job.request.form.on_drawn = [pipe = pipe_, index](const DrawnToken& token) {

@@ -52,12 +52,11 @@ struct Metrics::Impl {
                                        .Help("From a request to the end of its answer")
                                        .Register(registry)
                                        .Add({}, kSeconds);
-  prometheus::Histogram& seconds_token =
-      prometheus::BuildHistogram()
-          .Name("kvevict_token_seconds")
-          .Help("Between two tokens of an answer, the mean of each answer from its first text to its end")
-          .Register(registry)
-          .Add({}, kTokenSeconds);
+  prometheus::Histogram& seconds_token = prometheus::BuildHistogram()
+                                             .Name("kvevict_token_seconds")
+                                             .Help("Between two tokens of an answer, each time")
+                                             .Register(registry)
+                                             .Add({}, kTokenSeconds);
   prometheus::Counter& n_steps = counter("kvevict_steps_total", "Batches of tokens of answers");
   prometheus::Counter& n_step_tokens =
       counter("kvevict_step_tokens_total", "Tokens in those batches, one of each answer under way");
@@ -94,8 +93,10 @@ void Metrics::count_answer(const serving::ChatResult& result, double seconds_fir
   impl_->n_dropped.Increment(static_cast<double>(result.n_evicted));
   impl_->seconds_first.Observe(seconds_first);
   impl_->seconds.Observe(seconds);
-  if (answer.n_made > 1)
-    impl_->seconds_token.Observe((seconds - seconds_first) / static_cast<double>(answer.n_made - 1));
+}
+
+void Metrics::count_gap(double seconds) {
+  impl_->seconds_token.Observe(seconds);
 }
 
 std::string Metrics::text(const serving::SchedulerFigures& queue,

@@ -18,6 +18,9 @@ class Metrics {
 
   void count_request(int status);
 
+  /// Between two tokens of an answer.
+  void count_gap(double seconds);
+
   /// An answer that ended; `seconds_first` from its request to its first text, `seconds` to its end.
   void count_answer(const serving::ChatResult& result, double seconds_first, double seconds);
 

@@ -21,8 +21,8 @@ struct Service {
   ApiKeys keys;
   std::int64_t created = 0;  ///< When the server began, in seconds since 1970.
   std::string fingerprint{};
-  serving::Scheduler scheduler;
   Metrics metrics{};
+  serving::Scheduler scheduler;  // counts in `metrics` until it ends
   ResponseHistory responses{};
 
   [[nodiscard]] serving::ConversationPool& pool() const { return *served.pool; }

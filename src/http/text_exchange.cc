@@ -37,6 +37,7 @@ TextChoice TextExchange::begun(std::size_t index) const {
 
 serving::AnswerJob TextExchange::job_of(std::size_t index) const {
   serving::AnswerJob job{.request = call_.requests[index], .sink = AnswerPipe::sink(pipe_, index)};
+  job.sink.on_gap = [&metrics = service_.metrics](double seconds) { metrics.count_gap(seconds); };
   job.request.owner = owner_;
   if (!call_.has_logprobs) return job;
   const auto put = [pipe = pipe_, index](const DrawnToken& token) { pipe->put_drawn(index, token); };

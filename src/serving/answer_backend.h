@@ -36,6 +36,9 @@ class RunningAnswer {
   /// REQUIRES: n_prompt_left() == 0.
   [[nodiscard]] virtual bool draw() = 0;
 
+  /// Tokens that were drawn so far, without one that only ends the answer.
+  [[nodiscard]] virtual std::int64_t n_drawn() const = 0;
+
   /// The end; of an answer that goes on still, one that was stopped.
   [[nodiscard]] virtual ChatResult finish() = 0;
 };

@@ -72,6 +72,7 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
     return token_.has_value();
   }
   [[nodiscard]] ChatResult finish() override {
+  [[nodiscard]] std::int64_t n_drawn() const override { return std::ssize(turn_.made()); }
     ChatResult result;
     noting_errors([&] { result = pool_.finish(claim_, turn_.finish(), request_); });
     result.n_evicted = result.conversation.n_evicted - n_evicted_before_;

@@ -289,6 +289,16 @@ std::int64_t Scheduler::take_in_next(std::optional<std::int64_t> n_most) {
   return n_taken;
 }
 
+/// Returns whether the answer goes on.
+bool Scheduler::draw(Running& one) {
+  const std::int64_t n_before = one.answer->n_drawn();
+  const bool goes_on = one.answer->draw();
+  if (one.answer->n_drawn() == n_before) return goes_on;
+  if (n_before > 0 && one.sink.on_gap) one.sink.on_gap(one.since_token.seconds());
+  one.since_token.restart();
+  return goes_on;
+}
+
 void Scheduler::step() {
   std::vector<Ticket> drawing, going_on;
   for (const Running& one : running_) {
@@ -296,7 +306,7 @@ void Scheduler::step() {
   }
   for (const Ticket ticket : drawing) {
     bool goes_on = false;
-    std::optional<Error> error = error_of([&] { goes_on = running(ticket).answer->draw(); });
+    std::optional<Error> error = error_of([&] { goes_on = draw(running(ticket)); });
     if (goes_on) {
       going_on.push_back(ticket);
     } else {

@@ -27,12 +27,14 @@ struct Outcome {
   std::optional<Error> error{};        ///< kCancelled: it was cancelled before it began.
 };
 
-/// Where an answer goes. `on_text` and `on_end` come from the scheduler's thread, `on_end` of a request that
-/// had not begun from the one that cancels it. `on_end` comes exactly once, and nothing behind it. They
-/// return soon and throw nothing.
+/// Where an answer goes. All come from the scheduler's thread, `on_end` of a request that had not begun from
+/// the one that cancels it. `on_end` comes exactly once, and nothing behind it. They return soon and throw
+/// nothing.
 struct AnswerSink {
   std::function<void(std::string_view)> on_text;
   std::function<void(const Outcome&)> on_end;
+  /// Seconds between two tokens of the answer, once for each but the first; may be empty.
+  std::function<void(double seconds)> on_gap{};
 };
 
 /// A request, and where its answer goes.
@@ -124,6 +126,7 @@ class Scheduler {
     std::unique_ptr<RunningAnswer> answer;
     bool is_drawing = false;  // others had their chance to go on from its prompt
     Stopwatch watch{};
+    Stopwatch since_token{};  // that was drawn last
   };
   using Make = std::function<std::unique_ptr<RunningAnswer>(const Job&)>;
 
@@ -143,6 +146,7 @@ class Scheduler {
   void take_in_prompts();
   std::int64_t take_in_next(std::optional<std::int64_t> n_most);
   void step();
+  [[nodiscard]] static bool draw(Running& one);
   void append(std::span<const Ticket> tickets);
   void end(Ticket ticket, std::optional<Error> error);
   void call_end(const AnswerSink& sink, const Outcome& outcome);

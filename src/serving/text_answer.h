@@ -26,6 +26,9 @@ class TextAnswer final : public SessionAnswer {
   [[nodiscard]] std::int64_t n_prompt_left() const override;
   void take_in() override;
   [[nodiscard]] bool draw() override;
+  [[nodiscard]] std::int64_t n_drawn() const override {
+    return drawing_ ? std::ssize(drawing_->tokens()) : 0;
+  }
   [[nodiscard]] ChatResult finish() override;
 
   [[nodiscard]] Session* pooled_session() override { return is_in_pool_ ? &session_ : nullptr; }

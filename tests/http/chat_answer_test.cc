@@ -173,13 +173,15 @@ TEST(MetricsTest, CountsAnswersAndShowsWhatIsLive) {
   metrics.count_answer(result, 0.05, 0.5);
   const std::string text =
       metrics.text({.n_waiting = 3, .n_running = 1},
+  for (const double seconds : {0.02, 0.02, 2.0}) metrics.count_gap(seconds);
                    {{.n_kept = 9, .n_cells = 256, .kv_bytes = 64}, {.n_kept = 1, .n_cells = 512}});
   for (const char* line :
        {"kvevict_requests_total{status=\"400\"} 1\n", "kvevict_prompt_tokens_total{from=\"cache\"} 14\n",
         "kvevict_prompt_tokens_total{from=\"decoding\"} 6\n", "kvevict_answer_tokens_total 8\n",
         "kvevict_evictions_total 4\n", "kvevict_requests_waiting 3\n", "kvevict_conversations_live 2\n",
         "kvevict_tokens_kept 10\n", "kvevict_kv_cells 768\n", "kvevict_kv_bytes 64\n",
-        "kvevict_first_text_seconds_bucket{le=\"0.1\"} 2\n"})
+        "kvevict_first_text_seconds_bucket{le=\"0.1\"} 2\n", "kvevict_token_seconds_bucket{le=\"0.03\"} 2\n",
+        "kvevict_token_seconds_bucket{le=\"1\"} 2\n", "kvevict_token_seconds_count 3\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
 }
 

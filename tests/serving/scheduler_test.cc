@@ -45,6 +45,17 @@ TEST(SchedulerTest, AnErrorEndsItsRequestAndNoOther) {
   }
 }
 
+TEST(SchedulerTest, TheTimeBetweenTwoTokensIsToldForEachTokenButTheFirst) {
+  FakeBackend backend;
+  Ends ends;
+  Scheduler scheduler(backend, {.n_running = 3});
+  answer_all(scheduler, backend, ends,
+             {request_of("none", 1, 0), request_of("one", 1, 1), request_of("nine", 3, 9)});
+  EXPECT_EQ(ends.n_gaps_of("none"), 0);
+  EXPECT_EQ(ends.n_gaps_of("one"), 0);
+  EXPECT_EQ(ends.n_gaps_of("nine"), 8);
+}
+
 TEST(SchedulerTest, ShortPromptsGoInTogetherBeforeAStepUpToTheTokensOfAChunk) {
   FakeBackend backend;
   Ends ends;

@@ -149,6 +149,7 @@ class FakeBackend final : public AnswerBackend {
       on_text_("x");
       return true;
     }
+    [[nodiscard]] std::int64_t n_drawn() const override { return n_made_; }
     [[nodiscard]] ChatResult finish() override {
       backend_.note({Event::kFinish, {name()}});
       fail_at("finish");
@@ -206,6 +207,12 @@ class Ends {
                   outcomes_[name].push_back(outcome);
                   n_ends_ += 1;
                   changed_.notify_all();
+                },
+            .on_gap =
+                [this, name](double seconds) {
+                  EXPECT_GE(seconds, 0);
+                  const std::lock_guard lock(mutex_);
+                  n_gaps_[name] += 1;
                 }};
   }
   void wait_for(std::size_t n) {
@@ -215,6 +222,10 @@ class Ends {
   void wait_for_texts(const std::string& name, int n) {
     std::unique_lock lock(mutex_);
     ASSERT_TRUE(changed_.wait_for(lock, kLong, [&] { return n_texts_[name] >= n; }));
+  }
+  int n_gaps_of(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return n_gaps_[name];
   }
   int n_ends_of(const std::string& name) {
     const std::lock_guard lock(mutex_);
@@ -235,7 +246,7 @@ class Ends {
   std::condition_variable changed_;
   std::size_t n_ends_ = 0;
   std::map<std::string, std::vector<Outcome>> outcomes_;
-  std::map<std::string, int> n_texts_;
+  std::map<std::string, int> n_texts_, n_gaps_;
 };
 
 }  // namespace kvevict::serving::test
