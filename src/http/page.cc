@@ -26,7 +26,7 @@ constexpr const char* kBody = R"html(</head>
     <ul id="chats"></ul>
   </nav>
   <section id="centre">
-    <main><div id="talk" aria-live="polite"></div></main>
+    <main id="view"><div id="talk" aria-live="polite"></div></main>
     <div id="state" role="status"></div>
     <form id="form">
       <textarea id="message" rows="2" placeholder="Message (Enter sends, Shift+Enter is a new line)" aria-label="Message"></textarea>

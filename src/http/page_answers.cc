@@ -35,6 +35,7 @@ async function answer() {
   drawChats();
   const made = box({role: "assistant", content: ""}, -1);
   at("talk").append(made);
+  goToEnd();
   const shown = made.querySelector(".text");
   const start = performance.now();
   let text = "", thoughts = "", failed = "", last = start;
@@ -55,7 +56,7 @@ async function answer() {
         if (thought) thoughtsOf(made).lastChild.textContent = thoughts += thought;
         if (content) shown.textContent = text += content;
         if (thoughts) thoughtsOf(made).open = !text;
-        made.scrollIntoView({block: "end"});
+        follow();
       }
       noteChunk(chunk);
     });
@@ -98,6 +99,8 @@ async function greet() {
   } catch (error) { showError("The server does not answer: " + error.message); }
 }
 
+const kNearEnd = 24;  // pixels that count as the end of the view
+
 function paint(theme) { document.documentElement.dataset.theme = theme; }
 
 function toggle(id, by) {
@@ -127,6 +130,12 @@ at("theme").onclick = () => {
   store(localStorage, kTheme, theme);
 };
 at("key").onchange = greet;
+at("view").onscroll = () => {
+  const view = at("view");
+  follows = view.scrollHeight - view.scrollTop - view.clientHeight < kNearEnd;
+};
+// A longer line below, or a smaller window.
+new ResizeObserver(follow).observe(at("view"));
 // Another tab wrote.
 window.onstorage = event => {
   if (event.key !== kStored || running) return;

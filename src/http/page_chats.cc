@@ -10,6 +10,7 @@ const kRestart = "The server has no conversation of this name any more: the next
 let chats = [];      // the newest first: {name, title, messages: [{role, content}]}
 let chat = null;     // the one that is open
 let running = null;  // what stops the answer under way
+let follows = true;  // whether the view stays at its end: until its reader scrolls up
 
 function stored(place, name) { try { return place.getItem(name); } catch { return null; } }
 function store(place, name, value) { try { place.setItem(name, value); } catch { tell("This browser keeps no chats."); } }
@@ -68,6 +69,7 @@ function openChat(one) {
   at("menu").setAttribute("aria-expanded", "false");
   drawChats();
   draw();
+  goToEnd();
   showCache();
   at("message").focus();
 }
@@ -96,11 +98,17 @@ function drawChats() {
   at("new").disabled = !!running;
 }
 
+function follow() { if (follows) at("view").scrollTop = at("view").scrollHeight; }
+
+function goToEnd() {
+  follows = true;
+  follow();
+}
+
 function draw() {
   at("talk").replaceChildren(...chat.messages.map(box));
   at("send").textContent = running ? "Stop" : "Send";
-  const last = at("talk").lastElementChild;
-  if (last) last.scrollIntoView({block: "end"});
+  follow();
 }
 
 // What a model thought before it answered: closed, once there is an answer.
@@ -153,7 +161,7 @@ function showError(text) {
   made.setAttribute("role", "alert");
   made.append(element("div", "text", text));
   at("talk").append(made);
-  made.scrollIntoView({block: "end"});
+  follow();
 }
 )js";
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Clicks through the page of `kvevict serve` in a headless Chromium, with the real model: send, stop, edit, answer again, reload,
+"""Clicks through the page of `kvevict serve` in a headless Chromium, with the real model: send, stop, edit, answer again, follow, reload,
 a second tab, the panel, a phone's width. Any error of the console fails it.
 
 usage: page_test.py PROGRAM MODEL.gguf [FOLDER]     FOLDER gets pictures
@@ -85,6 +85,29 @@ def see_thoughts(page: Page) -> None:
     page.unroute("**/v1/chat/completions")
 
 
+def is_at_end(page: Page) -> None:
+    """The buttons of the last answer are there in full."""
+    below = "document.getElementById('again').getBoundingClientRect().bottom - document.getElementById('view').getBoundingClientRect().bottom"
+    page.wait_for_function(f"{below} <= 0", timeout=WAIT)
+
+
+def follow_the_answer(page: Page) -> None:
+    """In a low window: its end stays in sight, unless the reader scrolls up."""
+    page.set_viewport_size({"width": 1400, "height": 400})
+    send(page, "Tell me another long story about a mountain.")
+    is_at_end(page)
+    page.set_viewport_size({"width": 1400, "height": 330})
+    is_at_end(page)
+    n_before = page.locator(".said.assistant").count()
+    page.fill("#message", "And a third one.")
+    page.keyboard.press("Enter")
+    expect(page.locator(".said.assistant")).to_have_count(n_before + 1, timeout=WAIT)
+    page.evaluate("document.getElementById('view').scrollTop = 0")
+    page.wait_for_selector("#again", timeout=WAIT)
+    assert page.evaluate("document.getElementById('view').scrollTop") == 0, "a reader who has scrolled up was dragged down"
+    page.set_viewport_size({"width": 1400, "height": 850})
+
+
 def change_a_message(page: Page) -> None:
     page.locator(".said.user").nth(1).get_by_role("button", name="Edit").click()
     page.get_by_label("Changed message").fill("Name a mountain.")
@@ -142,6 +165,7 @@ def click_through(page: Page, url: str, pictures: pathlib.Path | None) -> None:
         page.click("#theme")
         page.screenshot(path=pictures / "dark.png")
         page.click("#theme")
+    follow_the_answer(page)
     change_a_message(page)
     reload(page)
     second_tab(page, url)
