@@ -159,6 +159,8 @@ void run_serve(const ServeFlags& flags, bool has_seed) {
   http::HttpServer server({.host = flags.host,
                            .port = flags.port,
                            .keys = std::move(keys),
+                           .tls_certificate = flags.tls_certificate,
+                           .tls_key = flags.tls_key,
                            .cors = flags.cors,
                            .n_waiting = static_cast<std::size_t>(flags.n_waiting)},
                           {.model = model,

@@ -52,6 +52,13 @@ void ServeFlags::add_to(CLI::App& app) {
              "Keys that clients must show, one a line; $KVEVICT_API_KEY is one, too")
       ->option_text("FILE")
       ->group(group);
+  add_option(app, "tls_certificate", tls_certificate,
+             "Certificate in PEM, with those that vouch for it: the server speaks HTTPS, and nothing else")
+      ->option_text("FILE")
+      ->group(group);
+  add_option(app, "tls_key", tls_key, "Its key in PEM, without a password")
+      ->option_text("FILE")
+      ->group(group);
   add_option(app, "cors", cors, "Web pages of this origin may ask, such as http://localhost:3000; *: of any")
       ->option_text("ORIGIN")
       ->group(group);
@@ -77,6 +84,10 @@ void ServeFlags::validate() const {
   }
   if (is_store_shared && store.empty())
     throw Error(ErrorCode::kInvalidArgument, "--store_shared is given without a folder: --store names one");
+  if (tls_certificate.empty() != tls_key.empty())
+    throw Error(ErrorCode::kInvalidArgument,
+                tls_key.empty() ? "--tls_certificate is given without its key: --tls_key names it"
+                                : "--tls_key is given without its certificate: --tls_certificate names it");
   if (cors.find_first_of("\r\n") != std::string::npos)
     throw Error(ErrorCode::kInvalidArgument, "--cors has a line break: one origin is needed");
   if (!engine.is_bounded())
@@ -122,7 +133,8 @@ bool ServeFlags::is_local() const {
 
 std::string ServeFlags::url(int actual_port) const {
   const bool is_ipv6 = host.find(':') != std::string::npos;
-  return fmt::format("http://{}:{}", is_ipv6 ? "[" + host + "]" : host, actual_port);
+  return fmt::format("{}://{}:{}", tls_certificate.empty() ? "http" : "https",
+                     is_ipv6 ? "[" + host + "]" : host, actual_port);
 }
 
 }  // namespace kvevict::cli

@@ -26,6 +26,7 @@ struct ServeFlags {
   std::string store_limit;  ///< Empty: 20GiB.
   bool is_store_shared = false;
   std::string key_file;
+  std::string tls_certificate, tls_key;  ///< Files; empty: connections are not encrypted.
   std::string cors;
   int drain_seconds = 30;
 

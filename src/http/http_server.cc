@@ -74,6 +74,11 @@ serving::SchedulerLimits limits_of(const HttpOptions& options, const Served& ser
           .n_chunk_tokens = served.pool->n_chunk()};
 }
 
+std::shared_ptr<const Tls> tls_of(const HttpOptions& options) {
+  return options.tls_certificate.empty() ? nullptr
+                                         : std::make_shared<Tls>(options.tls_certificate, options.tls_key);
+}
+
 using Handled = httplib::Server::HandlerResponse;
 
 /// For pages of the origin that may ask. A page names the headers that it will send beforehand, and OpenAI's
@@ -167,7 +172,7 @@ struct HttpServer::Impl {
                 .created = static_cast<std::int64_t>(std::time(nullptr)),
                 .fingerprint = fmt::format("b{}-{}", KVEVICT_VERSION, engine_info().llama_version),
                 .scheduler{*served.pool, limits_of(options, served)}},
-        listener({.n_threads = options.n_waiting + served.pool->n_live() + kOtherThreads}) {}
+        listener({.n_threads = options.n_waiting + served.pool->n_live() + kOtherThreads}, tls_of(options)) {}
 
   void add_routes() {
     listener.set_payload_max_length(service.options.most_body_bytes);

@@ -16,6 +16,8 @@ struct HttpOptions {
   std::string host = "127.0.0.1";
   int port = 8080;                  ///< 0: any that is free.
   std::vector<std::string> keys{};  ///< Empty: everybody may come.
+  std::string tls_certificate{};    ///< A file in PEM; empty: connections are not encrypted.
+  std::string tls_key{};            ///< Likewise, of the certificate.
   std::string cors{};               ///< The one origin whose pages may ask; empty: none.
   std::size_t n_waiting = 32;       ///< As the scheduler's: each holds a thread.
   std::size_t most_body_bytes = std::size_t{16} << 20;
@@ -33,7 +35,7 @@ struct Served {
 class HttpServer {
  public:
   /// Listens from now on, and takes requests. Errors: kInvalidArgument for a port out of its range; kIo if it
-  /// cannot listen there.
+  /// cannot listen there; those of Tls.
   HttpServer(HttpOptions options, Served served);
 
   /// `stop` without waiting for answers.

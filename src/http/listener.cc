@@ -1,7 +1,10 @@
 #include "http/listener.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "http/connection_threads.h"
 
@@ -49,24 +53,73 @@ bool Connection::wait(short events, Clock::time_point until) const {
   }
 }
 
+/// Runs a step of OpenSSL's until it is done: its result, 0 at the end of what the client sends, -1 for a
+/// connection that is broken or too slow.
+template <typename Step>
+ssize_t Connection::encrypted(Clock::time_point until, Step step) {
+  while (!is_broken_) {
+    ERR_clear_error();
+    const int n = step();
+    if (n > 0) return n;
+    const int why = SSL_get_error(tls_.get(), n);
+    if (why == SSL_ERROR_ZERO_RETURN) return 0;
+    is_broken_ = why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE;
+    if (!is_broken_ && !wait(why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, until)) return -1;
+  }
+  return -1;
+}
+
+bool Connection::encrypt(const Tls& tls) {
+  const int flags = fcntl(socket_, F_GETFL);
+  if (flags < 0 || fcntl(socket_, F_SETFL, flags | O_NONBLOCK) < 0) return false;
+  tls_ = tls.open(socket_);
+  return tls_ && encrypted(Clock::now() + limits_.request, [&] { return SSL_accept(tls_.get()); }) > 0;
+}
+
+void Connection::say_end() noexcept {
+  if (tls_ && !is_broken_) (void)SSL_shutdown(tls_.get());
+}
+
+/// Whether bytes are here that the socket no longer has.
+bool Connection::has_read_ahead() const {
+  return n_taken_ < buffer_.size() || (tls_ && SSL_pending(tls_.get()) > 0);
+}
+
 bool Connection::wait_for_request() {
-  const bool is_there = n_taken_ < buffer_.size() || wait(POLLIN, Clock::now() + limits_.keep_alive);
+  const bool is_there = has_read_ahead() || wait(POLLIN, Clock::now() + limits_.keep_alive);
   deadline_ = Clock::now() + limits_.request;
   return is_there && !is_gone();
 }
 
+/// An encrypted connection's last bytes say that it ends, so that there is always something to read.
 bool Connection::is_gone() const {
+  if (tls_) {
+    pollfd one{.fd = socket_, .events = POLLRDHUP, .revents = 0};
+    return is_broken_ || poll(&one, 1, 0) > 0;
+  }
   char byte = 0;
   const ssize_t n = recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 bool Connection::is_readable() const {
-  return n_taken_ < buffer_.size() || wait(POLLIN, deadline_);
+  return has_read_ahead() || wait(POLLIN, deadline_);
 }
 
 bool Connection::is_writable() const {
   return !is_gone() && wait(POLLOUT, Clock::now() + limits_.write);
+}
+
+/// Into `data`, as much as there is: 0 at the end, less for an error.
+ssize_t Connection::receive(char* data, std::size_t n_bytes) {
+  if (tls_)
+    return encrypted(deadline_, [&] { return SSL_read(tls_.get(), data, static_cast<int>(n_bytes)); });
+  ssize_t n = -1;
+  while (wait(POLLIN, deadline_)) {
+    n = recv(socket_, data, n_bytes, MSG_DONTWAIT);
+    if (n >= 0 || (errno != EAGAIN && errno != EINTR)) break;
+  }
+  return n;
 }
 
 ssize_t Connection::read(char* data, size_t n_bytes) {
@@ -74,11 +127,7 @@ ssize_t Connection::read(char* data, size_t n_bytes) {
     constexpr std::size_t kBlock = 16384;
     buffer_.resize(kBlock);
     n_taken_ = 0;
-    ssize_t n = -1;
-    while (wait(POLLIN, deadline_)) {
-      n = recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
-      if (n >= 0 || (errno != EAGAIN && errno != EINTR)) break;
-    }
+    const ssize_t n = receive(buffer_.data(), buffer_.size());
     buffer_.resize(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
     if (n <= 0) return n;
   }
@@ -88,14 +137,24 @@ ssize_t Connection::read(char* data, size_t n_bytes) {
   return static_cast<ssize_t>(n_given);
 }
 
+/// What the client takes of `data` now; less than 0 for an error.
+ssize_t Connection::send_some(const char* data, std::size_t n_bytes, Clock::time_point until) {
+  constexpr std::size_t kMost = std::size_t{1} << 30;  // OpenSSL counts in ints
+  if (tls_)
+    return encrypted(until,
+                     [&] { return SSL_write(tls_.get(), data, static_cast<int>(std::min(n_bytes, kMost))); });
+  if (!wait(POLLOUT, until)) return -1;
+  const ssize_t n = send(socket_, data, n_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : n;
+}
+
 ssize_t Connection::write(const char* data, size_t n_bytes) {
   const Clock::time_point until = Clock::now() + limits_.write;
   std::size_t n_done = 0;
   while (n_done < n_bytes) {
-    if (!wait(POLLOUT, until)) return -1;
-    const ssize_t n = send(socket_, data + n_done, n_bytes - n_done, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) return -1;
-    n_done += static_cast<std::size_t>(std::max<ssize_t>(n, 0));
+    const ssize_t n = send_some(data + n_done, n_bytes - n_done, until);
+    if (n < 0 || (n == 0 && tls_)) return -1;
+    n_done += static_cast<std::size_t>(n);
   }
   return static_cast<ssize_t>(n_done);
 }
@@ -108,7 +167,8 @@ void Connection::get_local_ip_and_port(std::string& ip, int& port) const {
   read_address(socket_, getsockname, ip, port);
 }
 
-Listener::Listener(const ConnectionLimits& limits) : limits_(limits) {
+Listener::Listener(const ConnectionLimits& limits, std::shared_ptr<const Tls> tls)
+    : limits_(limits), tls_(std::move(tls)) {
   new_task_queue = [this] { return new ConnectionThreads(limits_.n_threads); };
   set_keep_alive_max_count(limits_.n_requests);
   set_keep_alive_timeout(static_cast<time_t>(limits_.keep_alive.count()));
@@ -170,10 +230,11 @@ bool Listener::process_and_close_socket(socket_t socket) {
   }
   the_current = &connection;
   try {
-    serve(connection);
+    if (!tls_ || connection.encrypt(*tls_)) serve(connection);
   } catch (...) {  // NOLINT(bugprone-empty-catch): nobody is there who could be told
   }
   the_current = nullptr;
+  connection.say_end();
   {
     const std::lock_guard lock(mutex_);
     open_.erase(socket);

@@ -3,8 +3,12 @@
 #include <httplib.h>
 
 #include <chrono>
+#include <memory>
 #include <mutex>
 #include <set>
+#include <string>
+
+#include "http/tls.h"
 
 namespace kvevict::http {
 
@@ -21,6 +25,12 @@ struct ConnectionLimits {
 class Connection final : public httplib::Stream {
  public:
   Connection(socket_t socket, const ConnectionLimits& limits) : socket_(socket), limits_(limits) {}
+
+  /// Encrypts what is read and written from now on; returns whether the client did its part in time.
+  [[nodiscard]] bool encrypt(const Tls& tls);
+
+  /// Says that nothing more is written, if it is encrypted.
+  void say_end() noexcept;
 
   /// The connection that this thread serves; null outside of `Listener`'s threads.
   [[nodiscard]] static Connection* current() noexcept;
@@ -48,9 +58,16 @@ class Connection final : public httplib::Stream {
   using Clock = std::chrono::steady_clock;
 
   [[nodiscard]] bool wait(short events, Clock::time_point until) const;
+  [[nodiscard]] bool has_read_ahead() const;
+  [[nodiscard]] ssize_t receive(char* data, std::size_t n_bytes);
+  [[nodiscard]] ssize_t send_some(const char* data, std::size_t n_bytes, Clock::time_point until);
+  template <typename Step>
+  [[nodiscard]] ssize_t encrypted(Clock::time_point until, Step step);
 
   socket_t socket_;
   const ConnectionLimits& limits_;
+  TlsConnection tls_{};     // null: nothing is encrypted
+  bool is_broken_ = false;  // OpenSSL takes no further step
   Clock::time_point deadline_{};
   std::string buffer_{};
   std::size_t n_taken_ = 0;  // of the buffer
@@ -60,7 +77,8 @@ class Connection final : public httplib::Stream {
 /// The library's server with connections of our own.
 class Listener final : public httplib::Server {
  public:
-  explicit Listener(const ConnectionLimits& limits);
+  /// `tls`: null: connections are not encrypted.
+  explicit Listener(const ConnectionLimits& limits, std::shared_ptr<const Tls> tls = nullptr);
 
   /// Once it is bound: as many connections may wait until they are accepted as may be open. The library lets
   /// five wait, and clients that come at once would be turned away.
@@ -79,6 +97,7 @@ class Listener final : public httplib::Server {
   [[nodiscard]] bool set_idle(socket_t socket, bool is_idle);
 
   ConnectionLimits limits_;
+  std::shared_ptr<const Tls> tls_;
   std::mutex mutex_;
   std::set<socket_t> open_;
   std::set<socket_t> idle_;  // of them, those between two requests

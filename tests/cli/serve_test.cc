@@ -325,6 +325,12 @@ TEST(ServeCommand, BadFlagsAreOneSentence) {
   std::ofstream(empty) << "\n";
   EXPECT_EQ(run({"--api_key_file", empty}).exit_code, 2);
   const ProgramResult dry = run({"--dry_run"});
+  EXPECT_EQ(run({"--tls_key", empty}).exit_code, 2);
+  EXPECT_EQ(run({"--tls_certificate", empty}).exit_code, 2);
+  const ProgramResult certificate = run({"--port", "0", "--tls_certificate", empty, "--tls_key", empty});
+  EXPECT_EQ(certificate.exit_code, 1);
+  EXPECT_NE(certificate.err.find("the certificate " + empty + " cannot be used"), std::string::npos)
+      << certificate.err;
   EXPECT_EQ(dry.exit_code, 0) << dry.err;
   EXPECT_NE(dry.out.find("4 conversations, each in a place of 1280 cells in one pool"), std::string::npos)
       << dry.out;
