@@ -101,7 +101,12 @@ void read_stream(const JsonReader& body, bool& is_streamed, bool& includes_usage
   is_streamed = flag(body, "stream");
   const auto options = field(body, "stream_options");
   if (!options) return;
+  if (!options->json().is_object()) options->refuse("an object {…} is needed");
   if (!is_streamed) options->refuse("it is there for streams alone: set \"stream\" to true");
+  for (const auto& [name, value] : options->json().items()) {
+    if (name != "include_usage" && !value.is_null() && value != JsonReader::Json(false))
+      options->member(name.c_str()).refuse("no such field: include_usage is known");
+  }
   includes_usage = flag(*options, "include_usage");
 }
 

@@ -39,7 +39,8 @@ ApiError api_error_of(const Error& error) {
       return {.status = 503,
               .message = "the server is shutting down",
               .type = "server_error",
-              .code = "shutdown"};
+              .code = "shutdown",
+              .seconds_to_wait = 1};
     default:
       return {.status = 500, .message = error.what(), .type = "server_error"};
   }

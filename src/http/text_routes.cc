@@ -1,18 +1,36 @@
 // POST /tokenize, /detokenize, /apply-template.
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
 #include "http/chat_messages.h"
 #include "http/chat_tools.h"
 #include "http/json_body.h"
 #include "http/service.h"
+#include "kvevict/error.h"
 
 namespace kvevict::http {
 namespace {
 
 using Json = JsonReader::Json;
 
+/// A field that asks for something and is not one of `known`.
+void refuse_others(const Json& json, std::initializer_list<std::string_view> known) {
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_null() && std::ranges::find(known, name) == known.end())
+      throw Error(
+          ErrorCode::kBadData,
+          fmt::format("the field \"{}\" is not supported: there are {}", name, fmt::join(known, ", ")), name);
+  }
+}
+
 void tokenize(Service& service, const httplib::Request&, const std::string& text,
               httplib::Response& response) {
   const Json json = parse_body(text);
   const JsonReader body(json, "");
+  refuse_others(json, {"content", "add_special", "parse_special", "with_pieces", "model"});
   const Model& model = *service.served.model;
   const std::vector<Token> tokens =
       model.tokenize(body.member("content").text(), flag(body, "add_special"), flag(body, "parse_special"));
@@ -29,6 +47,7 @@ void tokenize(Service& service, const httplib::Request&, const std::string& text
 void detokenize(Service& service, const httplib::Request&, const std::string& text,
                 httplib::Response& response) {
   const Json json = parse_body(text);
+  refuse_others(json, {"tokens", "model"});
   const Model& model = *service.served.model;
   std::vector<Token> tokens;
   JsonReader(json, "").member("tokens").for_each_item([&](const JsonReader& item) {
@@ -45,10 +64,10 @@ void apply_template(Service& service, const httplib::Request&, const std::string
                     httplib::Response& response) {
   const Json json = parse_body(text);
   const JsonReader body(json, "");
-  for (const auto& [name, value] : json.items()) {
-    const bool asks_for_nothing = value.is_null() || (name == "add_generation_prompt" && value == Json(true));
-    if (name != "messages" && name != "tools" && !asks_for_nothing)
-      body.member(name.c_str()).refuse("the field is not supported: messages and tools are known");
+  if (flag(body, "add_generation_prompt", true)) {
+    refuse_others(json, {"messages", "tools", "add_generation_prompt"});
+  } else {
+    refuse_others(json, {"messages", "tools"});
   }
   std::vector<ChatMessage> messages = parse_messages(body.member("messages"));
   if (has_tools(body)) messages.front().tools = parse_tools(body.member("tools"));

@@ -163,6 +163,7 @@ TEST(ServeCommand, WrongRequestsAreRefusedInOpenAIsForm) {
   EXPECT_EQ(large.status, 413);
   EXPECT_TRUE(large.json.contains("error")) << large.json;
   EXPECT_EQ(server.post("/detokenize", R"({"tokens":[999999]})").json["error"]["param"], "tokens[0]");
+  EXPECT_EQ(server.post("/tokenize", R"({"content":"a","add_bos":true})").json["error"]["param"], "add_bos");
   const auto tokens = server.post("/tokenize", R"({"content":"hello <|im_end|>"})").json;
   EXPECT_GT(tokens["tokens"].size(), 3U);
   EXPECT_EQ(server.post("/detokenize", tokens.dump()).json["content"], "hello <|im_end|>");
@@ -324,13 +325,13 @@ TEST(ServeCommand, BadFlagsAreOneSentence) {
   const std::string empty = make_work_folder() + "/keys";
   std::ofstream(empty) << "\n";
   EXPECT_EQ(run({"--api_key_file", empty}).exit_code, 2);
-  const ProgramResult dry = run({"--dry_run"});
   EXPECT_EQ(run({"--tls_key", empty}).exit_code, 2);
   EXPECT_EQ(run({"--tls_certificate", empty}).exit_code, 2);
   const ProgramResult certificate = run({"--port", "0", "--tls_certificate", empty, "--tls_key", empty});
   EXPECT_EQ(certificate.exit_code, 1);
   EXPECT_NE(certificate.err.find("the certificate " + empty + " cannot be used"), std::string::npos)
       << certificate.err;
+  const ProgramResult dry = run({"--dry_run"});
   EXPECT_EQ(dry.exit_code, 0) << dry.err;
   EXPECT_NE(dry.out.find("4 conversations, each in a place of 1280 cells in one pool"), std::string::npos)
       << dry.out;

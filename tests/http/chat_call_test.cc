@@ -147,7 +147,7 @@ TEST(ChatCallTest, WhatAsksForNothingPasses) {
   EXPECT_NO_THROW(parse(body_with(
       R"("n":1,"logprobs":false,"top_logprobs":0,"presence_penalty":0,"frequency_penalty":0.0,"logit_bias":{},
          "tools":[],"tool_choice":"none","parallel_tool_calls":true,"store":false,"metadata":{},"user":"me",
-         "service_tier":"auto","modalities":["text"],"audio":null,"whatever":null,"functions":[])")));
+         "service_tier":"auto","modalities":["text"],"stream":true,"stream_options":{"include_obfuscation":false},"audio":null,"whatever":null,"functions":[])")));
 }
 
 TEST(ChatCallTest, WhatIsNotSupportedIsNamed) {
@@ -177,6 +177,9 @@ TEST(ChatCallTest, WrongValuesAreNamedByTheirPlace) {
       {R"("stop":[1])", "stop[0]", "a string"},
       {R"("stream":"yes")", "stream", "true or false"},
       {R"("stream_options":{"include_usage":true})", "stream_options", "streams alone"},
+      {R"("stream":true,"stream_options":5)", "stream_options", "an object"},
+      {R"("stream":true,"stream_options":{"include_all":true})", "stream_options.include_all",
+       "no such field"},
       {R"("response_format":{"type":"xml"})", "response_format.type", "json_schema is needed"},
       {R"("response_format":{"type":"json_schema"})", "response_format", "\"json_schema\" is missing"},
       {R"("response_format":"json")", "response_format", "an object"},
@@ -294,12 +297,12 @@ TEST(ChatCallTest, HostileBodiesAreRefusedAtOnce) {
   std::string longer = R"({"a":[)";
   for (int i = 0; i <= kMostValues; ++i) longer += "1,";
   EXPECT_NE(refusal_of(longer + "1]}").sentence.find("1000000 values"), std::string::npos);
-}
-
-/// Whatever bytes come: a call, or an error of ours with a sentence.
   std::string objects = R"({"messages":[)";  // each of which must not look at all others
   for (int i = 0; i < 300'000; ++i) objects += "{},";
   EXPECT_NE(refusal_of(objects + "{}]}").sentence.find("300001 messages"), std::string::npos);
+}
+
+/// Whatever bytes come: a call, or an error of ours with a sentence.
 TEST(ChatCallTest, AnyBytesAreACallOrAnError) {
   const std::string good = body_with(
       R"("stream":true,"temperature":0.5,"stop":["a"],"kvevict":{"conversation":"c"},"seed":5,"n":1,"logit_bias":{"5":1},"tools":[{"type":"function","function":{"name":"f"}}])");
