@@ -26,6 +26,7 @@ struct ChatMessage {
   /// Of the first message of a list: a JSON list of the functions that the model may call,
   /// [{"type":"function","function":{"name","description","parameters"}}]; empty: none.
   std::string tools{};
+  friend bool operator==(const ChatMessage&, const ChatMessage&) = default;
 };
 
 }  // namespace kvevict

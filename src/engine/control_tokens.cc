@@ -15,7 +15,7 @@ bool has(const llama_vocab* vocab, Token token, llama_token_attr attribute) {
   return (llama_vocab_get_attr(vocab, token) & attribute) != 0;
 }
 
-/// `stretches` with every `control` in their raw text made a stretch of its own.
+/// `stretches` with every `control` in their raw text made a stretch of its own, of that many bytes.
 std::vector<TextStretch> split_at(const ControlToken& control, std::vector<TextStretch> stretches) {
   std::vector<TextStretch> split;
   for (TextStretch& stretch : stretches) {
@@ -23,10 +23,11 @@ std::vector<TextStretch> split_at(const ControlToken& control, std::vector<TextS
     for (std::size_t at = 0;
          !stretch.is_token() && (at = rest.find(control.text)) != std::string_view::npos;) {
       if (at > 0) split.push_back({std::string(rest.substr(0, at))});
-      split.push_back({"", control.token});
+      split.push_back({"", control.token, control.text.size()});
       rest.remove_prefix(at + control.text.size());
     }
-    if (stretch.is_token() || !rest.empty()) split.push_back({std::string(rest), stretch.token});
+    if (stretch.is_token() || !rest.empty())
+      split.push_back({std::string(rest), stretch.token, stretch.n_bytes});
   }
   return split;
 }
@@ -35,12 +36,16 @@ std::vector<TextStretch> split_at(const ControlToken& control, std::vector<TextS
 /// text beside it.
 class Joined {
  public:
-  explicit Joined(const llama_vocab* vocab) : vocab_(vocab) {}
+  Joined(const llama_vocab* vocab, Token before)
+      : vocab_(vocab),
+        drops_white_(before != LLAMA_TOKEN_NULL && has(vocab, before, LLAMA_TOKEN_ATTR_RSTRIP)) {}
 
   void add(const TextStretch& stretch) {
     if (stretch.is_token()) {
+      n_bytes_ += stretch.n_bytes;
       add_token(stretch.token);
     } else {
+      n_bytes_ += stretch.text.size();
       add_text(stretch.text);
     }
   }
@@ -56,7 +61,7 @@ class Joined {
       text.erase(text.find_last_not_of(kWhite) + 1);
       if (text.empty()) stretches_.pop_back();
     }
-    stretches_.push_back({"", token});
+    stretches_.push_back({"", token, n_bytes_});
     drops_white_ = has(vocab_, token, LLAMA_TOKEN_ATTR_RSTRIP);
   }
 
@@ -73,8 +78,22 @@ class Joined {
 
   const llama_vocab* vocab_;
   std::vector<TextStretch> stretches_;
-  bool drops_white_ = false;
+  bool drops_white_;
+  std::size_t n_bytes_ = 0;  // of what was added
 };
+
+/// Neighbours of one kind as one part.
+std::vector<TextPart> without_seams(std::span<const TextPart> parts) {
+  std::vector<TextPart> joined;
+  for (const TextPart& part : parts) {
+    if (joined.empty() || joined.back().parse_special != part.parse_special) {
+      joined.push_back(part);
+    } else {
+      joined.back().text += part.text;
+    }
+  }
+  return joined;
+}
 
 }  // namespace
 
@@ -100,11 +119,10 @@ std::vector<ControlToken> control_tokens_in(std::span<const ControlToken> tokens
   return found;
 }
 
-std::vector<TextStretch> read_control_tokens(const llama_vocab* vocab, std::span<const TextPart> parts) {
-  const bool is_needed = std::ranges::any_of(parts, &TextPart::parse_special);
-  const std::vector<ControlToken> all = is_needed ? all_control_tokens(vocab) : std::vector<ControlToken>{};
-  Joined joined(vocab);
-  for (const TextPart& part : parts) {
+std::vector<TextStretch> read_control_tokens(const llama_vocab* vocab, std::span<const ControlToken> all,
+                                             std::span<const TextPart> parts, Token before) {
+  Joined joined(vocab, before);
+  for (const TextPart& part : without_seams(parts)) {
     std::vector<TextStretch> stretches = {{part.text}};
     if (part.parse_special) {
       for (const ControlToken& control : control_tokens_in(all, part.text))

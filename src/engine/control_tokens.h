@@ -2,20 +2,16 @@
 
 #include <llama.h>
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/control_token.h"
 #include "kvevict/model.h"
 
 namespace kvevict {
-
-/// A control token and how it is written.
-struct ControlToken {
-  std::string_view text;  ///< The vocabulary's.
-  Token token;
-};
 
 /// All that llama.cpp reads with `parse_special`, the longest first, as it looks for them. O(vocabulary).
 [[nodiscard]] std::vector<ControlToken> all_control_tokens(const llama_vocab* vocab);
@@ -28,12 +24,16 @@ struct ControlToken {
 struct TextStretch {
   std::string text;
   Token token = LLAMA_TOKEN_NULL;
+  std::size_t n_bytes = 0;  ///< Of a control token: bytes of all parts up to its end.
   [[nodiscard]] bool is_token() const { return token != LLAMA_TOKEN_NULL; }
 };
 
 /// The text of `parts` with the control tokens read that llama.cpp reads with `parse_special`, in the parts
-/// that say so. Raw text that only the seam of two parts divides is one stretch.
+/// that say so. Text that only the seam of two parts of one kind divides is one text. `all`: those of the
+/// vocabulary; `before`: the control token that stands in front of the parts, if one does.
 [[nodiscard]] std::vector<TextStretch> read_control_tokens(const llama_vocab* vocab,
-                                                           std::span<const TextPart> parts);
+                                                           std::span<const ControlToken> all,
+                                                           std::span<const TextPart> parts,
+                                                           Token before = LLAMA_TOKEN_NULL);
 
 }  // namespace kvevict

@@ -83,8 +83,7 @@ std::vector<TextPart> GuardedMessages::reveal(std::vector<TextPart> parts) const
   return revealed;
 }
 
-GuardedMessages guarded(const llama_vocab* vocab, std::span<const ChatMessage> messages) {
-  const std::vector<ControlToken> all = all_control_tokens(vocab);
+GuardedMessages guarded(std::span<const ControlToken> all, std::span<const ChatMessage> messages) {
   GuardedMessages result{.messages = {messages.begin(), messages.end()}, .hidden = {}};
   const auto hide = [&](std::string& text) {
     text = hide_in(text, control_tokens_in(all, text), result.hidden);

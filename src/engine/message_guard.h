@@ -1,11 +1,10 @@
 #pragma once
 
-#include <llama.h>
-
 #include <span>
 #include <string>
 #include <vector>
 
+#include "engine/control_token.h"
 #include "kvevict/prompt_template.h"
 
 namespace kvevict {
@@ -21,8 +20,9 @@ struct GuardedMessages {
 
 /// Keeps control tokens that stand in a message's text from being read as such, whatever the template does
 /// with the text: what a template splits or replaces is no longer known to come from a message. Answers are
-/// left alone: their own markers, such as the end of a thought, are what templates look for. O(vocabulary)
-/// for each message.
-[[nodiscard]] GuardedMessages guarded(const llama_vocab* vocab, std::span<const ChatMessage> messages);
+/// left alone: their own markers, such as the end of a thought, are what templates look for. `all`: the
+/// control tokens of the model; O(all) for each message.
+[[nodiscard]] GuardedMessages guarded(std::span<const ControlToken> all,
+                                      std::span<const ChatMessage> messages);
 
 }  // namespace kvevict

@@ -70,7 +70,9 @@ std::vector<Token> Model::tokenize(std::span<const TextPart> parts, bool is_begi
   std::vector<Token> tokens;
   if (is_beginning) tokens = tokenize("", true, false);
   bool follows_text = !is_beginning;
-  for (const TextStretch& stretch : read_control_tokens(vocab, parts)) {
+  const bool has_control = std::ranges::any_of(parts, &TextPart::parse_special);
+  const std::vector<ControlToken> all = has_control ? all_control_tokens(vocab) : std::vector<ControlToken>{};
+  for (const TextStretch& stretch : read_control_tokens(vocab, all, parts)) {
     if (stretch.is_token()) {
       tokens.push_back(stretch.token);
     } else {

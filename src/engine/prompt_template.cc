@@ -7,8 +7,10 @@
 #include <optional>
 #include <utility>
 
+#include "engine/control_tokens.h"
 #include "engine/jinja_template.h"
 #include "engine/known_template.h"
+#include "engine/long_list.h"
 #include "engine/message_guard.h"
 #include "engine/plain_calls.h"
 #include "engine/template_format.h"
@@ -54,7 +56,8 @@ struct PromptTemplate::Impl {
   const Model* model;
   std::string source, values;
   std::optional<JinjaTemplate> jinja;
-  std::once_flag is_looked_at{};
+  std::once_flag is_looked_at{}, is_vocabulary_read{};
+  std::vector<ControlToken> control_tokens{};
   std::optional<TemplateFormats> looked_at{};
 
   /// What is known about answers; null without Jinja. Found out when it is first asked for.
@@ -66,6 +69,13 @@ struct PromptTemplate::Impl {
                         piece_of(vocab, llama_vocab_eos(vocab)), values);
     });
     return &*looked_at;
+  }
+
+  /// All of the model, looked for when they are first asked for.
+  [[nodiscard]] std::span<const ControlToken> controls() {
+    std::call_once(is_vocabulary_read,
+                   [&] { control_tokens = all_control_tokens(llama_model_get_vocab(model->handle())); });
+    return control_tokens;
   }
 
   /// The messages as the template has a place for them.
@@ -96,7 +106,7 @@ std::vector<TextPart> PromptTemplate::render(std::span<const ChatMessage> messag
     messages = plain;
   }
   if (!impl_->jinja) return render_known_template(impl_->source, messages, begins_answer);
-  const GuardedMessages safe = guarded(llama_model_get_vocab(impl_->model->handle()), messages);
+  const GuardedMessages safe = guarded(impl_->controls(), messages);
   return safe.reveal(impl_->jinja->render(safe.messages, impl_->values, begins_answer));
 }
 
@@ -107,8 +117,8 @@ std::shared_ptr<const AnswerFormat> PromptTemplate::answer_format(std::span<cons
   const bool has_thoughts = options.separates_reasoning && formats != nullptr && formats->has_thoughts();
   if (tools.empty() && !has_thoughts) return nullptr;
   std::vector<std::string> shown;
-  AnswerFormat::Impl format =
-      formats == nullptr ? plain_call_format(tools, options) : formats->format(messages, options, shown);
+  AnswerFormat::Impl format = formats == nullptr ? plain_call_format(tools, options)
+                                                 : formats->format(shortened(messages), options, shown);
   for (const std::string& text : shown) {
     const std::vector<Token> tokens = impl_->model->tokenize(text, false, true);
     if (tokens.size() == 1) format.shown_tokens.push_back(tokens.front());

@@ -1,5 +1,6 @@
 #include "engine/sampler.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -102,7 +103,9 @@ void Sampler::add_penalties(const SamplingOptions& options, const Model& model,
       llama_sampler_init_penalties(n_vocab, kPenaltyTokens, static_cast<float>(options.repeat_penalty),
                                    static_cast<float>(options.frequency_penalty),
                                    static_cast<float>(options.presence_penalty)));
-  for (const Token token : recent) llama_sampler_accept(chain_.get(), token);
+  const std::size_t n_counted =
+      std::min<std::size_t>(recent.size(), kPenaltyTokens);  // the sampler drops others
+  for (const Token token : recent.last(n_counted)) llama_sampler_accept(chain_.get(), token);
 }
 
 void Sampler::fill(std::span<const float> logits) {

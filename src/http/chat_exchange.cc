@@ -48,13 +48,13 @@ serving::AnswerJob ChatExchange::job_of(std::size_t index) {
 }
 
 serving::Submission ChatExchange::submit() {
+  const std::shared_ptr<const AnswerFormat> format = call_.request.form.format;
   std::vector<serving::AnswerJob> jobs;
   for (std::size_t i = 0; i < choices_.size(); ++i) jobs.push_back(job_of(i));
   const serving::Submission submission = service_.scheduler.submit(std::move(jobs));
   if (!submission.ticket) return submission;
   for (std::size_t i = 0; i < choices_.size(); ++i)
-    running_.emplace(
-        i, Running{.ticket = *submission.ticket + i, .reader = AnswerReader(call_.request.form.format)});
+    running_.emplace(i, Running{.ticket = *submission.ticket + i, .reader = AnswerReader(format)});
   return submission;
 }
 

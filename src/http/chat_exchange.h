@@ -50,6 +50,7 @@ class ChatExchange {
   }
 
   [[nodiscard]] const AnswerFrame& frame() const { return frame_; }
+  /// Without its request, once that was submitted.
   [[nodiscard]] const ChatCall& call() const { return call_; }
 
   /// All answers; whole once they have ended.
@@ -63,7 +64,7 @@ class ChatExchange {
     double seconds_first = -1;
   };
 
-  [[nodiscard]] serving::AnswerJob job_of(std::size_t index) const;
+  [[nodiscard]] serving::AnswerJob job_of(std::size_t index);
 
   Service& service_;
   ChatCall call_;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/long_list.h"
 #include "kvevict/error.h"
 #include "runtime/document_text.h"
 #include "runtime/template_parts.h"
@@ -69,7 +70,7 @@ std::vector<Token> ChatTemplate::next_turn(std::string_view message) const {
 }
 
 std::vector<Token> ChatTemplate::whole(std::span<const ChatMessage> messages) const {
-  if (document_.empty()) return history_.tokens(*model_, template_.render(messages));
+  if (document_.empty()) return history_.tokens(*model_, template_, messages);
   const std::string mark = unused_mark(std::string(kDocument), messages);
   std::vector<ChatMessage> marked(messages.begin(), messages.end());
   const auto first = std::ranges::find(marked, "user", &ChatMessage::role);
@@ -87,26 +88,32 @@ std::vector<Token> ChatTemplate::whole(std::span<const ChatMessage> messages) co
 
 std::optional<std::vector<Token>> ChatTemplate::behind_answer(std::span<const ChatMessage> messages,
                                                               std::size_t n_before) const {
-  const std::string mark = unused_mark(std::string(kAnswer), messages);
-  std::vector<ChatMessage> marked(messages.begin(), messages.end());
-  marked[n_before - 1] = {"assistant", mark};  // which stands for its thoughts and calls, too
+  std::vector<ChatMessage> marked;
+  std::size_t answer = n_before - 1;
+  if (const auto ends = ends_of(messages); ends && answer >= ends->last_turns) {
+    marked = between_left_out(messages, *ends);
+    answer -= messages.size() - marked.size();
+  } else {
+    marked.assign(messages.begin(), messages.end());
+  }
+  const std::string mark = unused_mark(std::string(kAnswer), marked);
+  marked[answer] = {"assistant", mark};  // which stands for its thoughts and calls, too
   const auto split = split_at(template_.render(marked), mark);
   if (!split) return std::nullopt;
   return template_.tokens(split->second, false);
 }
 
-std::size_t ChatTemplate::count_unsettled(std::span<const ChatMessage> messages,
-                                          std::span<const Token> prompt) const {
-  std::vector<Token> later;
+std::size_t ChatTemplate::count_unsettled(std::span<const ChatMessage> messages) const {
+  const std::vector<ChatMessage> last = shortened(messages);
+  std::vector<Token> now, later;
   try {
-    const std::vector<ChatMessage> all(messages.begin(), messages.end());
-    later = whole(with(with(all, "assistant", kAnswer), "user", "?"));
+    now = template_.tokens(template_.render(last));
+    later = template_.tokens(template_.render(with(with(last, "assistant", kAnswer), "user", "?")));
   } catch (const Error&) {
     return 0;  // no history that the template takes: nothing is known about it
   }
-  const std::size_t n_most = std::min(prompt.size(), later.size());
-  const auto end = prompt.begin() + static_cast<std::ptrdiff_t>(n_most);
-  return static_cast<std::size_t>(prompt.end() - std::mismatch(prompt.begin(), end, later.begin()).first);
+  const auto end = now.begin() + static_cast<std::ptrdiff_t>(std::min(now.size(), later.size()));
+  return static_cast<std::size_t>(now.end() - std::mismatch(now.begin(), end, later.begin()).first);
 }
 
 }  // namespace kvevict

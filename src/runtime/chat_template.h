@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/growing_text.h"
+#include "engine/growing_prompt.h"
 #include "kvevict/prompt_template.h"
 
 namespace kvevict {
@@ -39,10 +39,9 @@ class ChatTemplate {
   [[nodiscard]] std::optional<std::vector<Token>> behind_answer(std::span<const ChatMessage> messages,
                                                                 std::size_t n_before) const;
 
-  /// How many tokens at the end of `prompt`, which is `whole(messages)`, open the answer and are written in
-  /// another way by the template once the answer is a part of the history.
-  [[nodiscard]] std::size_t count_unsettled(std::span<const ChatMessage> messages,
-                                            std::span<const Token> prompt) const;
+  /// How many tokens at the end of `whole(messages)` open the answer and are written in another way by the
+  /// template once the answer is a part of the history. Found by the ends of a long list alone.
+  [[nodiscard]] std::size_t count_unsettled(std::span<const ChatMessage> messages) const;
 
   /// Whether the history has answers in other words than the model gave them: without their thoughts, or
   /// without white space at their ends.
@@ -54,14 +53,16 @@ class ChatTemplate {
   /// Tokens of the system prompt and what opens the first message.
   [[nodiscard]] std::int64_t count_system_tokens() const { return n_system_tokens_; }
 
+  /// The lists that `whole` was asked for, and what was done for them.
+  [[nodiscard]] const GrowingPrompt& history() const { return history_; }
+
  private:
   [[nodiscard]] std::vector<TextPart> parts_behind_an_answer(std::string_view message) const;
   [[nodiscard]] bool finds_answers_rewritten() const;
 
   PromptTemplate template_;
   const Model* model_;
-  mutable GrowingText
-      history_{};  // that `whole` was asked for last: a list is mostly the one before and more
+  mutable GrowingPrompt history_{};  // of `whole`: a list is mostly the one before and more
   std::vector<Token> document_{};
   std::vector<ChatMessage> opening_;
   std::int64_t n_system_tokens_ = 0;

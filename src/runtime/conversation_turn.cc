@@ -102,8 +102,7 @@ NextTurn Conversation::Impl::turn_of(std::span<const ChatMessage> list, std::int
   }
   turn.n_turns = std::ranges::count(list, "user", &ChatMessage::role);
   if (wants_snapshot(turn.tokens.size(), n_new_tokens))
-    turn.n_unsettled =
-        chat_template.count_unsettled(list, options.keep_reasoning ? chat_template.whole(list) : turn.given);
+    turn.n_unsettled = chat_template.count_unsettled(list);
   return turn;
 }
 

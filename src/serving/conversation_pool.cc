@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/long_list.h"
 #include "kvevict/export.h"
 #include "kvevict/grammar.h"
 #include "runtime/answer_turn.h"
@@ -27,10 +28,10 @@ ConversationFigures figures_of(const Conversation& chat, std::string id) {
           .kv_bytes = stats.kv_bytes};
 }
 
-std::vector<RecordedMessage> recorded(const std::vector<ChatMessage>& messages, ChatMessage answer) {
+std::vector<RecordedMessage> recorded(std::vector<ChatMessage> messages, ChatMessage answer) {
   std::vector<RecordedMessage> all;
   all.reserve(messages.size() + 1);
-  for (const ChatMessage& message : messages) all.push_back({message});
+  for (ChatMessage& message : messages) all.push_back({std::move(message)});
   all.push_back({std::move(answer)});
   return all;
 }
@@ -74,7 +75,7 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
   [[nodiscard]] ChatResult finish() override {
   [[nodiscard]] std::int64_t n_drawn() const override { return std::ssize(turn_.made()); }
     ChatResult result;
-    noting_errors([&] { result = pool_.finish(claim_, turn_.finish(), request_); });
+    noting_errors([&] { result = pool_.finish(claim_, turn_.finish(), std::move(request_)); });
     result.n_evicted = result.conversation.n_evicted - n_evicted_before_;
     is_finished_ = true;
     return result;
@@ -142,13 +143,19 @@ ChatRequest ConversationPool::complete(ChatRequest request) const {
   return request;
 }
 
+/// A request with the ends of its list alone, which stand for all of it where nothing is decoded: one turn
+/// costs no more than another. A middle that the template refuses is refused when the answer begins.
+ChatRequest ConversationPool::ends_of(const ChatRequest& request) const {
+  return complete({.strategy = request.strategy, .messages = shortened(request.messages)});
+}
+
 std::string ConversationPool::prompt(const std::vector<ChatMessage>& messages) const {
   return text_of(usable_template().render(complete({.messages = messages}).messages));
 }
 
 std::shared_ptr<const AnswerFormat> ConversationPool::format_of(const ChatRequest& request,
                                                                 const AnswerFormatOptions& options) const {
-  return usable_template().answer_format(complete(request).messages, options);
+  return usable_template().answer_format(ends_of(request).messages, options);
 }
 
 void ConversationPool::check(const ChatRequest& request) const {
@@ -156,9 +163,9 @@ void ConversationPool::check(const ChatRequest& request) const {
     places_.require_place(run_of_text(request));
     return;
   }
-  const ChatRequest whole = complete(request);
-  (void)usable_template().render(whole.messages);
-  if (!request.strategy.empty()) places_.require_place(options_.run_for(whole.strategy, ""));
+  const ChatRequest ends = ends_of(request);
+  (void)usable_template().render(ends.messages);
+  if (!request.strategy.empty()) places_.require_place(options_.run_for(ends.strategy, ""));
   if (const std::string grammar = generate_options(request.form).grammar; !grammar.empty())
     require_grammar(*options_.model, grammar);
 }
@@ -214,9 +221,9 @@ Conversation& ConversationPool::make_room_for(const Claim& claim, const ChatRequ
   return made;
 }
 
-ChatResult ConversationPool::finish(const Claim& claim, MessagesAnswer answer, const ChatRequest& request) {
+ChatResult ConversationPool::finish(const Claim& claim, MessagesAnswer answer, ChatRequest request) {
   std::vector<RecordedMessage> messages =
-      recorded(request.messages, answer_message(answer.text, request.form.format.get()));
+      recorded(std::move(request.messages), answer_message(answer.text, request.form.format.get()));
   const bool is_stored = keep(claim, messages);
   const std::lock_guard lock(mutex_);
   table_.release(claim.key, std::move(messages));

@@ -66,8 +66,8 @@ class ConversationPool final : public AnswerBackend {
   ~ConversationPool() override;
 
   /// Refuses what can be refused without decoding anything: a model without a chat template, messages that
-  /// the template refuses, a strategy, a grammar. Errors: those of PromptTemplate, `require_grammar` and
-  /// `PoolOptions::run_for`.
+  /// the template refuses (of a long list those at its ends), a strategy, a grammar. Errors: those of
+  /// PromptTemplate, `require_grammar` and `PoolOptions::run_for`.
   void check(const ChatRequest& request) const;
 
   /// How an answer to `request` is written; null if it is text alone. Errors: those of
@@ -112,12 +112,13 @@ class ConversationPool final : public AnswerBackend {
   using Claim = ConversationTable::Claim;
 
   [[nodiscard]] ChatRequest complete(ChatRequest request) const;
+  [[nodiscard]] ChatRequest ends_of(const ChatRequest& request) const;
   [[nodiscard]] ModelRun run_of_text(const ChatRequest& request) const;
   [[nodiscard]] const PromptTemplate& usable_template() const;
   [[nodiscard]] Conversation& make_room_for(const Claim& claim, const ChatRequest& request);
   [[nodiscard]] std::optional<Claim> claim_known(const ChatRequest& request, const std::set<Key>& elsewhere);
   [[nodiscard]] ConversationFigures figures_of_known(Key key, const KnownConversation& one) const;
-  [[nodiscard]] ChatResult finish(const Claim& claim, MessagesAnswer answer, const ChatRequest& request);
+  [[nodiscard]] ChatResult finish(const Claim& claim, MessagesAnswer answer, ChatRequest request);
   void give_up(const Claim& claim, bool is_forgotten);
   void let_go(Key key);
   [[nodiscard]] std::unique_ptr<RunningAnswer> begin_text(const ChatRequest& request, OnText on_text);

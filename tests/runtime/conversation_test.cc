@@ -93,8 +93,8 @@ TEST(ChatTemplateTest, KnowsWhatItsHistoryHasInAnotherWay) {
   EXPECT_FALSE(plain.rewrites_answers());
   EXPECT_TRUE(trims.rewrites_answers());
   const std::vector<ChatMessage> one = {{"user", "Hello"}};
-  EXPECT_EQ(plain.count_unsettled(one, plain.whole(one)), 0U);
-  EXPECT_EQ(thinks.count_unsettled(one, thinks.whole(one)), model->tokenize("<think>\n", false, true).size());
+  EXPECT_EQ(plain.count_unsettled(one), 0U);
+  EXPECT_EQ(thinks.count_unsettled(one), model->tokenize("<think>\n", false, true).size());
 }
 
 TEST(ChatTemplateTest, WhatComesBehindAnAnswerIsToldFromWhatMessagesSay) {
