@@ -72,8 +72,8 @@ class KVEVICT_PRIVATE ConversationPool::Answer final : public SessionAnswer {
     noting_errors([&] { token_ = turn_.draw(); });
     return token_.has_value();
   }
-  [[nodiscard]] ChatResult finish() override {
   [[nodiscard]] std::int64_t n_drawn() const override { return std::ssize(turn_.made()); }
+  [[nodiscard]] ChatResult finish() override {
     ChatResult result;
     noting_errors([&] { result = pool_.finish(claim_, turn_.finish(), std::move(request_)); });
     result.n_evicted = result.conversation.n_evicted - n_evicted_before_;
@@ -246,11 +246,7 @@ void ConversationPool::give_up(const Claim& claim, bool is_forgotten) {
 /// REQUIRES: the caller holds the lock.
 ConversationFigures ConversationPool::figures_of_known(Key key, const KnownConversation& one) const {
   if (const auto held = held_.find(key); held != held_.end()) return held->second.figures;
-  return {.id = one.id,
-          .strategy = one.strategy,
-          .n_turns = std::ranges::count_if(one.messages,
-                                           [](const RecordedMessage& m) { return m.message.role == "user"; }),
-          .is_live = false};
+  return {.id = one.id, .strategy = one.strategy, .n_turns = one.n_turns, .is_live = false};
 }
 
 std::vector<ConversationFigures> ConversationPool::list(const std::optional<std::string>& owner) {

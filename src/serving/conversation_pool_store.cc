@@ -1,6 +1,8 @@
 // What a pool of conversations has to do with its store, which other servers may share.
+#include <algorithm>
 #include <utility>
 
+#include "base/scope_guard.h"
 #include "serving/conversation_pool.h"
 
 namespace kvevict::serving {
@@ -14,6 +16,12 @@ Error answered_elsewhere(const std::string& id) {
           "the conversation" + (id.empty() ? id : " \"" + id + "\"") +
               " is being answered by another server of the store: ask again when its answer has ended",
           kElsewhereField};
+}
+
+/// Messages at the beginning of both that are the same to the letter.
+std::size_t count_equal(const std::vector<RecordedMessage>& a, const std::vector<RecordedMessage>& b) {
+  const auto differs = std::ranges::mismatch(a, b, {}, &RecordedMessage::message, &RecordedMessage::message);
+  return static_cast<std::size_t>(differs.in1 - a.begin());
 }
 
 }  // namespace
@@ -139,6 +147,7 @@ bool ConversationPool::keep(const Claim& claim, const std::vector<RecordedMessag
   if (!options_.store || (is_shared() && !claim.is_leased)) return false;
   StoredConversation stored{.messages = messages};
   Conversation* chat = nullptr;
+  std::size_t n_same = 0;
   {
     const std::lock_guard lock(mutex_);
     const KnownConversation& one = table_.known().at(claim.key);
@@ -146,13 +155,16 @@ bool ConversationPool::keep(const Claim& claim, const std::vector<RecordedMessag
     stored.id = one.id;
     stored.is_named = one.is_named;
     stored.strategy = one.strategy;
+    stored.revision = one.revision;
+    if (one.is_stored) n_same = count_equal(one.messages, messages);
     chat = held_.at(claim.key).chat.get();
   }
   try {
     ConversationStore::Kept kept;
     {
       const std::lock_guard lock(store_mutex_);
-      kept = options_.store->put(stored, [&](const std::filesystem::path& file) { chat->save(file); });
+      kept = options_.store->put(
+          stored, [&](const std::filesystem::path& file) { chat->save(file); }, n_same);
     }
     is_store_failing_ = false;
     return note_kept(claim.key, kept);
@@ -201,6 +213,8 @@ void ConversationPool::give_back_lease(const Claim& claim) {
 bool ConversationPool::remove_stored(const ConversationName& name) {
   if (!options_.store) return true;
   const std::lock_guard lock(store_mutex_);
+  // What is on the disk still is known, so that it can be asked for again that it goes.
+  const OnFailure undo([&] { learn(name, options_.store->find(name)); });
   if (options_.store->remove(name.first, name.second)) return true;
   learn(name, options_.store->find(name));
   return false;

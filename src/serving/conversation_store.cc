@@ -15,35 +15,20 @@ namespace kvevict::serving {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kSchema = "kvevict-store/1";
-constexpr const char* kColumns = "SELECT owner, id, is_named, strategy, messages, file FROM conversations";
+constexpr const char* kSchema = "kvevict-store/2";
+constexpr const char* kColumns = "SELECT number, owner, id, is_named, strategy, file FROM conversations";
 
-std::string text_of(const std::vector<RecordedMessage>& messages) {
-  nlohmann::json all = nlohmann::json::array();
-  for (const RecordedMessage& one : messages) all.push_back(message_json(one.message));
-  return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+std::string text_of(const ChatMessage& message) {
+  return message_json(message).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::vector<RecordedMessage> messages_from(const std::string& text) {
+ChatMessage message_from(const std::string& text) {
   try {
-    std::vector<RecordedMessage> messages;
-    for (const nlohmann::json& one : nlohmann::json::parse(text))
-      messages.push_back({message_from_json(one)});
-    return messages;
+    return message_from_json(nlohmann::json::parse(text));
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kBadData,
-                std::string("the index of the store holds messages that cannot be read: ") + error.what());
+                std::string("the index of the store holds a message that cannot be read: ") + error.what());
   }
-}
-
-/// Of a row of `kColumns`.
-StoredConversation conversation_of(const Statement& row) {
-  return {.owner = row.text(0),
-          .id = row.text(1),
-          .is_named = row.number(2) != 0,
-          .strategy = row.text(3),
-          .messages = messages_from(row.text(4)),
-          .revision = row.text(5)};
 }
 
 void remove_quietly(const fs::path& path) noexcept {
@@ -93,12 +78,18 @@ void ConversationStore::lock() {
 }
 
 void ConversationStore::make_tables() {
+  index_->run("PRAGMA foreign_keys = ON");  // a conversation takes its messages with it
   index_->run("CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL)");
   index_->run(
-      "CREATE TABLE IF NOT EXISTS conversations (owner TEXT NOT NULL, id TEXT NOT NULL, is_named INTEGER NOT "
-      "NULL, strategy TEXT NOT NULL, messages TEXT NOT NULL, file TEXT NOT NULL, n_bytes INTEGER NOT NULL, "
-      "last_use INTEGER NOT NULL, PRIMARY KEY (owner, id))");
-  // All that is asked of all of them at once, so that nobody reads their messages for it.
+      "CREATE TABLE IF NOT EXISTS conversations (number INTEGER PRIMARY KEY, owner TEXT NOT NULL, id TEXT "
+      "NOT "
+      "NULL, is_named INTEGER NOT NULL, strategy TEXT NOT NULL, file TEXT NOT NULL, n_bytes INTEGER NOT "
+      "NULL, "
+      "last_use INTEGER NOT NULL, UNIQUE (owner, id))");
+  // A row each, so that a turn writes what it said and not all that was said before.
+  index_->run(
+      "CREATE TABLE IF NOT EXISTS messages (conversation INTEGER NOT NULL REFERENCES conversations ON DELETE "
+      "CASCADE, n INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (conversation, n)) WITHOUT ROWID");
   index_->run(
       "CREATE INDEX IF NOT EXISTS conversations_by_use ON conversations (last_use, owner, id, file, "
       "n_bytes)");
@@ -152,6 +143,19 @@ void ConversationStore::remove_orphans() {
 
 fs::path ConversationStore::path_of(const std::string& file) const {
   return options_.folder / "states" / file;
+}
+
+/// Of a row of `kColumns`.
+StoredConversation ConversationStore::conversation_of(const Statement& row) {
+  StoredConversation conversation{.owner = row.text(1),
+                                  .id = row.text(2),
+                                  .is_named = row.number(3) != 0,
+                                  .strategy = row.text(4),
+                                  .revision = row.text(5)};
+  Statement messages = index_->prepare("SELECT text FROM messages WHERE conversation = ? ORDER BY n");
+  messages.bind(row.number(0));
+  while (messages.step()) conversation.messages.push_back({message_from(messages.text(0))});
+  return conversation;
 }
 
 std::vector<StoredConversation> ConversationStore::all() {
@@ -210,7 +214,8 @@ void ConversationStore::release(const Name& name) {
 }
 
 ConversationStore::Kept ConversationStore::put(const StoredConversation& conversation,
-                                               const std::function<void(const fs::path&)>& write) {
+                                               const std::function<void(const fs::path&)>& write,
+                                               std::size_t n_same) {
   const Name name{conversation.owner, conversation.id};
   Kept kept{.revision = me_ + "-" + std::to_string(++n_made_) + ".kv"};
   std::string before;
@@ -223,7 +228,7 @@ ConversationStore::Kept ConversationStore::put(const StoredConversation& convers
                     "the conversation \"" + name.second + "\" went on at another server: ask again",
                     kElsewhereField);
       before = revision_of(name);
-      insert(conversation, kept.revision);
+      insert(conversation, kept.revision, before == conversation.revision ? n_same : 0);
       if (leases_) leases_->give_back(name);
     });
   }
@@ -232,19 +237,37 @@ ConversationStore::Kept ConversationStore::put(const StoredConversation& convers
   return kept;
 }
 
-void ConversationStore::insert(const StoredConversation& conversation, const std::string& file) {
+/// REQUIRES: within one step.
+void ConversationStore::insert(const StoredConversation& conversation, const std::string& file,
+                               std::size_t n_same) {
   index_
       ->prepare(
-          "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, "
-          "(SELECT coalesce(max(last_use), 0) + 1 FROM conversations))")
+          "INSERT INTO conversations (owner, id, is_named, strategy, file, n_bytes, last_use) VALUES (?, ?, "
+          "?, ?, ?, ?, (SELECT coalesce(max(last_use), 0) + 1 FROM conversations)) ON CONFLICT (owner, id) "
+          "DO "
+          "UPDATE SET is_named = excluded.is_named, strategy = excluded.strategy, file = excluded.file, "
+          "n_bytes = excluded.n_bytes, last_use = excluded.last_use")
       .bind(conversation.owner)
       .bind(conversation.id)
       .bind(std::int64_t{conversation.is_named})
       .bind(conversation.strategy)
-      .bind(text_of(conversation.messages))
       .bind(file)
       .bind(static_cast<std::int64_t>(fs::file_size(path_of(file))))
       .step();
+  Statement row = index_->prepare("SELECT number FROM conversations WHERE owner = ? AND id = ?");
+  row.bind(conversation.owner).bind(conversation.id).step();
+  const std::int64_t number = row.number(0);
+  index_->prepare("DELETE FROM messages WHERE conversation = ? AND n >= ?")
+      .bind(number)
+      .bind(static_cast<std::int64_t>(n_same))
+      .step();
+  for (std::size_t i = n_same; i < conversation.messages.size(); ++i) {
+    index_->prepare("INSERT INTO messages VALUES (?, ?, ?)")
+        .bind(number)
+        .bind(static_cast<std::int64_t>(i))
+        .bind(text_of(conversation.messages[i].message))
+        .step();
+  }
 }
 
 /// Of those that no other server answers, if all of them are beyond the limit.

@@ -84,9 +84,11 @@ class ConversationStore {
 
   /// Keeps a conversation in place of what was there of it, and gives its lease back: `write` makes the file
   /// of its state. It itself is `gone` if it alone is too large. What `write` throws leaves everything as it
-  /// was. Errors: also kInvalidArgument (field kElsewhereField) if the lease is no longer this store's.
+  /// was. The first `n_same` messages are not written again: they are those of the revision
+  /// `conversation.revision`. Errors: also kInvalidArgument (field kElsewhereField) if the lease is no longer
+  /// this store's.
   Kept put(const StoredConversation& conversation,
-           const std::function<void(const std::filesystem::path&)>& write);
+           const std::function<void(const std::filesystem::path&)>& write, std::size_t n_same = 0);
 
   /// The file of its state; nothing if it is not there.
   [[nodiscard]] std::optional<std::filesystem::path> file_of(const std::string& owner, const std::string& id);
@@ -104,7 +106,8 @@ class ConversationStore {
   void remove_orphans();
   [[nodiscard]] std::filesystem::path path_of(const std::string& file) const;
   [[nodiscard]] std::string revision_of(const Name& name);
-  void insert(const StoredConversation& conversation, const std::string& file);
+  [[nodiscard]] StoredConversation conversation_of(const Statement& row);
+  void insert(const StoredConversation& conversation, const std::string& file, std::size_t n_same);
   void erase(const Name& name);
   [[nodiscard]] std::optional<Name> remove_oldest();
 

@@ -16,6 +16,11 @@ std::optional<std::size_t> count_opening(const std::vector<ChatMessage>& message
   return static_cast<std::size_t>(first - messages.begin()) + 1;
 }
 
+std::int64_t count_turns(const std::vector<RecordedMessage>& messages) {
+  return std::ranges::count_if(messages,
+                               [](const RecordedMessage& one) { return one.message.role == "user"; });
+}
+
 }  // namespace
 
 std::optional<ConversationTable::Claim> ConversationTable::claim(const ChatRequest& request,
@@ -41,16 +46,27 @@ std::optional<ConversationTable::Claim> ConversationTable::claim(const ChatReque
 }
 
 void ConversationTable::release(Key key, std::vector<RecordedMessage> messages) {
-  known_.at(key).messages = std::move(messages);
+  KnownConversation& one = known_.at(key);
+  one.messages = std::move(messages);
+  one.n_turns = count_turns(one.messages);
   release(key);
 }
 
 std::optional<ConversationTable::Key> ConversationTable::find(const std::string& owner,
                                                               const std::string& id) const {
-  for (const auto& [key, one] : known_) {
-    if (one.owner == owner && one.id == id) return key;
-  }
-  return std::nullopt;
+  const auto found = by_name_.find({owner, id});
+  return found == by_name_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void ConversationTable::add(Key key, KnownConversation conversation) {
+  by_name_.emplace(ConversationName{conversation.owner, conversation.id}, key);
+  known_.emplace(key, std::move(conversation));
+}
+
+void ConversationTable::forget(Key key) {
+  const KnownConversation& one = known_.at(key);
+  by_name_.erase({one.owner, one.id});
+  known_.erase(key);
 }
 
 std::optional<ConversationTable::Key> ConversationTable::match(const ChatRequest& request,
@@ -101,7 +117,7 @@ void ConversationTable::drop(Key key) {
   if (known_.at(key).is_stored) {
     known_.at(key).is_live = false;
   } else {
-    known_.erase(key);
+    forget(key);
   }
 }
 
@@ -124,12 +140,12 @@ std::vector<ConversationName> ConversationTable::differing(
 ConversationTable::Claim ConversationTable::begin(const ChatRequest& request) {
   Claim claim{.key = ++n_begun_, .is_new = true, .dropped = make_room()};
   const bool is_named = !request.conversation.empty();
-  known_.emplace(claim.key, KnownConversation{.owner = request.owner,
-                                              .id = is_named ? request.conversation : make_id_(),
-                                              .is_named = is_named,
-                                              .strategy = request.strategy,
-                                              .last_use = ++now_,
-                                              .is_claimed = true});
+  add(claim.key, {.owner = request.owner,
+                  .id = is_named ? request.conversation : make_id_(),
+                  .is_named = is_named,
+                  .strategy = request.strategy,
+                  .last_use = ++now_,
+                  .is_claimed = true});
   return claim;
 }
 
@@ -137,7 +153,8 @@ void ConversationTable::add_resting(KnownConversation conversation) {
   conversation.last_use = ++now_;
   conversation.is_live = false;
   conversation.is_stored = true;
-  known_.emplace(++n_begun_, std::move(conversation));
+  conversation.n_turns = count_turns(conversation.messages);
+  add(++n_begun_, std::move(conversation));
 }
 
 }  // namespace kvevict::serving

@@ -21,6 +21,7 @@ struct KnownConversation {
   bool is_named = false;   ///< The client gave the name: it is found by that alone.
   std::string strategy{};  ///< As it was asked for when it began, in full; empty: the server's.
   std::vector<RecordedMessage> messages{};  ///< While it is claimed: those of before.
+  std::int64_t n_turns = 0;                 ///< Messages of users among them. Set by the table.
   std::uint64_t last_use = 0;
   bool is_claimed = false;  ///< Is being answered.
   bool is_live = true;      ///< Its state is in memory.
@@ -71,7 +72,7 @@ class ConversationTable {
   /// What a store has of `key`.
   void set_revision(Key key, std::string revision) { known_.at(key).revision = std::move(revision); }
 
-  void forget(Key key) { known_.erase(key); }
+  void forget(Key key);
 
   /// A place in memory for a text, until `give_place`; returns whose it was. REQUIRES: as `claim`.
   [[nodiscard]] std::optional<Key> take_place();
@@ -97,10 +98,12 @@ class ConversationTable {
   [[nodiscard]] std::optional<Key> match(const ChatRequest& request, const std::set<Key>& elsewhere) const;
   [[nodiscard]] Claim begin(const ChatRequest& request);
   [[nodiscard]] std::optional<Key> make_room();
+  void add(Key key, KnownConversation conversation);
 
   std::size_t n_live_;
   std::function<std::string()> make_id_;
   std::map<Key, KnownConversation> known_{};
+  std::map<ConversationName, Key> by_name_{};
   std::size_t n_taken_ = 0;  // places of texts
   Key n_begun_ = 0;
   std::uint64_t now_ = 0;

@@ -3,34 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-
 #include "kvevict/error.h"
-#include "support/run_answers.h"
-#include "support/test_models.h"
-#include "support/work_folder.h"
+#include "kvevict/prompt_template.h"
+#include "serving/small_pools.h"
 
 namespace kvevict::serving {
 namespace {
-
-PoolOptions options_for(std::size_t n_live, const std::filesystem::path& path = test::shallow_model_path()) {
-  const auto model = test::load_model(path);
-  return {.model = model,
-          .run_for =
-              [model](const std::string& strategy, const std::string&) {
-                return ModelRun{model, make_policy(strategy.empty() ? "sink_recent:16:112" : strategy),
-                                SessionOptions{.n_chunk = 64, .prefill = PrefillMode::kBounded}};
-              },
-          .n_live = n_live,
-          .places = {.session = {.n_chunk = 64, .prefill = PrefillMode::kBounded}, .n_cells = 256}};
-}
-
-ChatResult ask(ConversationPool& pool, ChatRequest request) {
-  request.form.max_new_tokens = 8;
-  std::vector<std::unique_ptr<RunningAnswer>> answers;
-  answers.push_back(pool.begin(request, [](std::string_view) {}));
-  return test::run_all(pool, std::move(answers)).front();
-}
 
 TEST(ConversationPoolTest, DecodesWhatIsNewAndTakesInAgainWhatWasForgotten) {
   ConversationPool pool(options_for(1));
@@ -256,123 +234,32 @@ TEST(ConversationPoolTest, RefusesBeforeAnythingIsDecoded) {
   EXPECT_TRUE(pool.list(std::nullopt).empty());
 }
 
+TEST(ConversationPoolTest, WhatTheTemplateRefusesInTheMiddleOfALongListIsRefusedAsItsAnswerBegins) {
+  if (!reads_jinja()) GTEST_SKIP() << "built without llama.cpp's Jinja";
+  PoolOptions options = options_for(1);
+  options.prompt_template.source =
+      "{% for m in messages %}{% if m.content == 'bad' %}{{ raise_exception('bad') }}{% endif %}"
+      "<|im_start|>{{ m.content }}<|im_end|>{% endfor %}";
+  ConversationPool pool(options);
+  ChatRequest request;
+  for (int turn = 0; turn < 8; ++turn) {
+    request.messages.push_back({"user", "Wave " + std::to_string(turn)});
+    request.messages.push_back({"assistant", "It came in."});
+  }
+  request.messages.back() = {"user", "bad"};
+  EXPECT_THROW(pool.check(request), Error);
+  request.messages.back().content = "And the last one?";
+  request.messages[6].content = "bad";
+  EXPECT_NO_THROW(pool.check(request));
+  EXPECT_THROW((void)pool.begin(request, [](std::string_view) {}), Error);
+  EXPECT_TRUE(pool.list(std::nullopt).empty());
+  request.messages[6].content = "good";
+  EXPECT_GT(ask(pool, request).answer.n_new, 0);
+}
+
 TEST(ConversationPoolTest, AModelWithoutATemplateRefusesEachRequest) {
   ConversationPool pool(options_for(1, test::tiny_model_path()));
   EXPECT_THROW(pool.check({.messages = {{"user", "hello"}}}), Error);
-}
-
-/// A turn of a talk: asks, and takes the answer into the history.
-ChatResult turn(ConversationPool& pool, std::vector<ChatMessage>& history, const std::string& message) {
-  history.push_back({"user", message});
-  ChatResult result = ask(pool, {.messages = history});
-  history.push_back({"assistant", result.answer.text});
-  return result;
-}
-
-class StoredPoolTest : public testing::Test {
- protected:
-  [[nodiscard]] PoolOptions with_store(std::size_t n_live) {
-    PoolOptions options = options_for(n_live);
-    options.store = std::make_shared<ConversationStore>(
-        StoreOptions{.folder = folder_, .n_most_bytes = 1 << 30, .model_sha256 = options.model->sha256()});
-    options.on_store_error = [this](const Error& error) { errors_.emplace_back(error.what()); };
-    return options;
-  }
-
-  std::filesystem::path folder_ = test::make_work_folder();
-  std::vector<std::string> errors_;
-};
-
-TEST_F(StoredPoolTest, AConversationGoesOnBehindARestartAsIfThereWasNone) {
-  const std::vector<std::string> said = {"Tell me of the sea.", "And of the wind.", "And of the sand.",
-                                         "What was first?"};
-  std::vector<ChatMessage> plain, stored;
-  ConversationPool without(options_for(1));
-  for (const std::string& message : said) {
-    const ChatResult wanted = turn(without, plain, message);
-    ConversationPool pool(with_store(1));  // each turn in a process of its own, as it were
-    const ChatResult result = turn(pool, stored, message);
-    EXPECT_EQ(result.answer.text, wanted.answer.text);
-    EXPECT_EQ(result.answer.n_cached, wanted.answer.n_cached);
-    EXPECT_EQ(result.conversation.n_evicted, wanted.conversation.n_evicted);
-    EXPECT_EQ(pool.list(std::nullopt).size(), 1U);
-  }
-  EXPECT_TRUE(errors_.empty());
-}
-
-TEST_F(StoredPoolTest, WhatMakesRoomRestsAndComesBack) {
-  ConversationPool pool(with_store(1));
-  std::vector<ChatMessage> one, two;
-  const ChatResult first = turn(pool, one, "Tell me of the sea.");
-  turn(pool, two, "Somebody else.");
-  const auto all = pool.list(std::nullopt);
-  ASSERT_EQ(all.size(), 2U);
-  EXPECT_TRUE(all[0].is_live);
-  EXPECT_FALSE(all[1].is_live);
-  EXPECT_EQ(all[1].id, first.conversation.id);
-  EXPECT_EQ(all[1].n_turns, 1);
-  const ChatResult again = turn(pool, one, "And of the wind.");
-  EXPECT_EQ(again.conversation.id, first.conversation.id);
-  EXPECT_GT(again.answer.n_cached, first.answer.n_new);
-  EXPECT_EQ(pool.forget("", first.conversation.id), ConversationPool::Forgotten::kYes);
-  EXPECT_EQ(pool.list(std::nullopt).size(), 1U);
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_ / "states"), {}), 1)
-      << "it is gone from the disk, too";
-}
-
-TEST_F(StoredPoolTest, OneThatNeedsMoreThanAPlaceComesBackInAContextOfItsOwn) {
-  std::vector<ChatMessage> history;
-  {
-    PoolOptions larger = with_store(1);
-    larger.run_for = [model = larger.model](const std::string&, const std::string&) {
-      return ModelRun{model, make_policy("sink_recent:16:400"),
-                      SessionOptions{.n_chunk = 64, .prefill = PrefillMode::kBounded}};
-    };
-    larger.places.n_cells = 512;
-    ConversationPool pool(larger);
-    EXPECT_EQ(turn(pool, history, "Tell me of the sea.").conversation.n_cells, 512);
-  }
-  ConversationPool pool(with_store(1));  // restarted with a strategy that needs less
-  const ChatResult first = turn(pool, history, "And of the wind.");
-  EXPECT_GT(first.answer.n_cached, 0);
-  EXPECT_EQ(pool.places().pool()->n_open(), 0);
-  std::string long_text;
-  for (int i = 0; i < 60; ++i) long_text += "Wave " + std::to_string(i) + " came in. ";
-  const ChatResult result = turn(pool, history, long_text);
-  EXPECT_EQ(result.answer.n_made, 8);
-  EXPECT_GT(result.conversation.n_kept, 256);
-  EXPECT_TRUE(errors_.empty());
-}
-
-TEST_F(StoredPoolTest, AnAnswerIsNotLostForAStoreThatCannotBeWritten) {
-  ConversationPool pool(with_store(1));
-  std::vector<ChatMessage> history;
-  turn(pool, history, "Tell me of the sea.");
-  std::filesystem::remove_all(folder_ / "states");
-  std::ofstream(folder_ / "states") << "no folder any more";
-  const ChatResult result = turn(pool, history, "And of the wind.");
-  EXPECT_EQ(result.answer.n_made, 8);
-  EXPECT_GT(result.answer.n_cached, 0);
-  EXPECT_GT(turn(pool, history, "And of the sand.").answer.n_cached, 0);
-  EXPECT_EQ(errors_.size(), 1U) << "it is said once";
-  std::filesystem::remove(folder_ / "states");
-  std::filesystem::create_directory(folder_ / "states");
-  turn(pool, history, "And of the stars.");
-  std::filesystem::remove_all(folder_ / "states");
-  std::ofstream(folder_ / "states") << "no folder again";
-  turn(pool, history, "And of the moon.");
-  EXPECT_EQ(errors_.size(), 2U) << "it had worked meanwhile";
-}
-
-TEST_F(StoredPoolTest, ADamagedStateIsSaidAndTakenInAnew) {
-  std::vector<ChatMessage> history;
-  turn(*std::make_unique<ConversationPool>(with_store(1)), history, "Tell me of the sea.");
-  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "states"))
-    std::filesystem::resize_file(entry.path(), 1000);
-  ConversationPool pool(with_store(1));
-  EXPECT_EQ(turn(pool, history, "And of the wind.").answer.n_cached, 0);
-  EXPECT_EQ(errors_.size(), 1U);
-  EXPECT_GT(turn(pool, history, "And of the sand.").answer.n_cached, 0);
 }
 
 }  // namespace

@@ -151,13 +151,43 @@ TEST_F(ConversationStoreTest, RefusesAnotherModelAnotherProcessAndADamagedIndex)
 TEST_F(ConversationStoreTest, MessagesThatCannotBeReadAreSaid) {
   ConversationStore store = open();
   put(store, talk("a", "1"), "state");
-  Database(folder_ / "index.sqlite").run("UPDATE conversations SET messages = '[1'");
+  Database(folder_ / "index.sqlite").run("UPDATE messages SET text = '[1'");
   try {
     (void)store.all();
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kBadData);
   }
+}
+
+TEST_F(ConversationStoreTest, MessagesThatAreThereAreNotWrittenAgain) {
+  ConversationStore store = open();
+  const auto write = [](const fs::path& file) { write_file_atomically(file, std::string("state")); };
+  const auto said = [&] {
+    std::string all;
+    for (const RecordedMessage& one : store.all().at(0).messages) all += one.message.content + " ";
+    return all;
+  };
+  StoredConversation one = talk("a", "Hello?");
+  one.revision = store.put(one, write).revision;
+  Database(folder_ / "index.sqlite")
+      .run(R"(UPDATE messages SET text = '{"role":"user","content":"marked"}' WHERE n = 0)");
+  one.messages.push_back({{"user", "Really?"}});
+  one.revision = store.put(one, write, 2).revision;
+  EXPECT_EQ(said(), "marked Yes. Really? ");
+  one.messages.resize(2);
+  one.messages[1].message.content = "No.";
+  one.revision = store.put(one, write, 1).revision;
+  EXPECT_EQ(said(), "marked No. ");
+  one.revision = "of another time";
+  store.put(one, write, 2);
+  EXPECT_EQ(said(), "Hello? No. ") << "what the store has is not what the caller knows";
+
+  store.remove("o", "a");
+  Database index(folder_ / "index.sqlite");
+  Statement left = index.prepare("SELECT count(*) FROM messages");
+  ASSERT_TRUE(left.step());
+  EXPECT_EQ(left.number(0), 0);
 }
 
 /// Puts conversations for ever and says on `pipe` which are there.
