@@ -7,7 +7,7 @@ usage: make_benchmark_docs.py --cache-evict FILE --plain-tensors FILE   bench/ca
        make_benchmark_docs.py --busy FILE                               bench/busy.py
        make_benchmark_docs.py --cpu-attention FILE                      bench/cpu_attention.py
        make_benchmark_docs.py --peers FILE                              bench/side_by_side/run.py
-       make_benchmark_docs.py --serving FILE --endless FILE             bench/serving/run.py and bench/serving/endless.py
+       make_benchmark_docs.py --serving FILE... --endless FILE           bench/serving/run.py and bench/serving/endless.py
        make_benchmark_docs.py --python FILE                             bench/python/run.py
 """
 
@@ -220,7 +220,7 @@ def main():
     parser.add_argument("--busy", type=pathlib.Path)
     parser.add_argument("--cpu-attention", type=pathlib.Path)
     parser.add_argument("--peers", type=pathlib.Path)
-    parser.add_argument("--serving", type=pathlib.Path)
+    parser.add_argument("--serving", type=pathlib.Path, nargs="+", help="one file for each machine")
     parser.add_argument("--endless", type=pathlib.Path)
     parser.add_argument("--python", type=pathlib.Path)
     arguments = parser.parse_args()
@@ -246,7 +246,7 @@ def main():
         put_section(overhead_section(overhead, policies), OVERHEAD_BEGIN, OVERHEAD_END)
         keep_rows("overhead.json", {"overhead": overhead, "policies": policies})
     if arguments.serving:
-        serving = json.loads(arguments.serving.read_text())
+        serving = [json.loads(file.read_text()) for file in arguments.serving]
         endless = json.loads(arguments.endless.read_text()) if arguments.endless else None
         put_section(serving_section(serving, endless), *SERVING_MARKS)
         keep_rows("serving.json", {"serving": serving, "endless": endless})

@@ -26,7 +26,7 @@ import sys
 from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "side_by_side"))
+sys.path.insert(0, str(HERE.parent))
 from machine import machine, versions
 
 SINK, RECENT = 256, 512

@@ -10,14 +10,16 @@ import argparse
 import datetime
 import http.client
 import json
-import os
 import pathlib
-import platform
 import statistics
+import sys
 from typing import Any
 
 import client
 import servers
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from machine import machine
 
 BUDGETS = {500: "sink_recent:16:240", 2000: "sink_recent:64:384", 6000: "sink_recent:64:960"}
 CHUNKS = {500: 128, 2000: 256, 6000: 512}  # so that budget and chunk are at most a quarter of the history, but for the shortest
@@ -111,8 +113,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--new-tokens", type=int, default=64)
     options = parser.parse_args()
-    machine = {"processors": len(os.sched_getaffinity(0)), "machine": platform.machine()}
-    measured: dict[str, Any] = {"created": datetime.date.today().isoformat(), "machine": machine, "new_tokens": options.new_tokens, "rows": []}
+    measured: dict[str, Any] = {"created": datetime.date.today().isoformat(), "machine": machine(), "new_tokens": options.new_tokens, "rows": []}
     if options.output.exists():
         measured = json.loads(options.output.read_text())
     done = {(r["round"], r["clients"], r["history"], r["variant"]) for r in measured["rows"]}

@@ -21,9 +21,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
 from machine import machine, vector_extensions, versions
 
-HERE = pathlib.Path(__file__).resolve().parent
 N_TRAINED = 8192  # of SmolLM2; the middle length leaves room below it for what is decoded
 ONCE_BEYOND = N_TRAINED  # longer prompts are measured once
 BUDGET, SINK, RECENT = 1024, 256, 768
