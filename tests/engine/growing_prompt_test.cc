@@ -79,8 +79,8 @@ std::string random_text(std::mt19937& random) {
 TEST_P(GrowingPromptTest, HasTheTokensOfEachListAlone) {
   std::mt19937 random(5);
   Messages messages;
-  for (int i = 0; i < 300; ++i) {
-    if (messages.size() > 60 || (!messages.empty() && random() % 12 == 0))
+  for (int i = 0; i < 120; ++i) {
+    if (messages.size() > 40 || (!messages.empty() && random() % 12 == 0))
       messages.resize(random() % messages.size());
     if (!messages.empty() && random() % 8 == 0)
       messages[random() % messages.size()].content = random_text(random);
@@ -132,7 +132,7 @@ TEST_P(LongListTest, ATurnCostsNoMoreThanAnEarlierOne) {
   };
   for (int i = 0; i < 10; ++i) (void)turn();
   for (int i = 0; i < 10; ++i) raise(early, turn());
-  for (int i = 0; i < 300; ++i) (void)turn();
+  for (int i = 0; i < 100; ++i) (void)turn();
   for (int i = 0; i < 10; ++i) raise(late, turn());
   EXPECT_EQ(late.n_messages, early.n_messages);
   EXPECT_EQ(late.n_bytes, early.n_bytes);

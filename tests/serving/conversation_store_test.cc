@@ -165,7 +165,8 @@ TEST_F(ConversationStoreTest, MessagesThatAreThereAreNotWrittenAgain) {
   const auto write = [](const fs::path& file) { write_file_atomically(file, std::string("state")); };
   const auto said = [&] {
     std::string all;
-    for (const RecordedMessage& one : store.all().at(0).messages) all += one.message.content + " ";
+    const std::vector<StoredConversation> stored = store.all();
+    for (const RecordedMessage& one : stored.at(0).messages) all += one.message.content + " ";
     return all;
   };
   StoredConversation one = talk("a", "Hello?");
