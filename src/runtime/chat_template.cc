@@ -88,16 +88,9 @@ std::vector<Token> ChatTemplate::whole(std::span<const ChatMessage> messages) co
 
 std::optional<std::vector<Token>> ChatTemplate::behind_answer(std::span<const ChatMessage> messages,
                                                               std::size_t n_before) const {
-  std::vector<ChatMessage> marked;
-  std::size_t answer = n_before - 1;
-  if (const auto ends = ends_of(messages); ends && answer >= ends->last_turns) {
-    marked = between_left_out(messages, *ends);
-    answer -= messages.size() - marked.size();
-  } else {
-    marked.assign(messages.begin(), messages.end());
-  }
-  const std::string mark = unused_mark(std::string(kAnswer), marked);
-  marked[answer] = {"assistant", mark};  // which stands for its thoughts and calls, too
+  const std::string mark = unused_mark(std::string(kAnswer), messages);
+  std::vector<ChatMessage> marked(messages.begin(), messages.end());
+  marked[n_before - 1] = {"assistant", mark};  // which stands for its thoughts and calls, too
   const auto split = split_at(template_.render(marked), mark);
   if (!split) return std::nullopt;
   return template_.tokens(split->second, false);

@@ -105,6 +105,24 @@ TEST(ChatTemplateTest, WhatComesBehindAnAnswerIsToldFromWhatMessagesSay) {
   EXPECT_EQ(turns.behind_answer(list, 2), turns.next_turn("How far?"));
 }
 
+TEST(ChatTemplateTest, WhatComesBehindAnAnswerIsWrittenAsInTheWholeList) {
+  if (!reads_jinja()) GTEST_SKIP();
+  const auto model = test::load_model(shallow_model_path());
+  const ChatTemplate numbered(
+      *model, "",
+      {.source = "{% for m in messages %}<|im_start|>{{ loop.index }} {{ m.content }}<|im_end|>\n{% endfor %}"
+                 "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"});
+  std::vector<ChatMessage> list;
+  for (int turn = 0; turn < 6; ++turn) {
+    list.push_back({"user", "Hello"});
+    list.push_back({"assistant", "Ahoy."});
+  }
+  list.push_back({"user", "How far?"});
+  const auto behind = numbered.behind_answer(list, 12);
+  ASSERT_TRUE(behind);
+  EXPECT_NE(model->detokenize(*behind, true).find("<|im_start|>13 How far?"), std::string::npos);
+}
+
 TEST(ChatTemplateTest, AMessageCannotBringControlTokens) {
   const auto model = test::load_model(shallow_model_path());
   const ChatTemplate turns(*model, "");
