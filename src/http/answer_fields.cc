@@ -8,6 +8,7 @@
 #include <random>
 
 #include "http/json_body.h"
+#include "http/unused_fields.h"
 #include "kvevict/error.h"
 
 namespace kvevict::http {
@@ -103,10 +104,9 @@ void read_stream(const JsonReader& body, bool& is_streamed, bool& includes_usage
   if (!options) return;
   if (!options->json().is_object()) options->refuse("an object {…} is needed");
   if (!is_streamed) options->refuse("it is there for streams alone: set \"stream\" to true");
-  for (const auto& [name, value] : options->json().items()) {
-    if (name != "include_usage" && !value.is_null() && value != JsonReader::Json(false))
-      options->member(name.c_str()).refuse("no such field: include_usage is known");
-  }
+  refuse_fields_beside({"include_usage"}, *options, [](const JsonReader::Json& value) {
+    return value.is_null() || value == JsonReader::Json(false);
+  });
   includes_usage = flag(*options, "include_usage");
 }
 
@@ -115,10 +115,8 @@ void read_extension(const JsonReader& body, serving::ChatRequest& request) {
   const auto extension = field(body, "kvevict");
   if (!extension) return;
   if (!extension->json().is_object()) extension->refuse("an object {…} is needed");
-  for (const auto& [name, value] : extension->json().items()) {
-    if (name != "conversation" && name != "strategy")
-      extension->member(name.c_str()).refuse("no such field: conversation and strategy are known");
-  }
+  refuse_fields_beside({"conversation", "strategy"}, *extension,
+                       [](const JsonReader::Json&) { return false; });
   if (const auto name = field(*extension, "conversation")) {
     request.conversation = name->text();
     if (request.conversation.empty() || request.conversation.size() > kLongestName ||

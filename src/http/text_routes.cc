@@ -1,36 +1,20 @@
 // POST /tokenize, /detokenize, /apply-template.
-#include <fmt/ranges.h>
-
-#include <algorithm>
-#include <initializer_list>
-#include <string_view>
-
 #include "http/chat_messages.h"
 #include "http/chat_tools.h"
 #include "http/json_body.h"
 #include "http/service.h"
-#include "kvevict/error.h"
+#include "http/unused_fields.h"
 
 namespace kvevict::http {
 namespace {
 
 using Json = JsonReader::Json;
 
-/// A field that asks for something and is not one of `known`.
-void refuse_others(const Json& json, std::initializer_list<std::string_view> known) {
-  for (const auto& [name, value] : json.items()) {
-    if (!value.is_null() && std::ranges::find(known, name) == known.end())
-      throw Error(
-          ErrorCode::kBadData,
-          fmt::format("the field \"{}\" is not supported: there are {}", name, fmt::join(known, ", ")), name);
-  }
-}
-
 void tokenize(Service& service, const httplib::Request&, const std::string& text,
               httplib::Response& response) {
   const Json json = parse_body(text);
   const JsonReader body(json, "");
-  refuse_others(json, {"content", "add_special", "parse_special", "with_pieces", "model"});
+  refuse_fields_beside({"content", "add_special", "parse_special", "with_pieces", "model"}, body, is_null);
   const Model& model = *service.served.model;
   const std::vector<Token> tokens =
       model.tokenize(body.member("content").text(), flag(body, "add_special"), flag(body, "parse_special"));
@@ -47,10 +31,11 @@ void tokenize(Service& service, const httplib::Request&, const std::string& text
 void detokenize(Service& service, const httplib::Request&, const std::string& text,
                 httplib::Response& response) {
   const Json json = parse_body(text);
-  refuse_others(json, {"tokens", "model"});
+  const JsonReader body(json, "");
+  refuse_fields_beside({"tokens", "model"}, body, is_null);
   const Model& model = *service.served.model;
   std::vector<Token> tokens;
-  JsonReader(json, "").member("tokens").for_each_item([&](const JsonReader& item) {
+  body.member("tokens").for_each_item([&](const JsonReader& item) {
     const std::int64_t token = item.integer();
     if (token < 0 || token >= model.info().n_vocab)
       item.refuse(std::to_string(token) + " is no token: the vocabulary has those from 0 to " +
@@ -65,9 +50,9 @@ void apply_template(Service& service, const httplib::Request&, const std::string
   const Json json = parse_body(text);
   const JsonReader body(json, "");
   if (flag(body, "add_generation_prompt", true)) {
-    refuse_others(json, {"messages", "tools", "add_generation_prompt"});
+    refuse_fields_beside({"messages", "tools", "add_generation_prompt"}, body, is_null);
   } else {
-    refuse_others(json, {"messages", "tools"});
+    refuse_fields_beside({"messages", "tools"}, body, is_null);
   }
   std::vector<ChatMessage> messages = parse_messages(body.member("messages"));
   if (has_tools(body)) messages.front().tools = parse_tools(body.member("tools"));

@@ -1,6 +1,7 @@
 #include "http/unused_fields.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -75,6 +76,14 @@ void refuse_unused_fields(const JsonReader& body, std::span<const std::string_vi
     const std::string advice = unused == kUnused.end() ? "leave it out" : std::string(unused->advice);
     throw Error(ErrorCode::kBadData, fmt::format("the field \"{}\" is not supported: {}", name, advice),
                 name);
+  }
+}
+
+void refuse_fields_beside(std::initializer_list<std::string_view> known, const JsonReader& object,
+                          AsksForNothing asks_for_nothing) {
+  for (const auto& [name, value] : object.json().items()) {
+    if (std::ranges::find(known, name) == known.end() && !asks_for_nothing(value))
+      object.member(name.c_str()).refuse(fmt::format("no such field: there is {}", fmt::join(known, ", ")));
   }
 }
 
