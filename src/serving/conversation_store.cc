@@ -80,12 +80,11 @@ void ConversationStore::lock() {
 void ConversationStore::make_tables() {
   index_->run("PRAGMA foreign_keys = ON");  // a conversation takes its messages with it
   index_->run("CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL)");
-  index_->run(
-      "CREATE TABLE IF NOT EXISTS conversations (number INTEGER PRIMARY KEY, owner TEXT NOT NULL, id TEXT "
-      "NOT "
-      "NULL, is_named INTEGER NOT NULL, strategy TEXT NOT NULL, file TEXT NOT NULL, n_bytes INTEGER NOT "
-      "NULL, "
-      "last_use INTEGER NOT NULL, UNIQUE (owner, id))");
+  index_->run(R"(
+      CREATE TABLE IF NOT EXISTS conversations (
+        number INTEGER PRIMARY KEY, owner TEXT NOT NULL, id TEXT NOT NULL, is_named INTEGER NOT NULL,
+        strategy TEXT NOT NULL, file TEXT NOT NULL, n_bytes INTEGER NOT NULL, last_use INTEGER NOT NULL,
+        UNIQUE (owner, id)))");
   // A row each, so that a turn writes what it said and not all that was said before.
   index_->run(
       "CREATE TABLE IF NOT EXISTS messages (conversation INTEGER NOT NULL REFERENCES conversations ON DELETE "
@@ -242,11 +241,11 @@ void ConversationStore::insert(const StoredConversation& conversation, const std
                                std::size_t n_same) {
   index_
       ->prepare(
-          "INSERT INTO conversations (owner, id, is_named, strategy, file, n_bytes, last_use) VALUES (?, ?, "
-          "?, ?, ?, ?, (SELECT coalesce(max(last_use), 0) + 1 FROM conversations)) ON CONFLICT (owner, id) "
-          "DO "
-          "UPDATE SET is_named = excluded.is_named, strategy = excluded.strategy, file = excluded.file, "
-          "n_bytes = excluded.n_bytes, last_use = excluded.last_use")
+          R"(
+      INSERT INTO conversations (owner, id, is_named, strategy, file, n_bytes, last_use)
+      VALUES (?, ?, ?, ?, ?, ?, (SELECT coalesce(max(last_use), 0) + 1 FROM conversations))
+      ON CONFLICT (owner, id) DO UPDATE SET is_named = excluded.is_named, strategy = excluded.strategy,
+        file = excluded.file, n_bytes = excluded.n_bytes, last_use = excluded.last_use)")
       .bind(conversation.owner)
       .bind(conversation.id)
       .bind(std::int64_t{conversation.is_named})
