@@ -19,6 +19,8 @@ import subprocess
 import sys
 import time
 
+from machine import processor
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NEIGHBOURS = (0, 1, 3)
 PHASES = {"prefill": (1100, 1), "decode": (96, 128)}  # tokens of the prompt, new tokens
@@ -111,8 +113,7 @@ def main():
     measured = {
         "created": time.strftime("%Y-%m-%d", time.gmtime()),
         "processors": len(os.sched_getaffinity(0)),
-        "cpu": next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
-                     if line.startswith("model name")), "?"),
+        "cpu": processor(),
         "rounds": arguments.rounds,
         "phases": PHASES,
         "cases": [{"neighbours": n, "phase": phase, "way": way.name, "flags": way.flags, "samples": samples}

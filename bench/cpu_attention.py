@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from machine import vector_extensions
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NEW_TOKENS = 24
 SPEED = re.compile(r"^(prefill|decode) .*\(([\d.]+) tokens/s\)", re.MULTILINE)
@@ -53,11 +55,9 @@ def main():
             for name, flags in ways():
                 cases[length, name].append(measure(arguments, length, flags))
                 print(f"{length} tokens, {name}: {cases[length, name][-1]}", file=sys.stderr, flush=True)
-    flags_of_cpu = next((line.split(":", 1)[1].split() for line in open("/proc/cpuinfo", encoding="utf-8")
-                         if line.startswith("flags")), [])
     measured = {
         "created": time.strftime("%Y-%m-%d", time.gmtime()),
-        "instructions": [f for f in flags_of_cpu if f in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8")],
+        "instructions": vector_extensions(),
         "rounds": arguments.rounds,
         "cases": [{"tokens": length, "way": name, "samples": samples} for (length, name), samples in cases.items()],
     }

@@ -10,7 +10,7 @@ usage: run.py --python VENV/bin/python --peers_python .deps/peers-venv/bin/pytho
            --output OUT.json
 
 FOLDER and IDS.json are those that bench/side_by_side/run.py --prepare makes: the weights as transformers reads them,
-and tokens. scripts/bench_python.sh does all of it.
+and tokens. scripts/bench_python.sh does all of it, and makes the tables of OUT.json.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import datetime
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 from typing import Any
@@ -30,13 +29,7 @@ sys.path.insert(0, str(HERE.parent))
 from machine import machine, versions
 
 SINK, RECENT = 256, 512
-KINDS = {
-    "dynamic": "DynamicCache, whole prompt",
-    "dynamic_chunked": "DynamicCache, chunks of 512",
-    "kvpress": "kvpress StreamingLLM, whole prompt",
-    "evicting": "EvictingCache, whole prompt",
-    "evicting_chunked": "EvictingCache, chunks of 512",
-}
+KINDS = ("dynamic", "dynamic_chunked", "kvpress", "evicting", "evicting_chunked")
 GEOMETRIES = ("30x3x8192x64", "32x8x16384x128")  # 180 MiB as SmolLM2-135M has it; 2 GiB as an 8B model
 METHODS = ("index_select", "index_select_all", "in_place", "in_place_release")
 SETTINGS = ("threads", "new_tokens", "slack")
@@ -86,7 +79,7 @@ def in_turn(names: tuple[str, ...], number: int) -> tuple[str, ...]:
     return names[first:] + names[:first]
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
+def run(options: argparse.Namespace) -> None:
     result = read_result(options)
     kinds = tuple(kind for kind in KINDS if kind != "kvpress" or options.peers_python)
 
@@ -108,27 +101,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             for kind in in_turn(kinds, number):
                 command = command_of(options, kind, length)
                 add("rows", {"kind": kind, "length": length, "round": number}, command)
-    return result
-
-
-def table(rows: list[dict[str, Any]], new_tokens: int) -> str:
-    """Markdown: medians over the rounds; processor seconds, since others may use the processors too."""
-    lines = [
-        "| tokens | | prefill, processor s | peak, MiB above the model | decode, tokens a processor s | rows held |",
-        "|---|---|---|---|---|---|",
-    ]
-    for length in sorted({row["length"] for row in rows}):
-        for kind, name in KINDS.items():
-            found = [r for r in rows if (r["length"], r["kind"]) == (length, kind)]
-            done = [r for r in found if "failed" not in r]
-            if not done:
-                lines += [f"| {length} | {name} | {r['failed']} | – | – | – |" for r in found[:1]]
-                continue
-            prefill = statistics.median(r["prefill"]["processor"] for r in done)
-            peak = statistics.median(r["peak_bytes"] - r["loaded_bytes"] for r in done) / 2**20
-            decode = new_tokens / statistics.median(r["decode"]["processor"] for r in done)
-            lines.append(f"| {length} | {name} | {prefill:.1f} | {peak:.0f} | {decode:.1f} | {done[0]['held']} |")
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -150,8 +122,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--slack", type=int, default=64)
     options = parser.parse_args()
-    result = run(options)
-    print(table(result["rows"], options.new_tokens))
+    run(options)
 
 
 if __name__ == "__main__":
